@@ -1,0 +1,70 @@
+"""What can go wrong, as types.
+
+TrimtabError                 anything we raise on purpose; the command line ends with exit_code
+├── InputError               a file, a flag or a setting is wrong: one Fault a line           exit 2
+├── InfeasibleError          a workload has no admissible option at all                       exit 3
+├── LakeError                the lake cannot be read or written, and trying again won't help  exit 1
+└── TransientError           the same call may succeed later: the only type that is retried   exit 1
+    └── BusyError            another Trimtab process holds the workspace
+
+Whether to retry is the type, never a flag or the text of a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with an input: where it is, what was found, what was expected, what to do."""
+
+    where: str
+    found: str
+    expected: str
+    action: str
+    row: int | None = None
+    column: str | None = None
+
+    def __str__(self) -> str:
+        place = self.where
+        if self.row is not None:
+            place += f", row {self.row}"
+        if self.column is not None:
+            place += f", column {self.column}"
+        return f"{place}: found {self.found}; expected {self.expected}; {self.action}"
+
+
+class TrimtabError(Exception):
+    """Base of every error raised on purpose."""
+
+    exit_code = 1
+
+
+class InputError(TrimtabError):
+    """Every fault of one input at once; nothing was written."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class InfeasibleError(TrimtabError):
+    """No plan exists: names the rules that clash and the cheapest way out."""
+
+    exit_code = 3
+
+
+class LakeError(TrimtabError):
+    """The lake cannot do what was asked, and asking again will not help."""
+
+
+class TransientError(TrimtabError):
+    """The same call may succeed later."""
+
+
+class BusyError(TransientError):
+    """Another process holds what this one needs."""

@@ -1,0 +1,1 @@
+"""What will happen: demand as calibrated distributions. Frames in, frames out: no database, no clock."""

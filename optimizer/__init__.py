@@ -1,0 +1,1 @@
+"""What to do: the problem, its solution, the plan, the report, the command line."""

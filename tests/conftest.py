@@ -1,0 +1,66 @@
+"""What every test lives with: no host but this one, and the real sample data where it is present."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+LOCAL_NAMES = {"localhost", "", None}
+
+
+def is_loopback(host: object) -> bool:
+    """Whether a socket address is this machine; unix sockets and the unset address are."""
+    if host in LOCAL_NAMES:
+        return True
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    if name in LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(name.split("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse every connection and every name look-up that leaves this machine."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def host_of(address: object) -> object:
+        return address[0] if isinstance(address, tuple) else ""
+
+    def refuse(host: object) -> None:
+        if not is_loopback(host):
+            pytest.fail(f"a test tried to reach {host!r}; tests talk to loopback only")
+
+    def guarded_connect(self: socket.socket, address: object) -> None:
+        refuse(host_of(address))
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: object) -> int:
+        refuse(host_of(address))
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host: object, *args: object, **kwargs: object) -> object:
+        refuse(host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+    yield
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real bills, traces and catalogues; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("TRIMTAB_SHARED", REPO.parent / "shared"))
+    if not (folder / "datasets").is_dir():
+        pytest.skip(f"the real sample data is not beside the repository ({folder.name} is missing)")
+    return folder
