@@ -1,0 +1,328 @@
+"""The placement problem as arrays: the one definition of feasible and of cost.
+
+Every solver, baseline, planner and test is judged by `check` and `cost` below. They share no code with
+the models that find placements, so a fault in a model shows as a violation here.
+
+Index sets, in the order of the arrays:
+
+    w  workloads            i  (workload, option) pairs, "options" for short
+    t  periods              p  pools: what quotas limit and commitments cover
+    c  commitments
+
+Units: demand, capacity and served amounts share one unit (requests/s for services, units/s for batch);
+prices are USD per instance-hour; a period stands for `hours` hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+SPOT = "spot"
+ON_DEMAND = "on_demand"
+TOLERANCE = 1e-6
+BEST_EFFORT = frozenset(
+    {
+        "meet_demand",
+        "min_replicas",
+        "min_on_demand_replicas",
+        "min_regions",
+        "max_region_share",
+        "survive_region_loss",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One joint placement problem.
+
+    Attributes with shape (W,) belong to workloads, (I,) to options, (P, T) to pools and periods.
+    An absent limit is infinity. `pool` and `quota_pool` hold -1 where an option has none; the limit of a
+    pool holds for every option that names it in either place.
+    """
+
+    workloads: tuple[str, ...]
+    periods: tuple[str, ...]
+    hours: Floats  # (T,)
+    demand: Floats  # (W, T)
+    max_spot_share: Floats  # (W,) share of demand that spot may carry
+    max_options: Floats  # (W,) distinct options over all periods
+    activation_cost_usd: Floats  # (W,) once per option used that the present fleet does not hold
+    min_regions: Ints  # (W,)
+    max_region_share: Floats  # (W,) share of capacity in one region, per period
+    min_replicas: Floats  # (W,)
+    max_replicas: Floats  # (W,)
+    min_on_demand_replicas: Floats  # (W,) replicas no provider can reclaim
+    survive_region_loss: Bools  # (W,) demand is still met with any one region gone
+    option_workload: Ints  # (I,)
+    option_id: tuple[str, ...]
+    provider: tuple[str, ...]
+    region: tuple[str, ...]
+    instance_type: tuple[str, ...]
+    purchase: tuple[str, ...]
+    price_hourly: Floats  # (I,)
+    capacity: Floats  # (I,) per replica
+    pool: Ints  # (I,)
+    pool_units: Floats  # (I,) per replica
+    quota_pool: Ints  # (I,)
+    egress_usd_per_unit: Floats  # (I,) per unit served and hour
+    current_replicas: Floats  # (I,)
+    migration_cost_usd: Floats  # (I,) per replica changed against the present fleet in the first period
+    pools: tuple[str, ...]
+    pool_limit: Floats  # (P, T) in pool units
+    commitments: tuple[str, ...]
+    committed_usd_per_hour: Floats  # (C,) existing; its fee is sunk
+    offered_max_usd_per_hour: Floats  # (C,) how much more may be bought
+    fee_per_usd: Floats  # (C,) cost per hour of one more committed USD/h
+    committed_rate: Floats  # (C, P) USD of commitment one covered unit-hour uses up; nan = not eligible
+    covered_list_price: Floats  # (C, P) USD one covered unit-hour saves; nan = not eligible
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of workloads, options and periods."""
+        return len(self.workloads), len(self.option_id), len(self.periods)
+
+    def options_of(self, workload: int) -> Ints:
+        """Indices of the options of one workload."""
+        return np.flatnonzero(self.option_workload == workload).astype(np.int64)
+
+    @property
+    def is_spot(self) -> Bools:
+        """(I,) which options can be reclaimed by the provider."""
+        return np.array([purchase == SPOT for purchase in self.purchase], dtype=bool)
+
+    @property
+    def is_coverable(self) -> Bools:
+        """(I,) which options commitments can cover."""
+        return np.array([purchase == ON_DEMAND for purchase in self.purchase], dtype=bool)
+
+    def members(self, pool: int) -> Ints:
+        """Options that draw on a pool's limit."""
+        return np.flatnonzero((self.pool == pool) | (self.quota_pool == pool)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """An answer: how many replicas of what, when; what they serve; what commitments cover."""
+
+    replicas: Ints  # (I, T)
+    served: Floats  # (I, T)
+    covered: Floats  # (C, P, T) unit-hours per hour
+    bought_usd_per_hour: Floats  # (C,)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule that a placement breaks, and by how much."""
+
+    rule: str
+    where: str
+    found: float
+    allowed: float
+
+    def __str__(self) -> str:
+        return f"{self.rule}[{self.where}]: {self.found:.6g} against {self.allowed:.6g}"
+
+
+def cost(problem: Problem, placement: Placement) -> float:
+    """USD of a placement over all periods; existing commitments' own fees are sunk and not in it."""
+    return float(sum(cost_parts(problem, placement).values()))
+
+
+def cost_parts(problem: Problem, placement: Placement) -> dict[str, float]:
+    """The cost split by what it is paid for, in USD over all periods."""
+    hours, n = problem.hours, placement.replicas
+    used = n.max(axis=1, initial=0) > 0
+    new = used & (problem.current_replicas <= 0)
+    changed = np.abs(n[:, 0] - problem.current_replicas) if n.shape[1] else np.zeros(len(n))
+    saved = np.where(np.isnan(problem.covered_list_price), 0.0, problem.covered_list_price)
+    return {
+        "instances": float(problem.price_hourly @ n @ hours),
+        "egress": float(problem.egress_usd_per_unit @ placement.served @ hours),
+        "activation": float(problem.activation_cost_usd[problem.option_workload[new]].sum()),
+        "migration": float(problem.migration_cost_usd @ changed),
+        "commitment_cover": -float(np.einsum("cp,cpt,t->", saved, placement.covered, hours)),
+        "commitment_fees": float(problem.fee_per_usd @ placement.bought_usd_per_hour * hours.sum()),
+    }
+
+
+def sunk_usd(problem: Problem) -> float:
+    """What existing commitments cost over the periods whatever is placed."""
+    return float(problem.committed_usd_per_hour.sum() * problem.hours.sum())
+
+
+def unserved(problem: Problem, placement: Placement) -> Floats:
+    """(W, T) demand that nothing serves; positive only where quota or pools ran out."""
+    served = np.zeros_like(problem.demand)
+    np.add.at(served, problem.option_workload, placement.served)
+    return np.maximum(problem.demand - served, 0.0)
+
+
+def check(problem: Problem, placement: Placement, *, best_effort: bool = False) -> tuple[Violation, ...]:
+    """Every rule the placement breaks; an empty tuple means it is feasible.
+
+    `best_effort` accepts what a shortage of quota or pools forces: the rules in BEST_EFFORT may then be
+    missed (they are reported as shortfalls), but nothing is served twice, from nowhere or beyond a limit.
+    """
+    rules = (
+        check_shape,
+        check_service,
+        check_replicas,
+        check_spot,
+        check_spread,
+        check_pools,
+        check_coverage,
+    )
+    found: list[Violation] = []
+    for rule in rules:
+        found += rule(problem, placement)
+    if best_effort:
+        found = [violation for violation in found if violation.rule not in BEST_EFFORT]
+    return tuple(found)
+
+
+def check_shape(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """Counts are whole and nothing is negative or not a number."""
+    n = placement.replicas
+    for name, values in (("replicas", n), ("served", placement.served), ("covered", placement.covered)):
+        if values.size and not np.isfinite(values).all():
+            yield Violation(f"finite_{name}", name, float("nan"), 0.0)
+        elif values.size and values.min() < -TOLERANCE:
+            yield Violation(f"non_negative_{name}", name, float(values.min()), 0.0)
+    if not np.issubdtype(n.dtype, np.integer):
+        yield Violation("integer_replicas", str(n.dtype), 0.0, 0.0)
+    if n.shape != (len(problem.option_id), len(problem.periods)):
+        yield Violation("shape_replicas", str(n.shape), n.size, len(problem.option_id) * len(problem.periods))
+
+
+def check_service(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """Served amounts add up to demand, and no replica serves more than it can."""
+    room = problem.capacity[:, None] * placement.replicas
+    for i, t in np.argwhere(placement.served > room + slack(room)):
+        where = f"{problem.option_id[i]},{problem.periods[t]}"
+        yield Violation("within_capacity", where, float(placement.served[i, t]), float(room[i, t]))
+    served = np.zeros_like(problem.demand)
+    np.add.at(served, problem.option_workload, placement.served)
+    for w, t in np.argwhere(served > problem.demand + slack(problem.demand)):
+        yield Violation(
+            "not_over_served", at(problem, w, t), float(served[w, t]), float(problem.demand[w, t])
+        )
+    for w, t in np.argwhere(served < problem.demand - slack(problem.demand)):
+        yield Violation("meet_demand", at(problem, w, t), float(served[w, t]), float(problem.demand[w, t]))
+
+
+def check_replicas(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """Replica totals stay within their bounds, and not too many different options are used."""
+    for w, name in enumerate(problem.workloads):
+        rows = placement.replicas[problem.options_of(w)]
+        total = rows.sum(axis=0)
+        for t in np.flatnonzero(total < problem.min_replicas[w] - TOLERANCE):
+            yield Violation(
+                "min_replicas", at(problem, w, t), float(total[t]), float(problem.min_replicas[w])
+            )
+        for t in np.flatnonzero(total > problem.max_replicas[w] + TOLERANCE):
+            yield Violation(
+                "max_replicas", at(problem, w, t), float(total[t]), float(problem.max_replicas[w])
+            )
+        used = int((rows.max(axis=1, initial=0) > 0).sum())
+        if used > problem.max_options[w] + TOLERANCE:
+            yield Violation("max_options", name, used, float(problem.max_options[w]))
+
+
+def check_spot(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """Capacity that no provider can reclaim carries its share of what is served."""
+    served = np.minimum(problem.demand, problem.demand - unserved(problem, placement))
+    firm = (problem.capacity * ~problem.is_spot)[:, None] * placement.replicas
+    for w in range(len(problem.workloads)):
+        have = firm[problem.options_of(w)].sum(axis=0)
+        need = (1.0 - problem.max_spot_share[w]) * served[w]
+        for t in np.flatnonzero(have < need - slack(need)):
+            yield Violation("cap_spot", at(problem, w, t), float(have[t]), float(need[t]))
+        count = placement.replicas[problem.options_of(w)][~problem.is_spot[problem.options_of(w)]].sum(axis=0)
+        floor = float(problem.min_on_demand_replicas[w])
+        for t in np.flatnonzero(count < floor - TOLERANCE):
+            yield Violation("min_on_demand_replicas", at(problem, w, t), float(count[t]), floor)
+
+
+def check_spread(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """Enough regions are in use, and no region holds more than its share of capacity."""
+    for w in range(len(problem.workloads)):
+        options = problem.options_of(w)
+        room = problem.capacity[options][:, None] * placement.replicas[options]
+        regions = sorted({(problem.provider[i], problem.region[i]) for i in options})
+        held = np.array([region_rows(problem, options, region) @ room for region in regions])
+        if not len(held):
+            continue
+        total = held.sum(axis=0)
+        for t in np.flatnonzero((problem.demand[w] > 0) | (total > 0)):
+            in_use = int((held[:, t] > 0).sum())
+            if in_use < problem.min_regions[w]:
+                yield Violation("min_regions", at(problem, w, t), in_use, float(problem.min_regions[w]))
+            left, need = total[t] - held[:, t].max(), problem.demand[w, t]
+            if problem.survive_region_loss[w] and left < need - slack(need):
+                yield Violation("survive_region_loss", at(problem, w, t), float(left), float(need))
+            allowed = problem.max_region_share[w] * total[t]
+            if held[:, t].max() > allowed + slack(allowed):
+                yield Violation(
+                    "max_region_share", at(problem, w, t), float(held[:, t].max()), float(allowed)
+                )
+
+
+def check_pools(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """No pool gives more than it has."""
+    units = problem.pool_units[:, None] * placement.replicas
+    for p, name in enumerate(problem.pools):
+        drawn = units[problem.members(p)].sum(axis=0)
+        for t in np.flatnonzero(drawn > problem.pool_limit[p] + slack(drawn)):
+            where = f"{name},{problem.periods[t]}"
+            yield Violation("within_pool", where, float(drawn[t]), float(problem.pool_limit[p, t]))
+
+
+def check_coverage(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """Commitments cover only running on-demand units, and never beyond what was committed."""
+    covered, bought = placement.covered, placement.bought_usd_per_hour
+    units = (problem.pool_units * problem.is_coverable)[:, None] * placement.replicas
+    for p, name in enumerate(problem.pools):
+        running = units[problem.pool == p].sum(axis=0)
+        total = covered[:, p].sum(axis=0) if covered.size else np.zeros(len(problem.periods))
+        for t in np.flatnonzero(total > running + slack(running)):
+            where = f"{name},{problem.periods[t]}"
+            yield Violation("cover_only_running", where, float(total[t]), float(running[t]))
+    for c, name in enumerate(problem.commitments):
+        not_eligible = np.isnan(problem.committed_rate[c])
+        if covered[c, not_eligible].sum() > TOLERANCE:
+            yield Violation("cover_only_eligible", name, float(covered[c, not_eligible].sum()), 0.0)
+        rate = np.where(not_eligible, 0.0, problem.committed_rate[c])
+        budget = problem.committed_usd_per_hour[c] + bought[c]
+        spent = rate @ covered[c]
+        for t in np.flatnonzero(spent > budget + slack(spent)):
+            yield Violation(
+                "within_commitment", f"{name},{problem.periods[t]}", float(spent[t]), float(budget)
+            )
+        if bought[c] > problem.offered_max_usd_per_hour[c] + TOLERANCE or bought[c] < -TOLERANCE:
+            yield Violation(
+                "within_offer", name, float(bought[c]), float(problem.offered_max_usd_per_hour[c])
+            )
+
+
+def region_rows(problem: Problem, options: Ints, region: tuple[str, str]) -> Floats:
+    """1.0 for each of the given options that lies in a (provider, region), else 0.0."""
+    return np.array([(problem.provider[i], problem.region[i]) == region for i in options], dtype=float)
+
+
+def at(problem: Problem, workload: int | np.integer, period: int | np.integer) -> str:
+    """Name of one workload in one period, as it stands in messages."""
+    return f"{problem.workloads[workload]},{problem.periods[period]}"
+
+
+def slack(values: Floats) -> Floats:
+    """Absolute plus relative tolerance: solvers keep rows to about 1e-7 of their size."""
+    return np.asarray(TOLERANCE * (1.0 + np.abs(values)))

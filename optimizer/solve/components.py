@@ -1,0 +1,98 @@
+"""Independent parts of a problem: workloads that share no limit and no commitment are solved apart.
+
+Exact: the cost of a problem is the sum over its components, and so is the bound. Small models prove
+their gap in a fraction of the time that one large one takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from optimizer.problem import Bools, Ints, Problem
+
+
+def components(problem: Problem) -> Iterator[tuple[Problem, Ints, Ints]]:
+    """Each independent part with the indices of its options and commitments in the whole problem."""
+    labels = part_of(problem)[: len(problem.workloads)]
+    for label in np.unique(labels):
+        yield restrict(problem, np.flatnonzero(labels == label))
+
+
+def part_of(problem: Problem) -> Ints:
+    """(W + P + C,) label of the component of every workload, pool and commitment."""
+    w, p = len(problem.workloads), len(problem.pools)
+    limited = np.isfinite(problem.pool_limit).any(axis=1) if p else np.zeros(0, dtype=bool)
+    edges = [
+        (problem.option_workload[i], w + k) for k in np.flatnonzero(limited) for i in problem.members(int(k))
+    ]
+    for c in range(len(problem.commitments)):
+        for k in np.flatnonzero(~np.isnan(problem.committed_rate[c])):
+            edges.append((w + p + c, w + k))
+            edges += [(problem.option_workload[i], w + k) for i in np.flatnonzero(covers(problem, int(k)))]
+    size = w + p + len(problem.commitments)
+    rows, columns = (np.array([edge[side] for edge in edges], dtype=int) for side in (0, 1))
+    graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(size, size))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def covers(problem: Problem, pool: int) -> Bools:
+    """(I,) options whose on-demand hours a commitment on the pool can cover."""
+    return np.asarray((problem.pool == pool) & problem.is_coverable, dtype=np.bool_)
+
+
+def restrict(problem: Problem, workloads: Ints) -> tuple[Problem, Ints, Ints]:
+    """The problem of some workloads only, with the pools and commitments that concern them."""
+    options = np.flatnonzero(np.isin(problem.option_workload, workloads))
+    in_use = np.union1d(problem.pool[options], problem.quota_pool[options])
+    pools = in_use[in_use >= 0]
+    commitments = np.flatnonzero(~np.isnan(problem.committed_rate[:, pools]).all(axis=1))
+    new_pool = np.full(len(problem.pools) + 1, -1)
+    new_pool[pools] = np.arange(len(pools))
+    kept: dict[str, Any] = {name: getattr(problem, name)[workloads] for name in WORKLOAD_ARRAYS}
+    kept |= {name: getattr(problem, name)[options] for name in OPTION_ARRAYS}
+    kept |= {name: tuple(getattr(problem, name)[i] for i in options) for name in OPTION_NAMES}
+    kept |= {name: getattr(problem, name)[commitments] for name in COMMITMENT_ARRAYS}
+    part = replace(
+        problem,
+        **kept,
+        workloads=tuple(problem.workloads[w] for w in workloads),
+        option_workload=np.searchsorted(workloads, problem.option_workload[options]),
+        pool=new_pool[problem.pool[options]],
+        quota_pool=new_pool[problem.quota_pool[options]],
+        pools=tuple(problem.pools[k] for k in pools),
+        pool_limit=problem.pool_limit[pools],
+        commitments=tuple(problem.commitments[c] for c in commitments),
+        committed_rate=problem.committed_rate[np.ix_(commitments, pools)],
+        covered_list_price=problem.covered_list_price[np.ix_(commitments, pools)],
+    )
+    return part, options.astype(np.int64), commitments.astype(np.int64)
+
+
+WORKLOAD_ARRAYS = (
+    "demand",
+    "max_spot_share",
+    "max_options",
+    "activation_cost_usd",
+    "min_regions",
+    "max_region_share",
+    "min_replicas",
+    "max_replicas",
+    "min_on_demand_replicas",
+    "survive_region_loss",
+)
+OPTION_ARRAYS = (
+    "price_hourly",
+    "capacity",
+    "pool_units",
+    "egress_usd_per_unit",
+    "current_replicas",
+    "migration_cost_usd",
+)
+OPTION_NAMES = ("option_id", "provider", "region", "instance_type", "purchase")
+COMMITMENT_ARRAYS = ("committed_usd_per_hour", "offered_max_usd_per_hour", "fee_per_usd")

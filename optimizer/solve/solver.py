@@ -1,0 +1,224 @@
+"""Solve a `Problem`: components, the compact model with HiGHS, the checker, the proven gap.
+
+The status of a solver is never trusted: PuLP calls an incumbent that hit a limit "Optimal". The bound is
+read from the solver itself, feasibility and cost are computed anew by `optimizer.problem`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pulp
+
+from optimizer.errors import SolverError
+from optimizer.problem import Floats, Placement, Problem, check, cost
+from optimizer.solve.compact import Vars, build, missed_total, rule_size, total_cost
+from optimizer.solve.components import components
+
+MAX_NODES = 20_000
+TIME_LIMIT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """One rule that a shortage forced to be missed: by how much, of how much."""
+
+    rule: str
+    workload: str
+    period: str
+    missing: float
+    wanted: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A checked placement with what is proven about it.
+
+    `gap_share` is (cost - bound) / cost and holds for the problem with the shortfalls as they stand.
+    """
+
+    placement: Placement
+    cost_usd: float
+    bound_usd: float
+    shortfalls: tuple[Shortfall, ...]
+    stopped_by: str  # "gap" | "nodes" | "time"
+
+    @property
+    def gap_share(self) -> float:
+        """Proven distance to the optimum as a share of the cost."""
+        if abs(self.cost_usd) < 1e-9:
+            return 0.0
+        return max(0.0, (self.cost_usd - self.bound_usd) / abs(self.cost_usd))
+
+
+def solve(problem: Problem, *, gap_share: float = 0.005) -> Solution:
+    """Place every workload at least cost.
+
+    Args:
+        problem: every workload has at least one option (filters come before).
+        gap_share: stop a component once its gap is proven to be this small.
+
+    Raises:
+        SolverError: no placement came back or the checker refused it.
+    """
+    parts = []
+    for part, options, commitments in components(problem):
+        parts.append((solve_component(part, gap_share), options, commitments))
+    whole = join(problem, parts)
+    refused = check(problem, whole.placement, best_effort=bool(whole.shortfalls))
+    if refused:
+        raise SolverError("the checker refuses the placement: " + "; ".join(map(str, refused[:5])))
+    return whole
+
+
+def solve_component(problem: Problem, gap_share: float) -> Solution:
+    """Strictly where possible; else miss as little as possible, then at least cost."""
+    model, v = build(problem)
+    run = minimise(model, gap_share)
+    shortfalls: tuple[Shortfall, ...] = ()
+    if run is None:
+        model, v = build(problem, elastic=True)
+        first = minimise(model, gap_share)
+        if first is None:
+            raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: upper limits clash")
+        model.addConstraint(missed_total(problem, v) <= first.objective * (1 + 1e-6) + 1e-7, "least_missed")
+        model.setObjective(total_cost(problem, v))
+        run = minimise(model, gap_share)
+        if run is None:
+            raise SolverError("the solver lost the least-missed placement it had found")
+        shortfalls = tuple(read_shortfalls(problem, v))
+    placement = read_placement(problem, v)
+    return Solution(placement, cost(problem, placement), run.bound, shortfalls, run.stopped_by)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one call of the solver proved."""
+
+    objective: float
+    bound: float
+    stopped_by: str
+
+
+def minimise(model: pulp.LpProblem, gap_share: float) -> Run | None:
+    """Run HiGHS to a gap or a node limit; None if it is infeasible. The clock is only a safety net."""
+    solver = pulp.HiGHS(
+        msg=False,
+        gapRel=gap_share,
+        threads=1,
+        timeLimit=TIME_LIMIT_SECONDS,
+        mip_max_nodes=MAX_NODES,
+        random_seed=0,
+    )
+    with silent_stdout():
+        solver.createAndConfigureSolver(model)
+    solver.buildSolverModel(model)
+    solver.callSolver(model)
+    highs = model.solverModel
+    status = highs.modelStatusToString(highs.getModelStatus())
+    if "nfeasible" in status:
+        return None
+    info = highs.getInfo()
+    if not np.isfinite(info.objective_function_value) or info.primal_solution_status != FEASIBLE:
+        raise SolverError(f"HiGHS ended with {status!r} and without a placement")
+    values = highs.getSolution().col_value
+    for variable in model.variables():
+        variable.varValue = values[variable.index]
+    objective = float(info.objective_function_value)
+    has_integers = any(variable.cat == pulp.LpInteger for variable in model.variables())
+    bound = float(info.mip_dual_bound) if has_integers else objective
+    return Run(objective, min(bound, objective), STOPPED_BY.get(status, "gap"))
+
+
+@contextmanager
+def silent_stdout() -> Iterator[None]:
+    """Hide what the solver's library prints when it is first used: standard output may carry JSON."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+FEASIBLE = 2  # HighsInfo.primal_solution_status: kSolutionStatusFeasible
+STOPPED_BY = {
+    "Time limit reached": "time",
+    "Solution limit reached": "nodes",
+    "Iteration limit reached": "nodes",
+}
+
+
+def read_placement(problem: Problem, v: Vars) -> Placement:
+    """The model's values as arrays: counts rounded to whole numbers, demand shared out over what runs."""
+    _, options, periods = problem.shape
+    replicas = np.zeros((options, periods), dtype=np.int64)
+    for (i, t), variable in v.n.items():
+        replicas[i, t] = round(variable.varValue)
+    covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
+    for (c, k, t), variable in v.y.items():
+        covered[c, k, t] = max(0.0, variable.varValue)
+    bought = np.array([max(0.0, v.b[c].varValue) for c in range(len(problem.commitments))])
+    return Placement(replicas, share_out(problem, replicas), covered, bought)
+
+
+def share_out(problem: Problem, replicas: np.ndarray) -> Floats:
+    """(I, T) served by each option: cheapest egress first, then in proportion to what is left.
+
+    For given replicas this routing is optimal: egress is the only cost that depends on it.
+    """
+    served = np.zeros(replicas.shape)
+    for w in range(len(problem.workloads)):
+        options = problem.options_of(w)
+        left = problem.demand[w].copy()
+        egress = problem.egress_usd_per_unit[options]
+        for level in np.unique(egress):
+            tier = options[egress == level]
+            room = problem.capacity[tier][:, None] * replicas[tier]
+            total = room.sum(axis=0)
+            taken = np.minimum(left, total)
+            served[tier] = room * np.divide(taken, total, out=np.zeros_like(total), where=total > 0)
+            left -= taken
+    return served
+
+
+def read_shortfalls(problem: Problem, v: Vars) -> Iterable[Shortfall]:
+    """The rules the elastic model missed by more than rounding."""
+    for (rule, w, t), variable in sorted(v.s.items()):
+        size = rule_size(problem, rule, w, t)
+        if variable.varValue > 1e-6 * (1.0 + size):
+            workload, period = problem.workloads[w], problem.periods[t]
+            yield Shortfall(rule, workload, period, float(variable.varValue), size)
+
+
+def join(problem: Problem, parts: list[tuple[Solution, np.ndarray, np.ndarray]]) -> Solution:
+    """The parts' placements put together in the whole problem's order."""
+    _, options, periods = problem.shape
+    replicas = np.zeros((options, periods), dtype=np.int64)
+    covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
+    bought = np.zeros(len(problem.commitments))
+    for solution, rows, commitments in parts:
+        part = solution.placement
+        replicas[rows] = part.replicas
+        used = np.unique(np.concatenate([problem.pool[rows], problem.quota_pool[rows]]))
+        pools = used[used >= 0]
+        covered[np.ix_(commitments, pools, np.arange(periods))] = part.covered
+        bought[commitments] = part.bought_usd_per_hour
+    placement = Placement(replicas, share_out(problem, replicas), covered, bought)
+    reasons = [solution.stopped_by for solution, _, _ in parts]
+    return Solution(
+        placement,
+        cost(problem, placement),
+        sum(solution.bound_usd for solution, _, _ in parts),
+        tuple(shortfall for solution, _, _ in parts for shortfall in solution.shortfalls),
+        max(reasons, key=("gap", "nodes", "time").index, default="gap"),
+    )
