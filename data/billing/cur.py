@@ -1,0 +1,234 @@
+"""The legacy AWS Cost and Usage Report as FOCUS charges.
+
+Column names are compared in snake case, so lineItem/UnblendedCost of the CSV and line_item_unblended_cost of
+the Parquet export are one; the many product/ and resourceTags/ columns vary from month to month and end in
+x_Extra and Tags. Rules of the amounts:
+
+* BilledCost is the net unblended cost where the report has it, else the unblended cost. Its sum is the
+  invoice's. The blended cost is never used.
+* EffectiveCost spreads commitments: covered usage costs what its reservation or savings plan cost, the fee
+  lines keep what was not used, upfront fees and savings plan negations are 0 because the covered lines carry
+  them.
+* ListCost is the public on-demand cost of usage and 0 for discounts, credits and negations, which no list
+  has.
+* ContractedCost is the price before commitments: billed for ordinary usage and fees, list for covered usage.
+* Split cost allocation lines repeat the cost of their parent line, so every amount of theirs is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data.billing.mapping import Mapping, map_of
+from data.formats import Format, needs, snake_case
+from data.lake import quoted
+
+FORMATS = (
+    Format(
+        "aws-cur",
+        "charges",
+        "legacy AWS Cost and Usage Report",
+        needs(
+            "bill_payer_account_id", "bill_billing_period_start_date", "bill_billing_period_end_date",
+            "line_item_line_item_type", "line_item_usage_start_date", "line_item_usage_end_date",
+            "line_item_product_code", "line_item_currency_code",
+            "line_item_unblended_cost/line_item_net_unblended_cost",
+        ),
+        canonical=snake_case,
+    ),
+)  # fmt: skip
+
+TYPE = "{text:line_item_line_item_type}"
+_COVERED = f"{TYPE} IN ('DiscountedUsage', 'SavingsPlanCoveredUsage')"
+_DISCOUNT = (
+    f"({TYPE} LIKE '%Discount' OR {TYPE} = 'Credit')"  # EdpDiscount, BundledDiscount, PrivateRateDiscount, …
+)
+_SPLIT = "{text:split_line_item_parent_resource_id} IS NOT NULL"
+_RESERVATION = "coalesce({text:reservation_reservation_arn}, {text:reservation_reservation_a_r_n})"
+_PLAN = "coalesce({text:savings_plan_savings_plan_arn}, {text:savings_plan_savings_plan_a_r_n})"
+
+_BILLED = "coalesce({money:line_item_net_unblended_cost}, {money:line_item_unblended_cost})"
+_PUBLIC = "coalesce({money:pricing_public_on_demand_cost}, " + _BILLED + ")"
+_UNUSED_PLAN = (
+    "({money:savings_plan_total_commitment_to_date} - coalesce({money:savings_plan_used_commitment}, 0))"
+)
+_UNUSED_RESERVATION = (
+    "(coalesce({money:reservation_net_unused_amortized_upfront_fee_for_billing_period}, "
+    "{money:reservation_unused_amortized_upfront_fee_for_billing_period}, 0) "
+    "+ coalesce({money:reservation_net_unused_recurring_fee}, {money:reservation_unused_recurring_fee}, 0))"
+)
+
+
+def _by_type(cases: dict[str, str], otherwise: str) -> str:
+    branches = " ".join(f"WHEN {test} THEN {value}" for test, value in cases.items())
+    return f"CASE {branches} ELSE {otherwise} END"
+
+
+def _is(name: str) -> str:
+    return f"{TYPE} = '{name}'"
+
+
+_EFFECTIVE = _by_type(
+    {
+        _SPLIT: "0",
+        _is("DiscountedUsage"): "coalesce({money:reservation_net_effective_cost}, "
+        f"{{money:reservation_effective_cost}}, {_BILLED})",
+        _is("SavingsPlanCoveredUsage"): "coalesce({money:savings_plan_net_savings_plan_effective_cost}, "
+        f"{{money:savings_plan_savings_plan_effective_cost}}, {_BILLED})",
+        _is("RIFee"): _UNUSED_RESERVATION,
+        _is("SavingsPlanRecurringFee"): f"coalesce({_UNUSED_PLAN}, {_BILLED})",
+        f"{TYPE} IN ('SavingsPlanNegation', 'SavingsPlanUpfrontFee')": "0",
+        f"{_is('Fee')} AND {_RESERVATION} IS NOT NULL": "0",
+    },
+    _BILLED,
+)
+_LIST = _by_type({_SPLIT: "0", f"{_DISCOUNT} OR {_is('SavingsPlanNegation')}": "0"}, _PUBLIC)
+_CONTRACTED = _by_type(
+    {_SPLIT: "0", f"{_is('Credit')} OR {_is('SavingsPlanNegation')}": "0", _COVERED: _PUBLIC}, _BILLED
+)
+
+# Charge category by line item type; a type AWS adds later counts as an adjustment until it is known.
+_CATEGORY = _by_type(
+    {
+        f"{_COVERED} OR {TYPE} IN ('Usage', 'SavingsPlanNegation')": "'Usage'",
+        f"{TYPE} IN ('RIFee', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee', 'Fee')": "'Purchase'",
+        _is("Tax"): "'Tax'",
+        f"{TYPE} IN ('Credit', 'Refund')": "'Credit'",
+    },
+    f"CASE WHEN {TYPE} IS NOT NULL THEN 'Adjustment' END",
+)
+_FREQUENCY = _by_type(
+    {
+        f"{TYPE} IN ('RIFee', 'SavingsPlanRecurringFee')": "'Recurring'",
+        f"{TYPE} IN ('SavingsPlanUpfrontFee', 'Fee', 'Tax', 'Credit', 'Refund')": "'One-Time'",
+    },
+    "'Usage-Based'",
+)
+_PRICING = _by_type(
+    {
+        f"{_COVERED}": "'Committed'",
+        f"{_is('Usage')} AND {{text:line_item_usage_type}} LIKE '%SpotUsage%'": "'Dynamic'",
+        _is("Usage"): "'Standard'",
+    },
+    "NULL",
+)
+_STATUS = _by_type(
+    {
+        _COVERED: "'Used'",
+        f"{_is('RIFee')} AND {_UNUSED_RESERVATION} > 0": "'Unused'",
+        f"{_is('SavingsPlanRecurringFee')} AND {_UNUSED_PLAN} > 0": "'Unused'",
+    },
+    "NULL",
+)
+
+# Product codes by FOCUS service category. What is not here is Other: a wrong category misleads, a missing one
+# asks.
+SERVICE_CATEGORY: dict[str, tuple[str, ...]] = {
+    "Compute": ("AmazonEC2", "AWSLambda", "AmazonECS", "AmazonEKS", "AmazonLightsail", "AWSElasticBeanstalk",
+                "AmazonECR", "AmazonECRPublic", "AWSBatch"),
+    "Storage": ("AmazonS3", "AmazonEFS", "AmazonFSx", "AmazonS3GlacierDeepArchive", "AmazonGlacier",
+                "AWSBackup", "AWSStorageGateway"),
+    "Databases": ("AmazonRDS", "AmazonDynamoDB", "AmazonElastiCache", "AmazonRedshift", "AmazonDocDB",
+                  "AmazonNeptune", "AmazonMemoryDB", "AmazonTimestream", "AmazonDAX"),
+    "Networking": ("AmazonVPC", "AmazonCloudFront", "AmazonRoute53", "AWSELB", "AWSDataTransfer",
+                   "AmazonApiGateway", "AWSDirectConnect", "AWSGlobalAccelerator", "AWSTransitGateway"),
+    "AI and Machine Learning": ("AmazonSageMaker", "AmazonBedrock", "AmazonRekognition", "AmazonComprehend",
+                                "AmazonTextract", "AmazonPolly", "AmazonLex", "comprehend", "translate"),
+    "Analytics": ("AmazonAthena", "AWSGlue", "AmazonKinesis", "AmazonKinesisFirehose", "AmazonMSK",
+                  "AmazonES", "ElasticMapReduce", "AmazonQuickSight"),
+    "Integration": ("AmazonSNS", "AWSQueueService", "AmazonMQ", "AWSEvents", "AmazonStates", "AmazonMWAA"),
+    "Security": ("awskms", "AWSSecretsManager", "AmazonGuardDuty", "AmazonInspector", "awswaf",
+                 "AWSSecurityHub", "AmazonMacie", "AWSCertificateManager", "AWSShield"),
+    "Identity": ("AmazonCognito", "AWSDirectoryService"),
+    "Management and Governance": ("AmazonCloudWatch", "AWSCloudTrail", "AWSConfig", "AWSSystemsManager",
+                                  "AWSSupportBusiness", "AWSSupportEnterprise", "AWSDeveloperSupport",
+                                  "AWSServiceCatalog", "AWSCostExplorer", "AWSXRay"),
+    "Developer Tools": ("AWSCodeCommit", "AWSCodePipeline", "CodeBuild", "AWSAmplify", "AWSCodeArtifact"),
+    "Business Applications": ("AmazonSES", "AmazonConnect", "AmazonWorkDocs", "AmazonWorkMail"),
+}  # fmt: skip
+_PRODUCT = "{text:line_item_product_code}"
+_SERVICE_CATEGORY = _by_type(
+    {
+        f"{_PRODUCT} IN ({', '.join(map(quoted, codes))})": quoted(name)
+        for name, codes in SERVICE_CATEGORY.items()
+    },
+    "'Other'",
+)
+_COMMITMENT = f"coalesce({_PLAN}, {_RESERVATION})"
+_REGION = "coalesce({text:product_region_code}, {text:product_region})"
+_INSTANCE = "{text:product_instance_type}"
+
+RULES: dict[str, str] = {
+    "BilledCost": f"CASE WHEN {_SPLIT} THEN 0 ELSE {_BILLED} END",
+    "EffectiveCost": _EFFECTIVE,
+    "ListCost": _LIST,
+    "ContractedCost": _CONTRACTED,
+    "BillingCurrency": "{text:line_item_currency_code}",
+    "BillingAccountId": "{text:bill_payer_account_id}",
+    "BillingAccountName": "{text:bill_payer_account_name}",
+    "SubAccountId": "{text:line_item_usage_account_id}",
+    "SubAccountName": "{text:line_item_usage_account_name}",
+    "BillingPeriodStart": "{time:bill_billing_period_start_date}",
+    "BillingPeriodEnd": "{time:bill_billing_period_end_date}",
+    "ChargePeriodStart": "{time:line_item_usage_start_date}",
+    "ChargePeriodEnd": "{time:line_item_usage_end_date}",
+    "ChargeCategory": _CATEGORY,
+    "ChargeClass": f"CASE WHEN {_is('Refund')} THEN 'Correction' END",
+    "ChargeDescription": "{text:line_item_line_item_description}",
+    "ChargeFrequency": _FREQUENCY,
+    "PricingCategory": _PRICING,
+    "PricingQuantity": "{money:line_item_usage_amount}",
+    "PricingUnit": "{text:pricing_unit}",
+    "PricingCurrency": "{text:pricing_currency}",
+    "ConsumedQuantity": f"CASE WHEN {_COVERED} OR {_is('Usage')} THEN {{money:line_item_usage_amount}} END",
+    "ConsumedUnit": f"CASE WHEN {_COVERED} OR {_is('Usage')} THEN {{text:pricing_unit}} END",
+    "ListUnitPrice": "{money:pricing_public_on_demand_rate}",
+    "ContractedUnitPrice": f"CASE WHEN {_is('Usage')} THEN {{money:line_item_unblended_rate}} END",
+    "CommitmentDiscountId": _COMMITMENT,
+    "CommitmentDiscountCategory": f"CASE WHEN {_PLAN} IS NOT NULL THEN 'Spend' "
+    f"WHEN {_RESERVATION} IS NOT NULL THEN 'Usage' END",
+    "CommitmentDiscountType": f"CASE WHEN {_PLAN} IS NOT NULL THEN 'Savings Plan' "
+    f"WHEN {_RESERVATION} IS NOT NULL THEN 'Reserved Instance' END",
+    "CommitmentDiscountStatus": f"CASE WHEN {_COMMITMENT} IS NOT NULL THEN {_STATUS} END",
+    "InvoiceId": "{text:bill_invoice_id}",
+    "InvoiceIssuerName": "coalesce({text:bill_invoicing_entity}, 'AWS')",
+    "ServiceProviderName": "'AWS'",
+    "HostProviderName": "'AWS'",
+    "ServiceName": f"coalesce({{text:product_product_name}}, {_PRODUCT})",
+    "ServiceCategory": _SERVICE_CATEGORY,
+    "RegionId": _REGION,
+    "RegionName": "{text:product_location}",
+    "AvailabilityZone": "{text:line_item_availability_zone}",
+    "ResourceId": "{text:line_item_resource_id}",
+    "ResourceType": "{text:product_product_family}",
+    "SkuId": "{text:product_sku}",
+    "SkuMeter": "{text:line_item_usage_type}",
+    "SkuPriceId": "{text:pricing_rate_id}",
+    "SkuPriceDetails": f"CASE WHEN {_INSTANCE} IS NOT NULL "
+    f"THEN to_json({{'InstanceType': {_INSTANCE}}})::VARCHAR END",
+    "x_Source": "'aws'",
+}
+
+_TAG_PREFIXES = ("resourceTags/user:", "resource_tags_user_")
+
+
+def tag_name(column: str) -> str | None:
+    """The tag a resource tag column holds: user tags under their own name, aws: tags with their prefix."""
+    for prefix in _TAG_PREFIXES:
+        if column.startswith(prefix):
+            return column.removeprefix(prefix)
+    if column.startswith("resourceTags/"):
+        return column.removeprefix("resourceTags/")
+    if column.startswith("resource_tags_aws_"):
+        return "aws:" + column.removeprefix("resource_tags_aws_")
+    return None
+
+
+def line_items(columns: Sequence[str]) -> Mapping:
+    """The rules for a report with these columns."""
+    tags = {name: f"{{text:{snake_case(column)}}}" for column in columns if (name := tag_name(column))}
+    rules = dict(RULES)
+    if tags:
+        rules["Tags"] = f"to_json({map_of(tags)})::VARCHAR"
+    homes = tuple(snake_case(column) for column in columns if tag_name(column))
+    return Mapping("aws-cur", rules, consumed=homes)

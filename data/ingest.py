@@ -1,0 +1,250 @@
+"""Files of any known kind into the lake: one delivery, one transaction, one snapshot.
+
+A delivery is a file, a folder or an archive. First everything is read and checked, and every fault of every
+file is collected; only then is the lake written. What the lake has already is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import overload
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data import delivery
+from data.billing.charges import BillFile, Prepared, commit_bills, drop_prepared, prepare_bills
+from data.billing.commitments import latest_commitments, read_commitments
+from data.convert import EPOCH, LOCAL_ZONE, Context, Converted
+from data.delivery import Skipped
+from data.errors import Fault, InputError
+from data.formats import Format, RawFile
+from data.lake import Lake, translated
+from data.loads import Load, Status, next_load_id, write_loads
+from data.prices import catalog
+from data.recognise import NotRecognised, open_file, recognise
+from data.staging import as_text
+from data.tables import TABLES, conform
+from data.upsert import upsert
+from data.usage import files as usage
+
+READERS = {**usage.READERS, **catalog.READERS}
+_TIME_OF = {
+    "offers": "as_of",
+    "deployments": "as_of",
+    "contract_commitments": "ContractCommitmentPeriodStart",
+}
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Loads(Sequence[Load]):
+    """The loads of a delivery, and the files that were left out with the reason."""
+
+    loads: tuple[Load, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.loads)
+
+    @overload
+    def __getitem__(self, index: int) -> Load: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Load, ...]: ...
+    def __getitem__(self, index: int | slice) -> Load | tuple[Load, ...]:
+        return self.loads[index]
+
+
+@dataclass(frozen=True)
+class _Known:
+    file: RawFile
+    format: Format
+
+
+@dataclass
+class _Checked:
+    """What is ready to be written."""
+
+    bills: Prepared | None = None
+    others: list[tuple[_Known, Converted]] = field(default_factory=list)
+
+
+def ingest(
+    lake: Lake,
+    path: Path,
+    *,
+    loaded_at: datetime,
+    progress: Progress | None = None,
+    epoch: datetime = EPOCH,
+    local_zone: str = LOCAL_ZONE,
+) -> Loads:
+    """Load the delivery at `path` and say what it did.
+
+    `loaded_at` is the moment of the load; `epoch` what relative times (offset_s) count from; `local_zone` the
+    zone of times that a source calls local. `progress` is told the step and the share done (0..1). Raises
+    InputError with every fault found, or if nothing is recognised; then the lake is as it was. Recognised
+    headers without rows are loads with the status empty. Unrecognised files of a folder are in `skipped`.
+    """
+    tell = progress or (lambda _step, _share: None)
+    tell("unpacking", 0.0)
+    with translated(lake.root), delivery.unpacked(path, lake.scratch(), exclude=lake.root) as files:
+        known = _recognised(files, single=path.is_file() and len(files.files) == 1)
+        try:
+            checked = _read(lake, known, lambda name: Context(name, loaded_at, epoch, local_zone), tell)
+            tell("writing", 0.9)
+            with lake.transaction(f"ingest {path.name}"):
+                loads = list(_write(lake, checked, loaded_at))
+        finally:
+            drop_prepared(lake)
+    tell("done", 1.0)
+    return Loads(tuple(loads), tuple(files.skipped))
+
+
+def _recognised(unpacked: delivery.Unpacked, *, single: bool) -> list[_Known]:
+    """Files with their format; the others go to `skipped`, or raise if there is only one or none is known."""
+    known: list[_Known] = []
+    faults: list[Fault] = []
+    unknown: list[Fault] = []
+    for path, name in unpacked.files:
+        try:
+            file = open_file(path, name)
+            known.append(_Known(file, recognise(file)))
+        except NotRecognised as error:
+            if single:
+                raise
+            unknown += error.faults
+            unpacked.skipped.append(Skipped(name, error.faults[0].found))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    if not known:
+        raise InputError(
+            unknown[:3] or [Fault("the folder", "no files", "at least one known file", "check the path")]
+        )
+    return known
+
+
+def _read(lake: Lake, known: Sequence[_Known], context: Callable[[str], Context], tell: Progress) -> _Checked:
+    """Read and check every file; raise the faults of all of them together."""
+    checked = _Checked()
+    faults: list[Fault] = []
+    bills = [item for item in known if item.format.table == "charges"]
+    others = [item for item in known if item.format.table != "charges"]
+    if bills:
+        tell(f"reading {len(bills)} bills", 0.1)
+        try:
+            checked.bills = prepare_bills(lake, [BillFile(item.file, item.format) for item in bills])
+        except InputError as error:
+            faults += error.faults
+    for done, item in enumerate(others):
+        tell(f"reading {item.file.name}", 0.5 + 0.4 * done / len(others))
+        try:
+            checked.others.append((item, _convert(lake, item, context(item.file.name))))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    return checked
+
+
+def _convert(lake: Lake, item: _Known, context: Context) -> Converted:
+    if item.format.name == "state":
+        return catalog.state(json.loads(item.file.path.read_bytes()), context)
+    if item.format.table == "contract_commitments":
+        return Converted("contract_commitments", read_commitments(lake, item.file, item.format))
+    rows = as_text(lake, item.file) if item.file.container == "csv" else _parquet(item.file)
+    if not rows.num_rows:  # a file without rows may have any types
+        return Converted(item.format.table, _without_rows(item.format.table))
+    return READERS[item.format.name](rows, context)
+
+
+def _parquet(file: RawFile) -> pa.Table:
+    try:
+        table = pq.read_table(file.path)
+    except (pa.ArrowInvalid, OSError) as error:
+        found = f"a damaged Parquet file ({' '.join(str(error).split())[:120]})"
+        raise InputError(
+            [Fault(file.name, found, "a whole Parquet file", "copy or export it again")]
+        ) from error
+    plain = [
+        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for column in table.columns
+    ]
+    return pa.table(plain, names=table.column_names)
+
+
+def _without_rows(table: str) -> pa.Table:
+    return pa.table({column.name: pa.array([], column.kind.arrow) for column in TABLES[table].columns})
+
+
+def _write(lake: Lake, checked: _Checked, loaded_at: datetime) -> Iterator[Load]:
+    if checked.bills is not None:
+        yield from commit_bills(lake, checked.bills, loaded_at=loaded_at)
+    for table in dict.fromkeys(item.format.table for item, _ in checked.others):
+        yield from _write_table(
+            lake, table, [pair for pair in checked.others if pair[0].format.table == table], loaded_at
+        )
+
+
+def _write_table(
+    lake: Lake, table: str, parts: Sequence[tuple[_Known, Converted]], loaded_at: datetime
+) -> Iterator[Load]:
+    """Write the files of one table together, so that chunks of one export do not replace each other."""
+    names = tuple(item.file.name for item, _ in parts)
+    rows = pa.concat_tables([part.rows for _, part in parts])
+    noted = [note for _, part in parts for note in part.notes]
+    if table == "contract_commitments":
+        rows, repeated = latest_commitments(rows)
+        noted += (
+            [f"{repeated} commitments are in the delivery more than once; the last counts"]
+            if repeated
+            else []
+        )
+    elif len(parts) > 1:
+        rows = conform(table, rows, where=" + ".join(names))  # a key may be once in each of two files
+    kind = "+".join(sorted({item.format.name for item, _ in parts}))
+    notes = tuple(dict.fromkeys(noted))
+    start, end = _period(table, rows)
+    if not rows.num_rows:
+        yield Load(", ".join(names), kind, 0, None, None, {}, {}, "empty", table, names)
+        return
+    load_id = next_load_id(lake)
+    status: Status = upsert(lake, table, _numbered(rows, load_id))
+    load = Load(", ".join(names), kind, rows.num_rows, start, end, {}, {}, status, table, names, notes)
+    if status != "unchanged":
+        record = {
+            "source": load.source, "kind": kind, "row_count": load.rows, "period_start": start,
+            "period_end": end, "content_hash": f"rows:{load.rows}", "status": status,
+            "file_names": ", ".join(names), "note": "; ".join(notes) or None,
+        }  # fmt: skip
+        write_loads(lake, [record], load_id=load_id, loaded_at=loaded_at, table=table)
+    yield load
+
+
+def _numbered(rows: pa.Table, load_id: int) -> pa.Table:
+    for name in ("load_id", "x_LoadId"):
+        if name in rows.column_names:
+            column = pa.array([load_id] * rows.num_rows, pa.int64())
+            return rows.set_column(rows.column_names.index(name), name, column)
+    return rows
+
+
+def _period(table: str, rows: pa.Table) -> tuple[datetime | None, datetime | None]:
+    """First and last moment the rows speak of; the end of the last interval where there are intervals."""
+    name = _TIME_OF.get(table, "ts")
+    if name not in rows.column_names or not rows.num_rows:
+        return None, None
+    ends = (
+        rows.column("ContractCommitmentPeriodEnd") if table == "contract_commitments" else rows.column(name)
+    )
+    if "interval_s" in rows.column_names:
+        length = pc.fill_null(rows.column("interval_s"), 0)
+        ends = pc.add(ends, pc.multiply(length, 1_000_000).cast(pa.duration("us")))
+    return pc.min(rows.column(name)).as_py(), pc.max(ends).as_py()

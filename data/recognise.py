@@ -1,0 +1,113 @@
+"""Which format a file is, from its columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.billing import cur, focus
+from data.errors import Fault, InputError
+from data.formats import Format, RawFile
+from data.prices import catalog
+from data.usage import files as usage
+
+FORMATS: tuple[Format, ...] = (*focus.FORMATS, *cur.FORMATS, *usage.FORMATS, *catalog.FORMATS)
+
+_HEADER_BYTES = 1 << 20
+
+_DELIMITERS = ",;\t|"
+
+
+class NotRecognised(InputError):  # noqa: N818 - an InputError already; the name is what a reader looks for
+    """A whole file, but of no known kind: fatal alone, left out of a folder."""
+
+
+def open_file(path: Path, name: str) -> RawFile:
+    """Read a plain file's header. Raises InputError if it is empty or damaged, NotRecognised if no table."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_HEADER_BYTES)
+    except OSError as error:
+        raise InputError([Fault(name, str(error), "a readable file", "check the path")]) from error
+    if not start.strip():
+        raise InputError([Fault(name, "an empty file", "a header and rows", "export it again")])
+    if start[:4] == b"PAR1":
+        return RawFile(path, name, "parquet", _parquet_columns(path, name))
+    if start.lstrip()[:1] in (b"{", b"["):
+        return RawFile(path, name, "json", _json_keys(path, name))
+    delimiter, columns = _csv_header(start, name)
+    return RawFile(path, name, "csv", columns, delimiter)
+
+
+def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
+    try:
+        return tuple(pq.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError) as error:
+        found = f"a damaged Parquet file ({' '.join(str(error).split())[:120]})"
+        raise InputError([Fault(name, found, "a whole Parquet file", "copy or export it again")]) from error
+
+
+def _json_keys(path: Path, name: str) -> tuple[str, ...]:
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        fault = Fault(name, f"damaged JSON ({error})", "a whole JSON document", "write it again")
+        raise NotRecognised([fault]) from error
+    return tuple(value) if isinstance(value, dict) else ()
+
+
+def _csv_header(start: bytes, name: str) -> tuple[str, tuple[str, ...]]:
+    """Delimiter and column names; the delimiter is the one that gives the most columns."""
+    try:
+        text = start.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if (
+            len(start) - error.start > 3 or len(start) < _HEADER_BYTES
+        ):  # else a character cut by the block's end
+            found = f"bytes that are not UTF-8 at position {error.start}"
+            raise NotRecognised(
+                [Fault(name, found, "UTF-8 text or Parquet", "export it as UTF-8")]
+            ) from error
+        text = start[: error.start].decode("utf-8-sig")
+    headers = {sign: _first_record(text, sign) for sign in _DELIMITERS}
+    delimiter = max(_DELIMITERS, key=lambda sign: len(headers[sign]))
+    return delimiter, tuple(column.strip() for column in headers[delimiter])
+
+
+def _first_record(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []
+
+
+def recognise(file: RawFile) -> Format:
+    """The format of a file; the first in FORMATS that accepts it. Raises NotRecognised if there is none."""
+    for known in FORMATS:
+        if file.container in known.containers and not known.missing(file.columns):
+            return known
+    raise NotRecognised([unrecognised(file)])
+
+
+def unrecognised(file: RawFile) -> Fault:
+    """What the file has, and what the nearest format would need."""
+    candidates = [known for known in FORMATS if file.container in known.containers]
+    nearest = min(
+        candidates, key=lambda known: len(known.missing(file.columns)) / max(len(known.required), 1)
+    )
+    shown = ", ".join(file.columns[:8]) + (
+        f" and {len(file.columns) - 8} more" if len(file.columns) > 8 else ""
+    )
+    lacking = ", ".join(nearest.missing(file.columns))
+    known_names = ", ".join(f"{known.name} ({known.meaning})" for known in FORMATS)
+    return Fault(
+        file.name,
+        f"columns {shown or 'none'}, which no known format has",
+        f"one of {known_names}",
+        f"the nearest is {nearest.name}, which lacks {lacking}: add those columns or leave the file out",
+    )

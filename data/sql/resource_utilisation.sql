@@ -1,0 +1,17 @@
+-- How much each resource was used in a window.
+-- grain: resource, metric, unit
+-- units: quantiles and maximum in `unit`; n is the number of measurements
+-- source: usage
+-- parameters: $window_start (inclusive) and $window_end (exclusive), moments
+SELECT
+    resource_id AS resource,
+    metric,
+    unit,
+    quantile_cont(value, 0.5) AS p50,
+    quantile_cont(value, 0.95) AS p95,
+    max(value) AS max,
+    count(value) AS n
+FROM usage
+WHERE ts >= $window_start AND ts < $window_end
+GROUP BY ALL
+ORDER BY ALL

@@ -1,0 +1,1 @@
+"""Demand and utilisation, as tables of the lake."""

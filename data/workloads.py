@@ -1,0 +1,269 @@
+"""What runs and what it needs: the keys of `workloads.yaml` as types, and which of them go together.
+
+The models are the documentation: every key has a description with its unit and its default, and the JSON
+Schema made from them (docs/schemas/workloads.schema.json) completes and checks the file in an editor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from data.yaml_strict import Key, dotted
+
+SHARE_TOLERANCE = 1e-6
+
+
+def _time_with_offset(value: object) -> object:
+    """An ISO 8601 time as UTC; the zone must be written, a number of seconds is not a time."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError("an ISO 8601 time such as 2026-05-12T03:00:00+00:00") from None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("a time with its zone, such as 2026-05-12T03:00:00+00:00")
+    return value.astimezone(UTC)
+
+
+Text = Annotated[str, Field(strict=True, min_length=1, pattern=r"^\S(?:.*\S)?$")]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+Flag = Annotated[bool, Field(strict=True)]
+Time = Annotated[datetime, BeforeValidator(_time_with_offset)]
+Country = Annotated[str, Field(strict=True, pattern=r"^[A-Z]{2}$")]
+
+
+class _Model(BaseModel):
+    """Values that never change and know all their keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Slo(_Model):
+    """What users are promised. LLMs: ttft_s, tpot_ms, target. Other services: latency_ms, target."""
+
+    target: Annotated[Share, Field(gt=0)]
+    """Share of requests that meet the objective (0..1), such as 0.999."""
+    ttft_s: Positive | None = None
+    """LLM: longest queueing + prefill of a request, in seconds."""
+    tpot_ms: Positive | None = None
+    """LLM: longest time per output token, in milliseconds; options slower than this are not used."""
+    latency_ms: Positive | None = None
+    """Services that are not LLMs: longest response time, in milliseconds."""
+
+
+class Placement(_Model):
+    """Where the workload may run; empty = anywhere."""
+
+    regions: tuple[Text, ...] = ()
+    """Regions it may run in, as the catalogue spells them. Default: any."""
+    providers: tuple[Text, ...] = ()
+    """Providers it may run on, as the catalogue spells them. Default: any."""
+
+
+class SpotPolicy(_Model):
+    """How much may run on capacity that the provider can reclaim."""
+
+    max_share: Share = 1.0
+    """Largest share of demand that spot capacity may carry (0..1). Default: 1, no limit of policy."""
+    min_on_demand_replicas: Count = 0
+    """Replicas that are never spot. Default: 0."""
+
+
+class Binding(BaseModel):
+    """One live target that carries this workload; further keys belong to the actuator."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    actuator: Text
+    """Name of the actuator that changes the target, such as kubernetes."""
+    target: Text | dict[str, Any]
+    """What the actuator changes, in its own words, such as a deployment's namespace and name."""
+
+
+class Workload(_Model):
+    """One thing that runs: what it needs, where it may run and what may be done with it."""
+
+    name: Text
+    """Unique name; history and state refer to it."""
+    model: Text
+    """Key into profiles: whose throughput applies."""
+    tier: Literal["interactive", "batch"] = "interactive"
+    """interactive: requests that wait for an answer. batch: work with a deadline. Default: interactive."""
+    slo: Slo | None = None
+    """Service level objective; interactive workloads need one, batch ignores it."""
+    timeout_s: Positive = 30.0
+    """Requests that wait longer are dropped, in seconds. Default: 30."""
+    burstiness: Annotated[Number, Field(ge=0)] = 1.0
+    """Variance / mean of per-minute request counts. Default: 1 (independent arrivals)."""
+    placement: Placement = Placement()
+    """Regions and providers it may run in. Default: anywhere."""
+    owner: Text | None = None
+    """Team or person that answers for it. Default: nobody named."""
+    origins: dict[Text, Share] = Field(default_factory=dict)
+    """Where its requests come from: ISO country or region → share; shares sum to 1. Default: unknown."""
+    residency: tuple[Country, ...] = ()
+    """Countries its data may be in, ISO 3166 alpha-2, such as [DE, FR]. Default: any."""
+    max_rtt_ms: Positive | None = None
+    """Longest round trip between origin and region, in milliseconds. Default: no limit."""
+    min_regions: Annotated[int, Field(strict=True, ge=1)] = 1
+    """Regions it must be spread over. Default: 1."""
+    max_region_share: Annotated[Share, Field(gt=0)] = 1.0
+    """Largest share of its capacity in one region (0..1). Default: 1."""
+    survive_region_loss: Flag = False
+    """Whether demand must still be met with any one region gone. Default: false."""
+    min_replicas: Count = 0
+    """Fewest replicas at any time. Default: 0."""
+    max_replicas: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """Most replicas at any time. Default: no limit."""
+    spot: SpotPolicy = SpotPolicy()
+    """Use of spot capacity. Default: no limit."""
+    budget_usd_per_day: Positive | None = None
+    """Most it may cost in a day, in USD. Default: no limit."""
+    pinned: tuple[Text, ...] = ()
+    """Options it must use: option_id or pattern (* and ?). Default: any."""
+    excluded: tuple[Text, ...] = ()
+    """Options it must not use: option_id or pattern (* and ?). Default: none."""
+    do_not_touch: Flag = False
+    """Plan around it, never change it. Default: false."""
+    bindings: tuple[Binding, ...] = ()
+    """Live targets that a plan is applied to. Default: none, plans are for reading."""
+    work_units: Positive | None = None
+    """Batch: work to be done, in the units that the profile serves per second."""
+    deadline: Time | None = None
+    """Batch: when the work must be done, ISO 8601 with offset."""
+    preemptible: Flag = False
+    """Batch: whether the work can be stopped and resumed without loss. Default: false."""
+
+    @property
+    def is_llm(self) -> bool:
+        """Whether its objective is in tokens: its demand then needs token counts."""
+        return self.slo is not None and self.slo.ttft_s is not None
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> Self:
+        clashes = [clash for rule in RULES for clash in rule(self)]
+        if clashes:
+            raise ClashError(clashes)
+        return self
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Keys of one workload that do not go together, told at the key to change."""
+
+    key: Key
+    found: str
+    expected: str
+    action: str
+
+
+class ClashError(ValueError):
+    """Every clash of one workload."""
+
+    def __init__(self, clashes: list[Clash]) -> None:
+        self.clashes = tuple(clashes)
+        super().__init__("; ".join(f"{dotted(c.key)}: {c.found}; expected {c.expected}" for c in clashes))
+
+
+def _interactive_has_slo(w: Workload) -> Iterator[Clash]:
+    if w.tier != "interactive":
+        return
+    if w.slo is None:
+        kinds = "{ttft_s, tpot_ms, target} for an LLM or {latency_ms, target} for another service"
+        yield Clash(("slo",), "nothing", kinds, "say what its users are promised")
+        return
+    given = {key for key in ("ttft_s", "tpot_ms", "latency_ms") if getattr(w.slo, key) is not None}
+    if given not in ({"ttft_s", "tpot_ms"}, {"latency_ms"}):
+        found = " and ".join(sorted(given)) + " without the rest" if given else "target alone"
+        if "latency_ms" in given:
+            found = "latency_ms together with " + " and ".join(sorted(given - {"latency_ms"}))
+        kinds = "ttft_s and tpot_ms for an LLM, or latency_ms for another service"
+        yield Clash(("slo",), found, kinds, "give one of the two kinds in full")
+
+
+def _batch_has_work(w: Workload) -> Iterator[Clash]:
+    batch_only = {"work_units": w.work_units, "deadline": w.deadline, "preemptible": w.preemptible or None}
+    if w.tier == "batch":
+        for key, why in (("work_units", "how much work there is"), ("deadline", "when it must be done")):
+            if batch_only[key] is None:
+                yield Clash((key,), "nothing", f"{why} (tier: batch)", "add it")
+        return
+    for key, value in batch_only.items():
+        if value is not None:
+            yield Clash((key,), "a key of batch work", "tier: batch", f"remove {key} or change the tier")
+
+
+def _replicas_in_order(w: Workload) -> Iterator[Clash]:
+    if w.max_replicas is None:
+        return
+    floors = {
+        "min_replicas": w.min_replicas,
+        "min_regions": w.min_regions,
+        "spot.min_on_demand_replicas": w.spot.min_on_demand_replicas,
+    }
+    for name, floor in floors.items():
+        if floor > w.max_replicas:
+            found = f"{w.max_replicas} with {name} {floor}"
+            yield Clash(("max_replicas",), found, f"at least {name}", "raise the one or lower the other")
+
+
+def _regions_suffice(w: Workload) -> Iterator[Clash]:
+    allowed = len(set(w.placement.regions))
+    if not allowed:
+        return
+    needs = {
+        "min_regions": w.min_regions,
+        "max_region_share": math.ceil(1 / w.max_region_share - SHARE_TOLERANCE),
+        "survive_region_loss": 2 if w.survive_region_loss else 1,
+    }
+    for key, needed in needs.items():
+        if needed > allowed:
+            value = str(getattr(w, key)).lower()
+            found = f"{value} with {allowed} in placement.regions"
+            yield Clash((key,), found, f"at least {needed} regions", f"allow more regions or relax {key}")
+
+
+def _origins_sum_to_one(w: Workload) -> Iterator[Clash]:
+    total = math.fsum(w.origins.values())
+    if w.origins and abs(total - 1) > SHARE_TOLERANCE:
+        yield Clash(("origins",), f"shares that sum to {total:.9g}", "a sum of 1", "correct the shares")
+
+
+def _pinned_not_excluded(w: Workload) -> Iterator[Clash]:
+    for option in sorted(set(w.pinned) & set(w.excluded)):
+        yield Clash(("excluded",), f"{option!r}, which is pinned too", "one or the other", "remove one")
+
+
+RULES: tuple[Callable[[Workload], Iterator[Clash]], ...] = (
+    _interactive_has_slo,
+    _batch_has_work,
+    _replicas_in_order,
+    _regions_suffice,
+    _origins_sum_to_one,
+    _pinned_not_excluded,
+)
+
+
+class WorkloadsFile(_Model):
+    """Trimtab workloads: what runs and what it needs."""
+
+    workloads: Annotated[tuple[Workload, ...], Field(min_length=1)]
+    """Every workload, in any order."""
+
+
+def workloads_schema() -> dict[str, Any]:
+    """JSON Schema of `workloads.yaml`, as published in docs/schemas."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "workloads.schema.json",
+        **WorkloadsFile.model_json_schema(),
+    }

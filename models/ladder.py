@@ -1,0 +1,121 @@
+"""The one function others call: quantiles of demand, by as much model as a series' history carries.
+
+| observed history | model | upper quantiles |
+|---|---|---|
+| none | an error: a forecast without history would be a guess | – |
+| under one season | last window | of what was seen |
+| under two seasons | last window and persistence | their mean |
+| more, but too short to replay the past | ensemble of those and seasonal naive, same slot | their mean |
+| more | the same | conformal: calibrated on replayed forecasts |
+
+Series forecast together share the pool their quantiles are shrunk to: ask for those of one kind in one call.
+The season is the day, for daily data the week. Gaps, and zeros that look like an outage, are gaps to every
+rung.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from models.conformal import Conformal
+from models.ensemble import Ensemble
+from models.faults import Faults
+from models.forecaster import Forecaster, season_steps
+from models.frames import FloatArray, Panel, check_levels, check_quantiles, check_series, quantile_frame
+from models.gaps import flag_outages
+from models.grid import IntArray
+from models.seasonal import LastWindow, Persistence, SameSlot, SeasonalNaive
+
+# One spike is scored by several origins, and the ensemble needs small moves only. Measured 24 h ahead on 52
+# real series: 1.5 covers 0.990 at a plan cost of 2.71, 5 covers 0.992 at 2.96.
+MAX_MOVE = 1.5
+CAP_RANGES = 2.0  # a quantile may exceed the largest observation by this many times the range seen
+
+SHORT: Forecaster = LastWindow()
+MIX: Forecaster = Ensemble((LastWindow(), Persistence()), name="last_window+persistence")
+ENSEMBLE: Forecaster = Ensemble((SeasonalNaive(), SameSlot(), LastWindow(), Persistence()))
+
+
+def forecast(
+    series: pd.DataFrame,
+    *,
+    freq: str | pd.Timedelta,
+    horizon_steps: int,
+    levels: Sequence[float],
+    non_negative: bool = True,
+    min_origins: int = 4,
+    assume_utc: bool = False,
+) -> pd.DataFrame:
+    """Quantiles of the next steps of every series.
+
+    Args:
+        series: long frame `unique_id, ds, y`; rows in any order; a missing row or value is a gap.
+        freq: length of a step, such as "1h".
+        horizon_steps: steps to forecast, beginning after each series' own last row.
+        levels: quantile levels in (0, 1), such as 0.5, 0.9, 0.99.
+        non_negative: demand cannot be negative: refuse such input and cut quantiles at 0.
+        min_origins: replayed forecasts needed before quantiles are calibrated.
+        assume_utc: read times without zone as UTC.
+
+    Returns:
+        `unique_id, ds, model` and a column per level in the order asked for; sorted by series and time. The
+        quantiles are finite, do not cross and are at most the largest observation plus twice the range.
+
+    Raises:
+        FrameError: with every fault of the frame, or naming the series without any observation.
+    """
+    asked = check_levels(levels)
+    panel = check_series(series, freq, assume_utc=assume_utc, non_negative=non_negative)
+    _check_request(panel, horizon_steps)
+    seen = panel.masked(flag_outages(panel))
+    order = np.argsort(asked)
+    values = np.full((len(panel), horizon_steps, asked.size), np.nan)
+    names = np.full(len(panel), "", dtype=object)
+    for rows, model in choose(seen, horizon_steps, min_origins):
+        values[rows] = model.quantiles(seen.take(rows), horizon_steps, asked[order])
+        names[rows] = model.name
+    low, high = bounds(panel, non_negative=non_negative)
+    values = np.clip(np.sort(values, axis=-1), low[:, None, None], high[:, None, None])
+    frame = quantile_frame(panel, values[:, :, np.argsort(order)], levels, names)
+    cap = pd.Series(high, index=panel.ids)
+    return check_quantiles(frame, levels, non_negative=non_negative, cap=cap)
+
+
+def _check_request(panel: Panel, horizon_steps: int) -> None:
+    faults = Faults()
+    if horizon_steps < 1:
+        faults.add(f"a horizon of {horizon_steps} steps", "at least 1", "ask for more")
+    for name in panel.ids[panel.observed() == 0]:
+        action = "give observations or leave the series out"
+        faults.add("no observation", "at least one", action, series=str(name), column="y")
+    faults.stop()
+
+
+def choose(panel: Panel, horizon_steps: int, min_origins: int) -> list[tuple[IntArray, Forecaster]]:
+    """Which series each rung of the ladder forecasts; rungs without series are left out."""
+    period = season_steps(panel.freq)
+    seasons = np.digitize(panel.observed(), [period, 2 * period])
+    rungs: list[tuple[IntArray, Forecaster]] = []
+    for count, model in enumerate((SHORT, MIX, ENSEMBLE)):
+        rows = np.flatnonzero(seasons == count)
+        if rows.size and model is ENSEMBLE:
+            calibrated = Conformal(model, min_origins=min_origins, max_move=MAX_MOVE)
+            ready = calibrated.origins(panel.take(rows), horizon_steps).size > 0
+            rungs.append((rows, calibrated if ready else model))
+        elif rows.size:
+            rungs.append((rows, model))
+    return rungs
+
+
+def bounds(panel: Panel, *, non_negative: bool) -> tuple[FloatArray, FloatArray]:
+    """(series) smallest and largest value a quantile may take."""
+    finite = np.isfinite(panel.y)
+    largest = np.where(finite, panel.y, -np.inf).max(axis=1)
+    smallest = np.where(finite, panel.y, np.inf).min(axis=1)
+    if non_negative:
+        return np.zeros(len(panel)), (1 + CAP_RANGES) * largest
+    reach = CAP_RANGES * (largest - smallest)
+    return smallest - reach, largest + reach
