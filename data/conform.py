@@ -32,6 +32,8 @@ def conform(table: Table, frame: Rows, *, where: str) -> pa.Table:
     """
     columns = _columns(frame)
     rows = len(next(iter(columns.values()))) if columns else 0
+    if not rows:  # what holds nothing may have any columns and types
+        return schema_of(table).empty_table()
     faults: list[Fault] = list(_missing(table, columns, where))
     arrays: dict[str, pa.Array] = {}
     for column in table.columns:
@@ -41,12 +43,17 @@ def conform(table: Table, frame: Rows, *, where: str) -> pa.Table:
         array, wrong = _convert(column, columns[column.name], where)
         arrays[column.name] = array
         faults += [*wrong, *_illegal(column, array, {fault.row for fault in wrong}, where)]
-    result = pa.table(arrays, schema=pa.schema([(c.name, c.kind.arrow) for c in table.columns]))
+    result = pa.table(arrays, schema=schema_of(table))
     if not faults:
         faults += _repeated(table, result, where)
     if faults:
         raise InputError(faults)
     return result
+
+
+def schema_of(table: Table) -> pa.Schema:
+    """Arrow schema of a table, in the dictionary's order."""
+    return pa.schema([pa.field(column.name, column.kind.arrow) for column in table.columns])
 
 
 def _columns(frame: Rows) -> dict[str, pa.Array]:

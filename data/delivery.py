@@ -80,8 +80,8 @@ def unpacked(
 ) -> Iterator[Unpacked]:
     """Every plain file of the delivery at `path`, without what lies in the folder `exclude` (our own lake).
 
-    What came out of archives is removed at the end of the block. Raises InputError where the delivery is missing,
-    damaged or hostile.
+    What came out of archives is removed at the end of the block. Raises InputError where the delivery is
+    missing, damaged or hostile.
     """
     if not path.exists():
         raise InputError([Fault(str(path), "nothing there", "a file, folder or archive", "check the path")])

@@ -25,11 +25,11 @@ from data.delivery import Skipped
 from data.errors import Fault, InputError
 from data.formats import Format, RawFile
 from data.lake import Lake, translated
-from data.loads import Load, Status, next_load_id, write_loads
+from data.loads import Load, next_load_id, write_loads
 from data.prices import catalog
 from data.recognise import NotRecognised, open_file, recognise
 from data.staging import as_text
-from data.tables import TABLES, conform
+from data.tables import arrow_schema, conform
 from data.upsert import upsert
 from data.usage import files as usage
 
@@ -161,7 +161,7 @@ def _convert(lake: Lake, item: _Known, context: Context) -> Converted:
         return Converted("contract_commitments", read_commitments(lake, item.file, item.format))
     rows = as_text(lake, item.file) if item.file.container == "csv" else _parquet(item.file)
     if not rows.num_rows:  # a file without rows may have any types
-        return Converted(item.format.table, _without_rows(item.format.table))
+        return Converted(item.format.table, arrow_schema(item.format.table).empty_table())
     return READERS[item.format.name](rows, context)
 
 
@@ -178,10 +178,6 @@ def _parquet(file: RawFile) -> pa.Table:
         for column in table.columns
     ]
     return pa.table(plain, names=table.column_names)
-
-
-def _without_rows(table: str) -> pa.Table:
-    return pa.table({column.name: pa.array([], column.kind.arrow) for column in TABLES[table].columns})
 
 
 def _write(lake: Lake, checked: _Checked, loaded_at: datetime) -> Iterator[Load]:
@@ -216,12 +212,12 @@ def _write_table(
         yield Load(", ".join(names), kind, 0, None, None, {}, {}, "empty", table, names)
         return
     load_id = next_load_id(lake)
-    status: Status = upsert(lake, table, _numbered(rows, load_id))
+    status, content_hash = upsert(lake, table, _numbered(rows, load_id))
     load = Load(", ".join(names), kind, rows.num_rows, start, end, {}, {}, status, table, names, notes)
     if status != "unchanged":
         record = {
             "source": load.source, "kind": kind, "row_count": load.rows, "period_start": start,
-            "period_end": end, "content_hash": f"rows:{load.rows}", "status": status,
+            "period_end": end, "content_hash": content_hash, "status": status,
             "file_names": ", ".join(names), "note": "; ".join(notes) or None,
         }  # fmt: skip
         write_loads(lake, [record], load_id=load_id, loaded_at=loaded_at, table=table)

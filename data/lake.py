@@ -16,7 +16,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import resources, util
+from importlib import util
 from pathlib import Path
 from types import TracebackType
 
@@ -25,10 +25,10 @@ import filelock
 import pandas as pd
 import pyarrow as pa
 
-from data import lake_frames, migrations
+from data import lake_frames, migrations, views
 from data.conform import Rows
 from data.errors import BusyError, Fault, InputError, LakeError, TransientError
-from data.tables import TABLES, conform
+from data.tables import conform
 
 EXTENSIONS = ("sqlite_scanner", "ducklake")
 LOCK_WAIT_S = 120.0  # a large bill takes seconds to commit; longer means that something hangs
@@ -88,8 +88,8 @@ class Lake:
         if due:
             with self.transaction("schema"):
                 migrations.migrate(self, migrations.MIGRATIONS)
-        for macro in resources.files("data").joinpath("sql", "macros").iterdir():
-            self.sql(macro.read_text(encoding="utf-8"))
+        for macro in views.macros():
+            self.sql(macro)
 
     def _create(self, catalog: Path) -> None:
         """Make the catalog under another name first: whoever sees the real one sees a whole one."""
@@ -112,7 +112,7 @@ class Lake:
         self.sql(f"ATTACH {quoted(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
         self.sql("USE lake")
 
-    # -- reading ---------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
 
     def arrow(self, view: str, **parameters: object) -> pa.Table:
         """Rows of a named view (data/sql/<view>.sql) or of a table, amounts as DECIMAL.
@@ -120,7 +120,7 @@ class Lake:
         `parameters` are bound to the view's $names. LakeError where there is no such view or a name is
         missing.
         """
-        return self.sql(view_sql(view), **parameters)
+        return self.sql(views.view_sql(view), **parameters)
 
     def read(self, view: str, **parameters: object) -> pd.DataFrame:
         """The same as a frame: text as `str`, times as datetime64[us, UTC], amounts as float64.
@@ -147,7 +147,7 @@ class Lake:
         with translated(self.root):
             return self._connection.execute(statement, dict(parameters) or None).to_arrow_table()
 
-    # -- writing ---------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self, message: str | None = None) -> Iterator[None]:
@@ -218,7 +218,7 @@ class Lake:
             self.sql(f"SET temp_directory = {quoted(Path(self._scratch.name) / 'spill')}")
         return Path(self._scratch.name)
 
-    # -- the rest --------------------------------------------------------------------------------------------
+    # -- the rest ----------------------------------------------------------------------------------
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -248,25 +248,6 @@ class Lake:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.close()
-
-
-def view_sql(view: str) -> str:
-    """The text of a named view, or a SELECT of a table's columns in the dictionary's order."""
-    file = resources.files("data").joinpath("sql", f"{view}.sql")
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    if view in TABLES:
-        return f'SELECT {", ".join(_name(column) for column in TABLES[view].names)} FROM "{view}"'
-    views = sorted(
-        p.name.removesuffix(".sql") for p in resources.files("data").joinpath("sql").iterdir() if p.is_file()
-    )
-    raise LakeError(
-        f"found no view {view!r}; expected one of {', '.join([*views, *TABLES])}; correct the name"
-    )
-
-
-def _name(column: str) -> str:
-    return f'"{column}"'
 
 
 def quoted(value: object) -> str:

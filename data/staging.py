@@ -114,7 +114,8 @@ def _unreadable(file: RawFile, error: LakeError) -> Fault:
 
 def _rejected(lake: Lake, file: RawFile) -> Iterator[Fault]:
     rows = lake.sql(
-        f"SELECT DISTINCT line, error_type, csv_line, error_message FROM {REJECTED} ORDER BY line"
+        f"SELECT DISTINCT ON (line) line, error_type, csv_line, error_message FROM {REJECTED} "
+        "ORDER BY line, column_idx"
     ).to_pylist()
     for row in rows[:FAULTS_SHOWN]:
         kind = str(row["error_type"])

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from data.billing.columns import CONTRACT_COMMITMENT, COST_AND_USAGE, LOAD_COLUMNS
 from data.columns import Column, Table, flag, integer, money, number, text, time
-from data.conform import Rows
+from data.conform import Rows, schema_of
 from data.conform import conform as _conform
 
 PURCHASES = ("on_demand", "spot", "commitment")
@@ -247,7 +247,7 @@ TABLES: dict[str, Table] = {
 
 def arrow_schema(table: str) -> pa.Schema:
     """Arrow schema of a table, in the dictionary's order."""
-    return pa.schema([pa.field(column.name, column.kind.arrow) for column in TABLES[table].columns])
+    return schema_of(TABLES[table])
 
 
 def ddl(table: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from data.fingerprint import fingerprint_sql
 from data.lake import Lake
 from data.loads import Status
 
@@ -39,19 +40,22 @@ SCOPES: dict[str, Scope] = {
 }
 
 
-def upsert(lake: Lake, table: str, rows: pa.Table) -> Status:
+def upsert(lake: Lake, table: str, rows: pa.Table) -> tuple[Status, str]:
     """Put rows (as `conform` gives them) in the place of their scope; the caller holds the transaction.
 
-    Writes nothing and says `unchanged` if the lake has just these rows; `restated` if a row it had is gone.
+    Writes nothing and says `unchanged` if the lake has just these rows; `restated` if a row it had is gone. The
+    second result is the fingerprint of the rows.
     """
     scope = SCOPES[table]
-    content = ", ".join(f'"{name}"' for name in rows.column_names if name not in _NOT_CONTENT)
+    columns = [name for name in rows.column_names if name not in _NOT_CONTENT]
+    content = ", ".join(f'"{name}"' for name in columns)
     with lake.registered(rows) as incoming:
         lake.sql(f"CREATE OR REPLACE TEMP TABLE incoming_scope AS {_scopes(scope, incoming)}")
         inside = f"FROM {table} AS t WHERE EXISTS (SELECT 1 FROM incoming_scope AS s WHERE {_matches(scope)})"
         lake.sql(f"CREATE OR REPLACE TEMP TABLE present AS SELECT {content} {inside}")
         before = _count(lake, "FROM present")
-        if before and _fingerprint(lake, "present", content) == _fingerprint(lake, incoming, content):
+        content_hash = _fingerprint(lake, incoming, columns)
+        if before and _fingerprint(lake, "present", columns) == content_hash:
             status: Status = "unchanged"
         else:
             gone = before and _count(lake, f"FROM (FROM present EXCEPT ALL SELECT {content} FROM {incoming})")
@@ -61,19 +65,15 @@ def upsert(lake: Lake, table: str, rows: pa.Table) -> Status:
             lake.sql(f"INSERT INTO {table} BY NAME SELECT * FROM {incoming}")
     lake.sql("DROP TABLE present")
     lake.sql("DROP TABLE incoming_scope")
-    return status
+    return status, content_hash
 
 
 def _count(lake: Lake, source: str) -> int:
     return int(lake.sql(f"SELECT count(*) {source}").column(0)[0].as_py())
 
 
-def _fingerprint(lake: Lake, relation: str, content: str) -> tuple[object, ...]:
-    """Count and a sum of hashes: the same for the same rows in any order, within this process."""
-    row = lake.sql(
-        f"SELECT count(*) AS n, sum(hash({content})::HUGEINT)::VARCHAR AS h FROM {relation}"
-    ).to_pylist()
-    return row[0]["n"], row[0]["h"]
+def _fingerprint(lake: Lake, relation: str, columns: list[str]) -> str:
+    return str(lake.sql(f"SELECT {fingerprint_sql(columns)} FROM {relation}").column(0)[0].as_py())
 
 
 def _scopes(scope: Scope, incoming: str) -> str:

@@ -172,8 +172,11 @@ def check(problem: Problem, placement: Placement, *, best_effort: bool = False) 
     `best_effort` accepts what a shortage of quota or pools forces: the rules in BEST_EFFORT may then be
     missed (they are reported as shortfalls), but nothing is served twice, from nowhere or beyond a limit.
     """
+    wrong_form = tuple(check_form(problem, placement))
+    if wrong_form:
+        return wrong_form
     rules = (
-        check_shape,
+        check_domain,
         check_service,
         check_replicas,
         check_spot,
@@ -189,18 +192,32 @@ def check(problem: Problem, placement: Placement, *, best_effort: bool = False) 
     return tuple(found)
 
 
-def check_shape(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """Counts are whole and nothing is negative or not a number."""
-    n = placement.replicas
-    for name, values in (("replicas", n), ("served", placement.served), ("covered", placement.covered)):
-        if values.size and not np.isfinite(values).all():
-            yield Violation(f"finite_{name}", name, float("nan"), 0.0)
-        elif values.size and values.min() < -TOLERANCE:
-            yield Violation(f"non_negative_{name}", name, float(values.min()), 0.0)
-    if not np.issubdtype(n.dtype, np.integer):
-        yield Violation("integer_replicas", str(n.dtype), 0.0, 0.0)
-    if n.shape != (len(problem.option_id), len(problem.periods)):
-        yield Violation("shape_replicas", str(n.shape), n.size, len(problem.option_id) * len(problem.periods))
+def check_form(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """The arrays have the problem's shape and hold numbers; no other rule can be read off them if not."""
+    _, options, periods = problem.shape
+    commitments = len(problem.commitments)
+    expected = {
+        "replicas": (options, periods),
+        "served": (options, periods),
+        "covered": (commitments, len(problem.pools), periods),
+        "bought_usd_per_hour": (commitments,),
+    }
+    for name, shape in expected.items():
+        values = getattr(placement, name)
+        if values.shape != shape:
+            yield Violation("shape", f"{name} {values.shape}", values.size, float(np.prod(shape)))
+        elif not np.isfinite(values).all():
+            yield Violation("finite", name, float("nan"), 0.0)
+
+
+def check_domain(_: Problem, placement: Placement) -> Iterator[Violation]:
+    """Counts are whole and nothing is negative."""
+    for name in ("replicas", "served", "covered"):
+        least = float(getattr(placement, name).min(initial=0.0))
+        if least < -TOLERANCE:
+            yield Violation("non_negative", name, least, 0.0)
+    if not np.issubdtype(placement.replicas.dtype, np.integer):
+        yield Violation("integer", f"replicas {placement.replicas.dtype}", 0.0, 0.0)
 
 
 def check_service(problem: Problem, placement: Placement) -> Iterator[Violation]:
@@ -239,7 +256,7 @@ def check_replicas(problem: Problem, placement: Placement) -> Iterator[Violation
 
 def check_spot(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """Capacity that no provider can reclaim carries its share of what is served."""
-    served = np.minimum(problem.demand, problem.demand - unserved(problem, placement))
+    served = problem.demand - unserved(problem, placement)
     firm = (problem.capacity * ~problem.is_spot)[:, None] * placement.replicas
     for w in range(len(problem.workloads)):
         have = firm[problem.options_of(w)].sum(axis=0)
@@ -253,7 +270,11 @@ def check_spot(problem: Problem, placement: Placement) -> Iterator[Violation]:
 
 
 def check_spread(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """Enough regions are in use, and no region holds more than its share of capacity."""
+    """Enough regions are in use, losing one is survived, and none holds more than its share of capacity.
+
+    A workload that needs nothing in a period and has no floor may be in fewer regions, or in none.
+    """
+    floored = (problem.min_replicas > 0) | (problem.min_on_demand_replicas > 0)
     for w in range(len(problem.workloads)):
         options = problem.options_of(w)
         room = problem.capacity[options][:, None] * placement.replicas[options]
@@ -262,10 +283,12 @@ def check_spread(problem: Problem, placement: Placement) -> Iterator[Violation]:
         if not len(held):
             continue
         total = held.sum(axis=0)
-        for t in np.flatnonzero((problem.demand[w] > 0) | (total > 0)):
+        for t in range(len(problem.periods)):
             in_use = int((held[:, t] > 0).sum())
-            if in_use < problem.min_regions[w]:
-                yield Violation("min_regions", at(problem, w, t), in_use, float(problem.min_regions[w]))
+            fewest = float(problem.min_regions[w])
+            must_run = problem.demand[w, t] > 0 or floored[w]
+            if must_run and fewest > 1 and in_use < fewest:
+                yield Violation("min_regions", at(problem, w, t), in_use, fewest)
             left, need = total[t] - held[:, t].max(), problem.demand[w, t]
             if problem.survive_region_loss[w] and left < need - slack(need):
                 yield Violation("survive_region_loss", at(problem, w, t), float(left), float(need))
@@ -292,7 +315,7 @@ def check_coverage(problem: Problem, placement: Placement) -> Iterator[Violation
     units = (problem.pool_units * problem.is_coverable)[:, None] * placement.replicas
     for p, name in enumerate(problem.pools):
         running = units[problem.pool == p].sum(axis=0)
-        total = covered[:, p].sum(axis=0) if covered.size else np.zeros(len(problem.periods))
+        total = covered[:, p].sum(axis=0)
         for t in np.flatnonzero(total > running + slack(running)):
             where = f"{name},{problem.periods[t]}"
             yield Violation("cover_only_running", where, float(total[t]), float(running[t]))

@@ -20,6 +20,7 @@ from data.billing.columns import COST_AND_USAGE
 from data.billing.sources import source_sql
 from data.columns import Table
 from data.errors import Fault, InputError
+from data.fingerprint import fingerprint_sql
 from data.formats import Format, RawFile
 from data.lake import Lake
 from data.loads import Load, Status, exact_sum, next_load_id, write_loads
@@ -171,20 +172,15 @@ def _name_sources(lake: Lake) -> None:
 
 
 def _parts(lake: Lake) -> list[dict[str, Any]]:
-    """One row per source, account, month and currency of the incoming rows: sums and the part's fingerprint.
-
-    The fingerprint is a sum over rows: their order does not matter, and unlike xor it counts repeated rows.
-    """
-    names = [name for name in CHARGES.names if name not in _BOOKKEEPING]
-    content = [f'coalesce("{name}"::VARCHAR, chr(30))' for name in names]
-    hashed = f"sum(md5_number_lower(concat_ws(chr(31), {', '.join(content)}))::HUGEINT)"
+    """One row per source, account, month and currency of the incoming rows: sums and the part's fingerprint."""
+    content_hash = fingerprint_sql([name for name in CHARGES.names if name not in _BOOKKEEPING])
     part = '"x_Source" AS source, "BillingAccountId" AS account, "x_Month" AS month'
     rows: list[dict[str, Any]] = lake.sql(
         f"""
         WITH part AS (
             SELECT
                 {part},
-                count(*) || ':' || {hashed} AS content_hash,
+                {content_hash} AS content_hash,
                 string_agg(DISTINCT kind, '+' ORDER BY kind) AS kind,
                 string_agg(DISTINCT file_name, ', ' ORDER BY file_name) AS file_names
             FROM {INCOMING}

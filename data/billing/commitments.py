@@ -16,10 +16,11 @@ from data.lake import Lake
 from data.staging import refuse_broken_rows, staged
 from data.tables import CONTRACT_COMMITMENTS
 
-# Version 1.3 does not say who the contract is with; the id of the commitment usually does.
+# Version 1.3 does not say who the contract is with. The id of the commitment usually does; where it does not,
+# the other commitments of the file do.
 _ISSUER = (
     'coalesce("InvoiceIssuerName", "ServiceProviderName", regexp_extract(lower("ContractCommitmentId"), '
-    "'aws|microsoft|google|oracle'), 'unknown')"
+    "'aws|microsoft|google|oracle'))"
 )
 
 
@@ -35,9 +36,13 @@ def read_commitments(lake: Lake, file: RawFile, known: Format) -> pa.Table:
             raise InputError(faults)
         rows = lake.sql(
             f"""
-            SELECT *, coalesce(nullif({source_sql(_ISSUER)}, ''), 'unknown') AS "x_Source",
-                0 AS "x_LoadId", row_number() OVER () AS "x_Row"
-            FROM ({fitted.sql(raw.relation)})
+            WITH rows AS (
+                SELECT *, nullif({source_sql(_ISSUER)}, '') AS source, row_number() OVER () AS "x_Row"
+                FROM ({fitted.sql(raw.relation)})
+            )
+            SELECT *, coalesce(source, mode(source) OVER (), 'unknown') AS "x_Source", 0 AS "x_LoadId"
+            FROM rows
+            ORDER BY "x_Row"
             """
         )
         refuse_broken_rows(lake, file)

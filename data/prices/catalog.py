@@ -182,12 +182,8 @@ def state(value: Mapping[str, Any], context: Context) -> Converted:
             [Fault(context.where, repr(fleet)[:60], "a list of objects", "correct it", column="fleet")]
         )
     rows = [{**row, "as_of": value.get("as_of")} for row in fleet]
-    checked = conform(DEPLOYMENTS, rows, where=context.where) if rows else _no_rows()
+    checked = conform(DEPLOYMENTS, rows, where=context.where)
     return Converted("deployments", checked)
-
-
-def _no_rows() -> pa.Table:
-    return pa.table({c.name: pa.array([], c.kind.arrow) for c in DEPLOYMENTS.columns})
 
 
 READERS: dict[str, Reader] = {

@@ -1,12 +1,13 @@
 -- How much each resource was used in a window.
 -- grain: resource, metric, unit
--- units: quantiles and maximum in `unit`; n is the number of measurements
+-- units: quantiles and maximum in `unit`; n is the number of measurements; workload is the one it serves, if any
 -- source: usage
 -- parameters: $window_start (inclusive) and $window_end (exclusive), moments
 SELECT
     resource_id AS resource,
     metric,
     unit,
+    min(workload) AS workload,
     quantile_cont(value, 0.5) AS p50,
     quantile_cont(value, 0.95) AS p95,
     max(value) AS max,

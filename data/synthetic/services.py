@@ -68,7 +68,7 @@ SERVICES: tuple[Service, ...] = (
     Service(
         "chat", "llm-8b", "assistants",
         (Slot("azure", "eastus", "Standard_NC24ads_A100_v4", "on_demand", 4),),
-        Demand(9.0, 17, 0.55, 0.65, 0.02, 0.08, bursts_per_day=0.5, tokens=(800, 150)),
+        Demand(15.0, 17, 0.55, 0.65, 0.02, 0.08, bursts_per_day=0.5, tokens=(800, 150)),
         {
             "slo": {"ttft_s": 2.0, "tpot_ms": 60, "target": 0.999}, "timeout_s": 30, "burstiness": 4.0,
             "origins": {"US": 0.6, "CA": 0.1, "GB": 0.15, "DE": 0.15}, "min_replicas": 2,
@@ -78,20 +78,22 @@ SERVICES: tuple[Service, ...] = (
     Service(
         "code-assistant", "llm-70b", "assistants",
         (Slot("gcp", "us-central1", "a2-ultragpu-1g", "on_demand", 5, newest=2),),
-        Demand(0.42, 16, 0.6, 0.3, 0.03, 0.08, bursts_per_day=0.3, tokens=(3000, 400)),
+        Demand(0.62, 16, 0.6, 0.3, 0.03, 0.08, bursts_per_day=0.3, tokens=(3000, 400)),
         {
             "slo": {"ttft_s": 6.0, "tpot_ms": 60, "target": 0.99}, "timeout_s": 60, "burstiness": 2.0,
             "origins": {"US": 0.7, "CA": 0.1, "IN": 0.2}, "min_replicas": 1,
-            "spot": {"max_share": 0.5, "min_on_demand_replicas": 1}, "budget_usd_per_day": 700,
+            "placement": {"regions": [], "providers": ["gcp"]},
+            "spot": {"max_share": 0.3, "min_on_demand_replicas": 1}, "budget_usd_per_day": 700,
         },
     ),
     Service(
         "embeddings", "text-embedding", "knowledge",
         (Slot("gcp", "europe-west4", "g2-standard-4", "on_demand", 6),),
-        Demand(420, 10, 0.5, 0.45, 0.01, 0.05, bursts_per_day=0.2),
+        Demand(640, 10, 0.5, 0.45, 0.01, 0.05, bursts_per_day=0.2),
         {
             "slo": {"latency_ms": 150, "target": 0.995}, "timeout_s": 5, "burstiness": 3.0,
             "origins": {"DE": 0.5, "FR": 0.3, "NL": 0.2}, "residency": EU_COUNTRIES, "max_rtt_ms": 40,
+            "placement": {"regions": [], "providers": ["gcp"]},
             "min_replicas": 2, "spot": {"max_share": 0.6, "min_on_demand_replicas": 1},
         },
     ),
@@ -102,7 +104,7 @@ SERVICES: tuple[Service, ...] = (
             Slot("azure", "westeurope", "Standard_NC4as_T4_v3", "spot", 2),
             Slot("aws", "us-east-1", "g5.2xlarge", "on_demand", 1, is_idle=True),
         ),
-        Demand(18, 18, 0.6, 1.15, 0.01, 0.1, bursts_per_day=0.4),
+        Demand(26, 18, 0.6, 1.15, 0.01, 0.1, bursts_per_day=0.4),
         {
             "slo": {"latency_ms": 900, "target": 0.99}, "timeout_s": 20, "burstiness": 6.0,
             "origins": {"US": 0.4, "DE": 0.35, "GB": 0.25}, "min_replicas": 1, "spot": {"max_share": 0.8},
@@ -132,6 +134,7 @@ SERVICES: tuple[Service, ...] = (
         {
             "slo": {"latency_ms": 60, "target": 0.999}, "timeout_s": 5, "burstiness": 2.0,
             "origins": {"US": 0.5, "GB": 0.2, "DE": 0.2, "FR": 0.1}, "max_rtt_ms": 130,
+            "placement": {"regions": [], "providers": ["aws"]},
             "min_regions": 2, "max_region_share": 0.7, "min_replicas": 4,
             "spot": {"max_share": 0.3, "min_on_demand_replicas": 2},
         },
@@ -144,10 +147,11 @@ SERVICES: tuple[Service, ...] = (
             Slot("gcp", "us-central1", "n2-standard-8", "on_demand", 6),
             Slot("gcp", "us-east4", "n2-standard-8", "on_demand", 4),
         ),
-        Demand(700, 18, 0.55, 1.05, 0.01, 0.04),
+        Demand(1150, 18, 0.55, 1.05, 0.01, 0.04),
         {
             "slo": {"latency_ms": 120, "target": 0.9995}, "timeout_s": 10, "burstiness": 2.5,
             "origins": {"US": 0.85, "CA": 0.15}, "max_rtt_ms": 60, "min_replicas": 6,
+            "placement": {"regions": [], "providers": ["gcp"]},
             "spot": {"max_share": 0.0},
         },
     ),
@@ -161,6 +165,7 @@ SERVICES: tuple[Service, ...] = (
         {
             "slo": {"latency_ms": 250, "target": 0.995}, "timeout_s": 10, "burstiness": 2.0,
             "origins": {"US": 0.9, "CA": 0.1}, "max_rtt_ms": 90, "min_replicas": 2,
+            "placement": {"regions": [], "providers": ["azure"]},
             "spot": {"max_share": 0.25},
         },
         is_oversized=True, memory_share=0.5,
@@ -178,7 +183,7 @@ SERVICES: tuple[Service, ...] = (
     Service(
         "session-cache", "redis", "storefront",
         (Slot("aws", "us-east-1", "r7g.2xlarge", "commitment-1y", 4),),
-        Demand(26000, 18, 0.55, 1.1, 0.01, 0.04),
+        Demand(34000, 18, 0.55, 1.1, 0.01, 0.04),
         {
             "slo": {"latency_ms": 5, "target": 0.999}, "timeout_s": 1, "burstiness": 3.0,
             "placement": {"regions": ["us-east-1"], "providers": ["aws"]}, "min_replicas": 2,

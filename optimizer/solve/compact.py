@@ -109,7 +109,8 @@ def make_region_variables(p: Problem, v: Vars) -> None:
 def make_commitment_variables(p: Problem, v: Vars) -> None:
     """Commitment variables: what is bought (b) and what it covers (y)."""
     for c in range(len(p.commitments)):
-        v.b[c] = v.model.add_variable(f"b_{c}", 0, float(p.offered_max_usd_per_hour[c]))
+        most = float(p.offered_max_usd_per_hour[c])
+        v.b[c] = v.model.add_variable(f"b_{c}", 0, most if math.isfinite(most) else None)
         for k in np.flatnonzero(~np.isnan(p.committed_rate[c])):
             for t in range(len(p.periods)):
                 v.y[c, int(k), t] = v.model.add_variable(f"y_{c}_{k}_{t}", 0)
@@ -190,10 +191,9 @@ def count_options(p: Problem, v: Vars) -> Iterator[tuple[str, pulp.LpConstraint]
 
 
 def spread_regions(p: Problem, v: Vars) -> Iterator[tuple[str, pulp.LpConstraint]]:
-    r"""$g_{wrt} \le \sum_{i \in r} n_{it}$ and $\sum_r g_{wrt} + s \ge R_w$."""
-    for w, t in wanted(p):
-        if p.min_regions[w] <= 1:
-            continue
+    r"""$g_{wrt} \le \sum_{i \in r} n_{it}$ and $\sum_r g_{wrt} + s \ge R_w$ where anything must run."""
+    must_run = (p.demand > 0) | ((p.min_replicas > 0) | (p.min_on_demand_replicas > 0))[:, None]
+    for w, t in np.argwhere(must_run & (p.min_regions > 1)[:, None]).tolist():
         regions = regions_of(p, w)
         for r, region in enumerate(regions):
             here = pulp.lpSum(v.n[i, t] for i in in_region(p, w, region))
@@ -291,13 +291,13 @@ def missed_total(p: Problem, v: Vars) -> pulp.LpAffineExpression:
 
 
 def rule_size(p: Problem, rule: str, w: int, t: int) -> float:
-    """What a rule asks for, in its own unit: replicas, regions or demand."""
+    """What a rule asks for, in its own unit: replicas, regions or demand (1 where there is none)."""
     asked = {
         "min_replicas": p.min_replicas[w],
         "min_on_demand_replicas": p.min_on_demand_replicas[w],
         "min_regions": p.min_regions[w],
     }
-    return float(asked.get(rule, p.demand[w, t]))
+    return float(asked.get(rule, p.demand[w, t] or 1.0))
 
 
 def wanted(p: Problem) -> Iterator[tuple[int, int]]:
@@ -322,19 +322,33 @@ def needs_used(p: Problem, i: int) -> bool:
 def most_replicas(p: Problem, i: int) -> int:
     """A count that no optimal placement exceeds: the M of `count_options`, as small as is safe.
 
-    Demand alone needs ceil(D / a). Spread over regions can double what the largest replica of another
-    region brings; a present replica may be kept where moving costs more than running it.
+    A replica beyond ceil(D / a), beyond the floors and beyond the present fleet could go without breaking
+    a rule, and running it never pays (cover saves no more than the price). Only a cap on a region's share
+    asks for more, see `balance_room`.
     """
     w = int(p.option_workload[i])
-    options = p.options_of(w)
-    largest = float(p.demand[w].max(initial=0.0))
-    if p.min_regions[w] > 1 or p.max_region_share[w] < 1.0 or p.survive_region_loss[w]:
-        largest = 2.0 * max(largest, float(p.capacity[options].max()))
-    top = math.ceil(largest / float(p.capacity[i]) - 1e-9) + int(
-        max(p.min_replicas[w], p.min_on_demand_replicas[w])
-    )
-    top = max(top, int(p.current_replicas[i]) if p.migration_cost_usd[i] > 0 else 0, int(p.min_regions[w]))
-    return int(min(top, p.max_replicas[w]))
+    floor = int(max(p.min_replicas[w], p.min_on_demand_replicas[w], 1.0))
+    present = int(p.current_replicas[i]) if p.migration_cost_usd[i] > 0 else 0
+    if p.max_region_share[w] < 1.0:
+        top = math.ceil(balance_room(p, w) / float(p.capacity[i])) + floor
+    else:
+        top = math.ceil(float(p.demand[w].max(initial=0.0)) / float(p.capacity[i]) - 1e-9)
+    return int(min(max(top, floor, present), p.max_replicas[w]))
+
+
+def balance_room(p: Problem, w: int) -> float:
+    """Capacity within which regions of whole replicas can be brought below their share.
+
+    With m the fewest regions that may share the load, whole replicas of size L leave a region off its
+    even part by at most L, which a total of L / (share - 1/m) absorbs. Where the share allows even parts
+    only, balance may need a common multiple of the sizes: 20 of the largest replica are allowed for. A
+    present fleet that is dear to move may have to be balanced as well.
+    """
+    options, share = p.options_of(w), float(p.max_region_share[w])
+    spare = share - 1.0 / min(math.floor(1.0 / share) + 1, len(regions_of(p, w)))
+    kept = p.current_replicas[options] * p.capacity[options] * (p.migration_cost_usd[options] > 0)
+    need = max(float(p.demand[w].max(initial=0.0)), float(kept.sum()) / share)
+    return need + float(p.capacity[options].max()) * (1.0 + (min(1.0 / spare, 20.0) if spare > 0 else 20.0))
 
 
 def regions_of(p: Problem, w: int) -> list[tuple[str, str]]:

@@ -1,13 +1,13 @@
 """Independent parts of a problem: workloads that share no limit and no commitment are solved apart.
 
-Exact: the cost of a problem is the sum over its components, and so is the bound. Small models prove
-their gap in a fraction of the time that one large one takes.
+So are periods that nothing ties together. Exact: the cost of a problem is the sum over its parts, and so is
+the bound. Small models prove their gap in a fraction of the time that one large one takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,41 @@ from scipy.sparse.csgraph import connected_components
 from optimizer.problem import Bools, Ints, Problem
 
 
-def components(problem: Problem) -> Iterator[tuple[Problem, Ints, Ints]]:
-    """Each independent part with the indices of its options and commitments in the whole problem."""
+@dataclass(frozen=True)
+class Part:
+    """One independent part, with the places of its options, commitments and periods in the whole."""
+
+    problem: Problem
+    options: Ints
+    commitments: Ints
+    periods: Ints
+
+
+def components(problem: Problem) -> Iterator[Part]:
+    """Every independent part."""
     labels = part_of(problem)[: len(problem.workloads)]
     for label in np.unique(labels):
-        yield restrict(problem, np.flatnonzero(labels == label))
+        yield from by_period(restrict(problem, np.flatnonzero(labels == label)))
+
+
+def by_period(part: Part) -> Iterator[Part]:
+    """The part cut into its periods, unless a count of options, an activation or a purchase spans them."""
+    p = part.problem
+    spans = np.isfinite(p.max_options).any() or (p.activation_cost_usd > 0).any()
+    if spans or (p.offered_max_usd_per_hour > 0).any():
+        yield part
+        return
+    for t in part.periods:
+        one = replace(
+            p,
+            periods=(p.periods[t],),
+            hours=p.hours[[t]],
+            demand=p.demand[:, [t]],
+            pool_limit=p.pool_limit[:, [t]],
+            # Moving from the present fleet is paid in the first period only.
+            migration_cost_usd=p.migration_cost_usd if t == 0 else np.zeros_like(p.migration_cost_usd),
+        )
+        yield replace(part, problem=one, periods=np.array([t]))
 
 
 def part_of(problem: Problem) -> Ints:
@@ -46,12 +76,14 @@ def covers(problem: Problem, pool: int) -> Bools:
     return np.asarray((problem.pool == pool) & problem.is_coverable, dtype=np.bool_)
 
 
-def restrict(problem: Problem, workloads: Ints) -> tuple[Problem, Ints, Ints]:
-    """The problem of some workloads only, with the pools and commitments that concern them."""
+def restrict(problem: Problem, workloads: Ints) -> Part:
+    """The problem of some workloads only, with their pools and the commitments that can cover them."""
     options = np.flatnonzero(np.isin(problem.option_workload, workloads))
     in_use = np.union1d(problem.pool[options], problem.quota_pool[options])
     pools = in_use[in_use >= 0]
-    commitments = np.flatnonzero(~np.isnan(problem.committed_rate[:, pools]).all(axis=1))
+    covering = np.unique(problem.pool[options[problem.is_coverable[options]]])
+    reached = ~np.isnan(problem.committed_rate[:, covering[covering >= 0]])
+    commitments = np.flatnonzero(reached.any(axis=1))
     new_pool = np.full(len(problem.pools) + 1, -1)
     new_pool[pools] = np.arange(len(pools))
     kept: dict[str, Any] = {name: getattr(problem, name)[workloads] for name in WORKLOAD_ARRAYS}
@@ -71,7 +103,7 @@ def restrict(problem: Problem, workloads: Ints) -> tuple[Problem, Ints, Ints]:
         committed_rate=problem.committed_rate[np.ix_(commitments, pools)],
         covered_list_price=problem.covered_list_price[np.ix_(commitments, pools)],
     )
-    return part, options.astype(np.int64), commitments.astype(np.int64)
+    return Part(part, options, commitments, np.arange(len(problem.periods)))
 
 
 WORKLOAD_ARRAYS = (

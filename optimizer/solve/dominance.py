@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.problem import Bools, Ints, Problem
+from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.solve.components import OPTION_ARRAYS, OPTION_NAMES
 
 
 def prune_dominated(problem: Problem) -> Problem:
     """The same problem without dominated options: same optimum, fewer variables."""
-    keep: Bools = np.ones(len(problem.option_id), dtype=np.bool_)
+    keep = np.full(len(problem.option_id), fill_value=True)
     for w in range(len(problem.workloads)):
         options = problem.options_of(w)
         unit_price = problem.price_hourly[options] / problem.capacity[options]
@@ -31,8 +31,8 @@ def prune_dominated(problem: Problem) -> Problem:
 def dominated(p: Problem, a: int, options: Ints) -> Bools:
     """Which of a workload's options one option replaces."""
     w = p.option_workload[a]
-    copies = np.ceil(p.capacity[options] / p.capacity[a] - 1e-9)
-    limited = np.isfinite(p.pool_limit).any(axis=1)
+    copies = np.maximum(np.ceil(p.capacity[options] / p.capacity[a] - 1e-9), 1.0)
+    limited = np.asarray(np.isfinite(p.pool_limit).any(axis=1))
     free = not any(limited[pool] for pool in (p.pool[a], p.quota_pool[a]) if pool >= 0)
     ok: Bools = (options != a) & (copies * p.price_hourly[a] <= p.price_hourly[options])
     ok &= p.current_replicas[options] <= 0
@@ -44,9 +44,10 @@ def dominated(p: Problem, a: int, options: Ints) -> Bools:
     if p.is_spot[a]:
         ok &= p.is_spot[options]
     if p.min_regions[w] > 1 or p.max_region_share[w] < 1.0 or p.survive_region_loss[w]:
-        # Shares count capacity, so under them only an exact stand-in is safe.
         here = (p.provider[a], p.region[a])
         ok &= np.array([(p.provider[b], p.region[b]) == here for b in options], dtype=bool)
+    if p.max_region_share[w] < 1.0:
+        # Shares count capacity, so under them only an exact stand-in is safe.
         ok &= np.isclose(copies * p.capacity[a], p.capacity[options], rtol=1e-12, atol=0.0)
     return np.asarray(ok & as_well_covered(p, a, options, copies), dtype=np.bool_)
 
@@ -66,12 +67,21 @@ def as_well_covered(p: Problem, a: int, options: Ints, copies: np.ndarray) -> Bo
         if not coverable[a] or p.pool[a] < 0:
             fine[position] = False
             continue
-        scale = copies[position] * p.pool_units[a] / p.pool_units[b]
-        rate_a, rate_b = p.committed_rate[reach, p.pool[a]], p.committed_rate[reach, p.pool[b]]
-        net_a = p.price_hourly[a] / p.pool_units[a] - p.covered_list_price[reach, p.pool[a]]
-        net_b = p.price_hourly[b] / p.pool_units[b] - p.covered_list_price[reach, p.pool[b]]
-        fine[position] = bool(((scale * rate_a <= rate_b) & (scale * net_a <= net_b + 1e-12)).all())
+        k = copies[position]
+        uses_less = k * replica_rate(p, a, reach) <= replica_rate(p, b, reach)
+        costs_less = k * covered_price(p, a, reach) <= covered_price(p, b, reach) + 1e-12
+        fine[position] = bool((uses_less & costs_less).all())
     return fine
+
+
+def replica_rate(p: Problem, i: int, commitments: Bools) -> Floats:
+    """USD of each commitment that covering one replica uses up; NaN where it does not reach."""
+    return np.asarray(p.pool_units[i] * p.committed_rate[commitments, p.pool[i]])
+
+
+def covered_price(p: Problem, i: int, commitments: Bools) -> Floats:
+    """What one replica still costs per hour when a commitment covers it whole."""
+    return np.asarray(p.price_hourly[i] - p.pool_units[i] * p.covered_list_price[commitments, p.pool[i]])
 
 
 def only(problem: Problem, options: Ints) -> Problem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import pulp
 
-from optimizer.errors import SolverError
+from optimizer.errors import InfeasibleError, SolverError
 from optimizer.problem import Floats, Placement, Problem, check, cost
 from optimizer.solve.compact import Vars, build, missed_total, rule_size, total_cost
-from optimizer.solve.components import components
+from optimizer.solve.components import Part, components
 
 MAX_NODES = 20_000
 TIME_LIMIT_SECONDS = 300.0
+LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,17 @@ def solve(problem: Problem, *, gap_share: float = 0.005) -> Solution:
         gap_share: stop a component once its gap is proven to be this small.
 
     Raises:
+        InfeasibleError: a workload has no option at all.
         SolverError: no placement came back or the checker refused it.
     """
-    parts = []
-    for part, options, commitments in components(problem):
-        parts.append((solve_component(part, gap_share), options, commitments))
-    whole = join(problem, parts)
-    refused = check(problem, whole.placement, best_effort=bool(whole.shortfalls))
+    bare = [name for w, name in enumerate(problem.workloads) if not len(problem.options_of(w))]
+    if bare:
+        raise InfeasibleError(f"no option at all for {', '.join(bare)}: add options or remove the workload")
+    whole = join(problem, [(part, solve_component(part.problem, gap_share)) for part in components(problem)])
+    refused = check(problem, whole.placement)
+    if whole.shortfalls:
+        known = {(s.rule, f"{s.workload},{s.period}") for s in whole.shortfalls}
+        refused = tuple(violation for violation in refused if (violation.rule, violation.where) not in known)
     if refused:
         raise SolverError("the checker refuses the placement: " + "; ".join(map(str, refused[:5])))
     return whole
@@ -84,7 +89,7 @@ def solve_component(problem: Problem, gap_share: float) -> Solution:
     shortfalls: tuple[Shortfall, ...] = ()
     if run is None:
         model, v = build(problem, elastic=True)
-        first = minimise(model, gap_share)
+        first = minimise(model, LEAST_MISSED_GAP_SHARE)
         if first is None:
             raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: upper limits clash")
         model.addConstraint(missed_total(problem, v) <= first.objective * (1 + 1e-6) + 1e-7, "least_missed")
@@ -92,9 +97,15 @@ def solve_component(problem: Problem, gap_share: float) -> Solution:
         run = minimise(model, gap_share)
         if run is None:
             raise SolverError("the solver lost the least-missed placement it had found")
+        run = Run(run.objective, run.bound, last_reason((first.stopped_by, run.stopped_by)))
         shortfalls = tuple(read_shortfalls(problem, v))
     placement = read_placement(problem, v)
     return Solution(placement, cost(problem, placement), run.bound, shortfalls, run.stopped_by)
+
+
+def last_reason(reasons: Iterable[str]) -> str:
+    """The reason that proves least."""
+    return max(reasons, key=("gap", "nodes", "time").index, default="gap")
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,8 @@ def minimise(model: pulp.LpProblem, gap_share: float) -> Run | None:
     if "nfeasible" in status:
         return None
     info = highs.getInfo()
-    if not np.isfinite(info.objective_function_value) or info.primal_solution_status != FEASIBLE:
+    incumbent = np.isfinite(info.objective_function_value) and info.primal_solution_status == FEASIBLE
+    if not incumbent or status not in STOPPED_BY:
         raise SolverError(f"HiGHS ended with {status!r} and without a placement")
     values = highs.getSolution().col_value
     for variable in model.variables():
@@ -133,7 +145,7 @@ def minimise(model: pulp.LpProblem, gap_share: float) -> Run | None:
     objective = float(info.objective_function_value)
     has_integers = any(variable.cat == pulp.LpInteger for variable in model.variables())
     bound = float(info.mip_dual_bound) if has_integers else objective
-    return Run(objective, min(bound, objective), STOPPED_BY.get(status, "gap"))
+    return Run(objective, min(bound, objective), STOPPED_BY[status])
 
 
 @contextmanager
@@ -152,6 +164,7 @@ def silent_stdout() -> Iterator[None]:
 
 FEASIBLE = 2  # HighsInfo.primal_solution_status: kSolutionStatusFeasible
 STOPPED_BY = {
+    "Optimal": "gap",
     "Time limit reached": "time",
     "Solution limit reached": "nodes",
     "Iteration limit reached": "nodes",
@@ -200,25 +213,23 @@ def read_shortfalls(problem: Problem, v: Vars) -> Iterable[Shortfall]:
             yield Shortfall(rule, workload, period, float(variable.varValue), size)
 
 
-def join(problem: Problem, parts: list[tuple[Solution, np.ndarray, np.ndarray]]) -> Solution:
+def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
     """The parts' placements put together in the whole problem's order."""
     _, options, periods = problem.shape
     replicas = np.zeros((options, periods), dtype=np.int64)
     covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
     bought = np.zeros(len(problem.commitments))
-    for solution, rows, commitments in parts:
-        part = solution.placement
-        replicas[rows] = part.replicas
-        used = np.unique(np.concatenate([problem.pool[rows], problem.quota_pool[rows]]))
-        pools = used[used >= 0]
-        covered[np.ix_(commitments, pools, np.arange(periods))] = part.covered
-        bought[commitments] = part.bought_usd_per_hour
+    for part, solution in parts:
+        placed = solution.placement
+        replicas[np.ix_(part.options, part.periods)] = placed.replicas
+        used = np.union1d(problem.pool[part.options], problem.quota_pool[part.options])
+        covered[np.ix_(part.commitments, used[used >= 0], part.periods)] = placed.covered
+        bought[part.commitments] = placed.bought_usd_per_hour
     placement = Placement(replicas, share_out(problem, replicas), covered, bought)
-    reasons = [solution.stopped_by for solution, _, _ in parts]
     return Solution(
         placement,
         cost(problem, placement),
-        sum(solution.bound_usd for solution, _, _ in parts),
-        tuple(shortfall for solution, _, _ in parts for shortfall in solution.shortfalls),
-        max(reasons, key=("gap", "nodes", "time").index, default="gap"),
+        sum(solution.bound_usd for _, solution in parts),
+        tuple(shortfall for _, solution in parts for shortfall in solution.shortfalls),
+        last_reason(solution.stopped_by for _, solution in parts),
     )

@@ -1,0 +1,258 @@
+"""The capacity plan: replicas per option and interval over the next hours, for machines.
+
+Capacity covers a calibrated upper quantile of demand, a boot time ahead, plus the room that bursts need;
+between plans a reactive loop may add replicas up to `max_replicas`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+
+from optimizer.config import Settings
+from optimizer.coverage import best_cover
+from optimizer.demand import over_intervals
+from optimizer.describe import missing_rows, proof, reasons, scale_actions
+from optimizer.formulate import Offer, Policy, assemble
+from optimizer.inputs import Inputs
+from optimizer.needs import Candidate, Outlook, look_ahead, needs
+from optimizer.plan import Allocation, AutoscaleRule, CapacityPlan, ForecastRow, sealed
+from optimizer.problem import Floats, Ints, Problem, cost_parts
+from optimizer.rows import rows_of
+from optimizer.solve import Solution, prune_dominated, solve
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The planned intervals: equal in length but for the last, which ends with the horizon."""
+
+    starts: pd.DatetimeIndex
+    ends: pd.DatetimeIndex
+
+    @classmethod
+    def of(cls, begin: pd.Timestamp, horizon: pd.Timedelta, length: pd.Timedelta) -> Timeline:
+        """Intervals of a length from `begin` on."""
+        starts = pd.date_range(begin, begin + horizon, freq=length, inclusive="left", unit="us")
+        return cls(starts, pd.DatetimeIndex([*starts[1:], begin + horizon]).as_unit("us"))
+
+    @property
+    def hours(self) -> Floats:
+        """(T,) length of each interval."""
+        return np.asarray((self.ends - self.starts) / pd.Timedelta(hours=1), dtype=float)
+
+
+def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> tuple[CapacityPlan, Outlook]:
+    """Plan the next hours; also gives the forecasts it stands on.
+
+    Raises:
+        InfeasibleError: a workload has no admissible option.
+    """
+    level = settings.planning.demand_quantile
+    length = pd.Timedelta(minutes=settings.planning.interval_minutes)
+    times = Timeline.of(pd.Timestamp(inputs.as_of), horizon, length)
+    outlook = look_ahead(inputs, horizon=horizon + length, levels=sorted({*LEVELS, level}), machine=True)
+    solved = None
+    if outlook.candidates:
+        whole = assemble(
+            needs(outlook, times.starts, length, level=level),
+            periods=[start.isoformat() for start in times.starts],
+            hours=times.hours,
+            fleet=inputs.fleet,
+            offers=beside_held(inputs, list(outlook.held))[0],
+            policy=Policy(spot_capacity=inputs.spot_capacity),
+        )
+        problem = prune_dominated(whole)
+        solved = problem, solve(problem, gap_share=settings.planning.gap_share)
+    return document(inputs, outlook, settings, solved, times), outlook
+
+
+def document(
+    inputs: Inputs,
+    outlook: Outlook,
+    settings: Settings,
+    solved: tuple[Problem, Solution] | None,
+    times: Timeline,
+) -> CapacityPlan:
+    """The plan as a document with its hash."""
+    hours = float(times.hours.sum())
+    held_cost = held_usd_per_hour(inputs, list(outlook.held)) * hours
+    planned = running_cost(*solved) if solved else 0.0
+    return sealed(
+        CapacityPlan(
+            as_of=inputs.as_of,
+            horizon_hours=hours,
+            demand_quantile=settings.planning.demand_quantile,
+            expected_cost_usd=planned + held_cost,
+            current_cost_usd=present_cost(inputs, list(outlook.held), solved[0] if solved else None, hours),
+            allocations=(
+                *(allocations(*solved, times, settings) if solved else ()),
+                *held_rows(inputs, outlook, times),
+            ),
+            autoscale={c.workload.name: autoscale_rule(settings) for c in reacting(outlook)},
+            forecast=tuple(forecast_rows(outlook, times)),
+            proof=proof(solved[1] if solved else None),
+            actions=tuple(scale_actions(*solved, inputs) if solved else ()),
+            shortfalls=missing_rows(solved[1] if solved else None),
+            reasons=tuple(reasons(outlook)),
+            notes=inputs.notes,
+            fingerprint=inputs.fingerprint,
+        )
+    )
+
+
+def allocations(
+    problem: Problem, solution: Solution, times: Timeline, settings: Settings
+) -> Iterator[Allocation]:
+    """Rows of every option in use, intervals of equal count joined; the scale-out option always has one."""
+    counts = solution.placement.replicas
+    top = most_replicas(problem, counts, settings)
+    for i in np.flatnonzero((counts.max(axis=1) > 0) | (top > 0)):
+        for count, steps in runs(counts[i]):
+            yield Allocation(
+                workload=problem.workloads[problem.option_workload[i]],
+                option_id=problem.option_id[i],
+                start=times.starts[steps[0]].to_pydatetime(),
+                end=times.ends[steps[-1]].to_pydatetime(),
+                replicas=count,
+                max_replicas=max(count, int(top[i])),
+            )
+
+
+def runs(counts: Ints) -> Iterator[tuple[int, list[int]]]:
+    """Stretches of equal counts: the count and the positions it holds for."""
+    for count, run in groupby(range(len(counts)), key=lambda t: int(counts[t])):
+        yield count, list(run)
+
+
+def most_replicas(problem: Problem, counts: Ints, settings: Settings) -> Ints:
+    """(I,) how far the reactive loop may go: the cheapest option no provider can reclaim takes the surprise.
+
+    Its limit lets the workload reach headroom_factor times its highest planned need, so that the cap
+    binds only where a quota or max_replicas does.
+    """
+    top = np.zeros(len(problem.option_id), dtype=np.int64)
+    for w in range(len(problem.workloads)):
+        options = problem.options_of(w)
+        firm = [i for i in options if not problem.is_spot[i]] or list(options)
+        best = min(firm, key=lambda i: (problem.price_hourly[i] / problem.capacity[i], problem.option_id[i]))
+        need = settings.planning.autoscale.headroom_factor * float(problem.demand[w].max(initial=0.0))
+        wish = int(np.ceil(need / problem.capacity[best]))
+        quota = problem.quota_pool[best]
+        limit = problem.pool_limit[quota].min() if quota >= 0 else np.inf
+        top[best] = int(max(counts[best].max(initial=0), min(wish, limit, problem.max_replicas[w])))
+    return top
+
+
+def held_rows(inputs: Inputs, outlook: Outlook, times: Timeline) -> list[Allocation]:
+    """Workloads that are not planned keep what they run."""
+    rows = inputs.fleet.loc[inputs.fleet["workload"].isin(outlook.held)]
+    return [
+        Allocation(
+            workload=workload,
+            option_id=option_id,
+            start=times.starts[0].to_pydatetime(),
+            end=times.ends[-1].to_pydatetime(),
+            replicas=int(desired),
+            max_replicas=int(desired),
+        )
+        for workload, option_id, desired in rows_of(rows, "workload", "option_id", "desired")
+    ]
+
+
+def reacting(outlook: Outlook) -> list[Candidate]:
+    """Workloads that the reactive loop serves between plans."""
+    return [c for c in outlook.candidates if c.workload.tier == "interactive"]
+
+
+def autoscale_rule(settings: Settings) -> AutoscaleRule:
+    """The loop's settings."""
+    rule = settings.planning.autoscale
+    return AutoscaleRule(
+        target_utilization=rule.target_utilization, scale_down_window_s=rule.scale_down_window_s
+    )
+
+
+def forecast_rows(outlook: Outlook, times: Timeline) -> Iterator[ForecastRow]:
+    """Requests per interval. Quantiles of slots are added up, which overstates the spread of the sum."""
+    starts, ends = times.starts, times.ends
+    length = ends[0] - starts[0]
+    for c in outlook.candidates:
+        if c.series is None:
+            continue
+        own = outlook.forecasts.loc[outlook.forecasts["unique_id"].eq(c.workload.name)]
+        totals = {level: over_intervals(own, starts, length, f"q{level:g}", how="total") for level in LEVELS}
+        for t, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            yield ForecastRow(
+                workload=c.workload.name,
+                start=start.to_pydatetime(),
+                end=end.to_pydatetime(),
+                requests_p10=round(float(totals[0.1][t]), 3),
+                requests_p50=round(float(totals[0.5][t]), 3),
+                requests_p90=round(float(totals[0.9][t]), 3),
+            )
+
+
+def running_cost(problem: Problem, solution: Solution) -> float:
+    """USD for what runs over the horizon, after commitments; without the model's costs of change."""
+    parts = cost_parts(problem, solution.placement)
+    return parts["instances"] + parts["egress"] + parts["commitment_cover"] + parts["commitment_fees"]
+
+
+def present_cost(inputs: Inputs, held: Sequence[str], problem: Problem | None, hours: float) -> float | None:
+    """USD of leaving the present fleet as it is, after what existing commitments cover; None if unknown."""
+    if inputs.fleet.empty:
+        return None
+    listed = fleet_usd_per_hour(inputs, [w.name for w in inputs.workloads]) - beside_held(inputs, held)[1]
+    if problem is None:
+        return listed * hours
+    replicas = np.repeat(problem.current_replicas[:, None], len(problem.periods), axis=1)
+    covered = best_cover(problem, replicas, np.zeros(len(problem.commitments)))
+    saved = np.einsum("cp,cpt,t->", np.nan_to_num(problem.covered_list_price), covered, problem.hours)
+    return listed * hours - float(saved)
+
+
+def beside_held(inputs: Inputs, held: Sequence[str]) -> tuple[tuple[Offer, ...], float]:
+    """What existing commitments still offer beside workloads that stay as they are.
+
+    Also gives the USD per hour of list price that they save for those workloads.
+    """
+    rows = inputs.fleet.loc[inputs.fleet["workload"].isin(held)]
+    rows = rows.merge(inputs.options, on="option_id")
+    rows = rows.loc[rows["purchase"].eq("on_demand")]
+    left, saved = [], 0.0
+    columns = ("provider", "region", "instance_type", "desired", "price_hourly")
+    uncovered = {(p, r, t): [float(n), float(price)] for p, r, t, n, price in rows_of(rows, *columns)}
+    for offer in inputs.commitments:
+        budget = offer.existing_usd_per_hour
+        for place in sorted(uncovered.keys() & offer.rates.keys()):
+            count, price = uncovered[place]
+            covered = min(count, budget / offer.rates[place])
+            uncovered[place][0] -= covered
+            budget -= covered * offer.rates[place]
+            saved += covered * price
+        left.append(replace(offer, existing_usd_per_hour=budget))
+    return tuple(left), saved
+
+
+def held_usd_per_hour(inputs: Inputs, held: Sequence[str]) -> float:
+    """Price per hour of workloads that stay as they are, after what commitments cover of them."""
+    return fleet_usd_per_hour(inputs, held) - beside_held(inputs, held)[1]
+
+
+def fleet_usd_per_hour(
+    inputs: Inputs, workloads: Sequence[str], *, beyond: frozenset[str] | set[str] = frozenset()
+) -> float:
+    """Catalogue price per hour of what some workloads run now; options the catalogue lacks count nothing.
+
+    `beyond` leaves out options that are counted elsewhere.
+    """
+    rows = inputs.fleet.loc[inputs.fleet["workload"].isin(workloads)]
+    rows = rows.loc[~rows["option_id"].isin(beyond)]
+    priced = rows.merge(inputs.options[["option_id", "price_hourly"]], on="option_id")
+    return float((priced["desired"].astype(float) * priced["price_hourly"].astype(float)).sum())

@@ -1,0 +1,260 @@
+"""The command line. Imports typer alone: everything heavy waits for its command.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 infeasible. With --json a machine-readable summary goes to
+standard output and everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import typer
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="trimtab",
+    help="Decides how much of which cloud capacity to run, where, and how to buy it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 infeasible.",
+)
+schedule_app = typer.Typer(help="Run the daily flow on a schedule.", no_args_is_help=True)
+app.add_typer(schedule_app, name="schedule")
+
+Workspace = Annotated[Path, typer.Option("--workspace", "-w", help="Folder with workloads.yaml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary.")]
+AsOf = Annotated[str | None, typer.Option(help="ISO 8601 with offset; nothing later is used. Default: now.")]
+HERE = Path()
+
+
+def ends_with_code(command: Callable[P, Any]) -> Callable[P, None]:
+    """Turn our errors into one line each on standard error and the documented exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        from optimizer.errors import TrimtabError
+
+        try:
+            command(*args, **kwargs)
+        except TrimtabError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            typer.echo("stopped; nothing half-done was kept", err=True)
+            raise typer.Exit(1) from error
+
+    return run
+
+
+@app.command()
+@ends_with_code
+def init(
+    directory: Annotated[Path, typer.Argument(help="Folder to make the workspace in.")], as_json: Json = False
+) -> None:
+    """Make a workspace with commented settings and an example workload."""
+    from optimizer.scaffold import init_workspace
+
+    written = init_workspace(directory)
+    show(
+        as_json, {"workspace": str(directory), "written": [str(path) for path in written]}, init_text(written)
+    )
+
+
+@app.command()
+@ends_with_code
+def demo(
+    workspace: Workspace = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Another seed, other data.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Fill a workspace with realistic data for three clouds, plan it and write a report."""
+    from optimizer import demo as demonstration
+    from optimizer import screen
+
+    with screen.progress("demo") as progress:
+        made = demonstration.run_demo(workspace, seed=seed, progress=progress)
+    show(as_json, screen.demo_summary(made), lambda: screen.show_demo(made))
+
+
+@app.command()
+@ends_with_code
+def ingest(
+    workspace: Workspace = HERE,
+    source: Annotated[Path | None, typer.Option(help="File, folder or archive. Default: [sources].")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read bills, demand, utilisation, prices or state into the lake."""
+    from optimizer import pipeline, screen
+
+    with screen.progress("ingest") as progress:
+        loads = pipeline.ingest(workspace, source, now=datetime.now(UTC), progress=progress)
+    show(as_json, screen.ingest_summary(loads), lambda: screen.show_loads(loads))
+
+
+@app.command()
+@ends_with_code
+def forecast(
+    workspace: Workspace = HERE,
+    as_of: AsOf = None,
+    horizon: Annotated[
+        str, typer.Option(help="Length, such as 24h; with --series a number of steps.")
+    ] = "48h",
+    series: Annotated[
+        Path | None, typer.Option(help="Long table unique_id, ds, y instead of a workspace.")
+    ] = None,
+    freq: Annotated[str, typer.Option(help="Length of a step of --series.")] = "1h",
+    levels: Annotated[str, typer.Option(help="Quantile levels for --series.")] = "0.5,0.9,0.99",
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Forecast demand as quantiles: of a workspace, or of any long table."""
+    from optimizer import pipeline, screen, series_file
+
+    if series is not None:
+        made = series_file.forecast_file(series, freq=freq, steps=horizon, levels=levels, out=out)
+    else:
+        span = screen.duration(horizon)
+        with screen.progress("forecast") as progress:
+            made = pipeline.forecast(workspace, as_of=moment(as_of), horizon=span, progress=progress)
+        if out is not None:
+            series_file.write_table(made, out)
+    show(as_json, screen.forecast_summary(made), lambda: screen.show_forecast(made))
+
+
+@app.command()
+@ends_with_code
+def plan(
+    workspace: Workspace = HERE,
+    as_of: AsOf = None,
+    horizon: Annotated[str, typer.Option(help="How far a capacity plan reaches, such as 24h.")] = "24h",
+    out: Annotated[Path | None, typer.Option(help="Plan file. Default: plans/<kind>.json.")] = None,
+    kind: Annotated[
+        str, typer.Option(help="capacity (for machines) or placement (for people).")
+    ] = "capacity",
+    as_json: Json = False,
+) -> None:
+    """Plan capacity or placement, with a proven gap."""
+    from optimizer import pipeline, screen
+
+    path = out or workspace / "plans" / f"{kind}.json"
+    span = screen.duration(horizon)
+    with screen.progress("plan") as progress:
+        made = pipeline.plan(
+            workspace,
+            as_of=moment(as_of),
+            horizon=span,
+            kind=screen.plan_kind(kind),
+            out=path,
+            progress=progress,
+        )
+    show(as_json, screen.plan_summary(made, path), lambda: screen.show_plan(made, path))
+
+
+@app.command()
+@ends_with_code
+def report(
+    workspace: Workspace = HERE,
+    placement: Annotated[
+        Path | None, typer.Option("--plan", help="Placement plan. Default: plans/placement.json.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write report.html and report.md from the lake and a placement plan."""
+    from optimizer import pipeline, screen
+
+    path = placement or workspace / "plans" / "placement.json"
+    with screen.progress("report") as progress:
+        made = pipeline.report(workspace, placement=path, progress=progress)
+    files = (made.html, made.markdown)
+    show(as_json, {"files": [str(file) for file in files]}, lambda: screen.show_files(files))
+
+
+@app.command()
+@ends_with_code
+def check(workspace: Workspace = HERE, as_json: Json = False) -> None:
+    """Check a workspace: files, settings, lake, age of data, plans."""
+    from optimizer import pipeline, screen
+
+    findings = pipeline.check(workspace, now=datetime.now(UTC))
+    show(as_json, screen.check_summary(findings), lambda: screen.show_findings(findings))
+    if any(finding.level == "fault" for finding in findings):
+        raise typer.Exit(2)
+
+
+@schedule_app.command("start")
+@ends_with_code
+def schedule_start(
+    workspace: Workspace = HERE,
+    cron: Annotated[str, typer.Option(help="When, in UTC.")] = "0 5 * * *",
+) -> None:
+    """Serve the daily flow (ingest, plan, report) with a local Prefect server."""
+    from importlib import import_module
+
+    # The layer above: named here as text, so that nothing below flows imports it.
+    try:
+        deployments = import_module("flows.deployments")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("prefect"):
+            raise
+        typer.echo("schedules need Prefect: pip install 'trimtab[flows]'", err=True)
+        raise typer.Exit(1) from error
+    deployments.start(workspace.resolve(), cron)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Decides how much of which cloud capacity to run, where, and how to buy it."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"trimtab {installed('trimtab')}")
+        raise typer.Exit
+
+
+def moment(text: str | None) -> datetime:
+    """A time with its zone; now where none is given."""
+    if text is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    from optimizer.errors import Fault, InputError
+
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        value = None
+    if value is None or value.tzinfo is None:
+        example = "2026-05-12T03:00:00+00:00"
+        raise InputError(
+            [Fault("--as-of", repr(text), f"a time with its zone such as {example}", "add the offset")]
+        )
+    return value.astimezone(UTC)
+
+
+def show(as_json: bool, summary: dict[str, Any], human: Callable[[], None]) -> None:
+    """The summary as JSON on standard output, or the human text."""
+    if as_json:
+        sys.stdout.write(json.dumps(summary, indent=1, default=str) + "\n")
+    else:
+        human()
+
+
+def init_text(written: list[Path]) -> Callable[[], None]:
+    """What to do after init."""
+
+    def tell() -> None:
+        for path in written:
+            typer.echo(f"wrote {path}")
+        typer.echo("next: describe your workloads in workloads.yaml, then `trimtab plan`")
+
+    return tell
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

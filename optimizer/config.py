@@ -1,0 +1,138 @@
+"""Settings: `trimtab.toml` in the workspace, then `TRIMTAB_*` in the environment, then flags.
+
+One frozen `Settings`; an unknown key is a fault that names the nearest known one. No secrets live here.
+`TRIMTAB_PLANNING__DEMAND_QUANTILE=0.95` overrides `demand_quantile` under `[planning]`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from optimizer.errors import Fault, InputError
+
+FILE_NAME = "trimtab.toml"
+
+
+class Section(BaseModel):
+    """One table of trimtab.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Autoscale(Section):
+    """The reactive rule between plans (see `autoscale` in capacity-plan/1)."""
+
+    target_utilization: float = Field(0.75, gt=0, le=1, description="load over capacity the loop aims at")
+    scale_down_window_s: int = Field(1800, ge=0, description="seconds the largest need is held")
+    headroom_factor: float = Field(3.0, ge=1, description="max_replicas over the highest planned count")
+
+
+class Planning(Section):
+    """The capacity plan: replicas per option over the next hours."""
+
+    demand_quantile: float = Field(0.99, gt=0.5, lt=1, description="quantile of demand that capacity covers")
+    interval_minutes: int = Field(60, ge=1, le=1440, description="length of one planned interval")
+    gap_share: float = Field(0.005, gt=0, lt=1, description="proven gap at which the solver stops")
+    autoscale: Autoscale = Autoscale()
+
+
+class PlacementSettings(Section):
+    """The placement plan: types, regions, replicas and purchase over a typical day."""
+
+    demand_quantile: float = Field(0.95, gt=0.5, lt=1, description="quantile of demand that capacity covers")
+    forecast_days: int = Field(7, ge=1, le=28, description="days ahead that make the typical day")
+    blocks_per_day: int = Field(4, ge=1, le=24, description="periods of the typical day")
+    max_options: int = Field(2, ge=1, description="distinct options per workload")
+    activation_cost_usd: float = Field(20.0, ge=0, description="once per option newly used by a workload")
+    offer_commitments: bool = Field(
+        default=True, description="weigh 1-year commitments (advice only, never bought)"
+    )
+    gap_share: float = Field(0.01, gt=0, lt=1, description="proven gap at which the solver stops")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRIMTAB_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    planning: Planning = Planning()
+    placement: PlacementSettings = PlacementSettings()
+    sources: dict[str, str] = Field(default_factory=dict, description="name = path that `ingest` reads")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the hook's signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, which arrives as init arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(workspace: Path) -> Settings:
+    """Settings of a workspace; defaults where it has no trimtab.toml.
+
+    Raises:
+        InputError: not TOML, an unknown key, a value of the wrong type or out of range; all at once.
+    """
+    path = workspace / FILE_NAME
+    try:
+        return Settings(**read_toml(path))
+    except ValidationError as error:
+        raise InputError(list(faults(error))) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file as a dictionary; empty if there is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        fault = Fault(FILE_NAME, f"unreadable TOML ({error})", "a TOML file", "correct the file")
+        raise InputError([fault]) from error
+
+
+def faults(error: ValidationError) -> Iterator[Fault]:
+    """Pydantic's findings as one line each."""
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            nearest = nearest_key(key)
+            hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(sorted(known_keys()))}"
+            yield Fault(FILE_NAME, f"unknown key {key!r}", "a documented key", hint)
+        else:
+            yield Fault(FILE_NAME, f"{key} = {item.get('input')!r}", item["msg"].lower(), "correct the value")
+
+
+def nearest_key(key: str) -> str | None:
+    """The known key most like an unknown one."""
+    close = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.6)
+    if close:
+        return close[0]
+    tail = key.rsplit(".", 1)[-1]
+    by_tail = {known.rsplit(".", 1)[-1]: known for known in known_keys()}
+    close = difflib.get_close_matches(tail, by_tail, n=1, cutoff=0.6)
+    return by_tail[close[0]] if close else None
+
+
+def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """Every key that may be set, dotted."""
+    keys: list[str] = []
+    for name, item in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(item.annotation, type) and issubclass(item.annotation, BaseModel):
+            keys += known_keys(item.annotation, prefix + name + ".")
+    return keys

@@ -1,0 +1,74 @@
+"""What commitments cover of a given fleet: a small linear program per period, apart from the models.
+
+Providers apply commitments to running on-demand units; the best use of them is an upper bound on what the
+bill will show, since a provider's own order may waste some.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import block_diag, coo_array, eye_array, hstack, vstack
+
+from optimizer.problem import Floats, Ints, Problem
+
+
+def best_cover(problem: Problem, replicas: Floats | Ints, bought_usd_per_hour: Floats) -> Floats:
+    """(C, P, T) unit-hours covered per hour that save most for given replicas (I, T)."""
+    commitments, pools, periods = len(problem.commitments), len(problem.pools), len(problem.periods)
+    covered = np.zeros((commitments, pools, periods))
+    reach = ~np.isnan(problem.committed_rate)
+    if not reach.any():
+        return covered
+    pairs = np.argwhere(reach)  # (pair, [c, p])
+    units = (problem.pool_units * problem.is_coverable)[:, None] * replicas
+    running = np.array([units[problem.pool == p].sum(axis=0) for p in range(pools)])  # (P, T)
+    budget = problem.committed_usd_per_hour + bought_usd_per_hour
+    rows = np.zeros((pools + commitments, len(pairs)))
+    rows[pairs[:, 1], np.arange(len(pairs))] = 1.0
+    rows[pools + pairs[:, 0], np.arange(len(pairs))] = problem.committed_rate[reach]
+    for t in range(periods):
+        limits = np.concatenate([running[:, t], budget])
+        best = linprog(-problem.covered_list_price[reach], A_ub=rows, b_ub=limits, method="highs-ds")
+        covered[pairs[:, 0], pairs[:, 1], t] = best.x
+    return covered
+
+
+def saved_per_unit_hour(problem: Problem, replicas: Floats | Ints, covered: Floats) -> Floats:
+    """(P, T) USD that cover saves per running on-demand unit-hour, shared evenly among a pool's users."""
+    units = (problem.pool_units * problem.is_coverable)[:, None] * replicas
+    running = np.array([units[problem.pool == p].sum(axis=0) for p in range(len(problem.pools))])
+    saved = np.einsum("cp,cpt->pt", np.nan_to_num(problem.covered_list_price), covered)
+    return np.asarray(np.divide(saved, running, out=np.zeros_like(running), where=running > 0), dtype=float)
+
+
+def best_purchase(problem: Problem, replicas: Floats | Ints) -> Floats:
+    """(C,) USD/h of each offered commitment worth buying for given replicas (I, T): one linear program.
+
+    Buys while what the next committed USD/h covers, over all periods, saves more than its fee.
+    """
+    reach = ~np.isnan(problem.committed_rate)
+    commitments, pools, periods = len(problem.commitments), len(problem.pools), len(problem.periods)
+    if not (reach.any() and (problem.offered_max_usd_per_hour > 0).any()):
+        return np.zeros(commitments)
+    pairs = np.argwhere(reach)
+    units = (problem.pool_units * problem.is_coverable)[:, None] * replicas
+    running = np.array([units[problem.pool == p].sum(axis=0) for p in range(pools)])
+    each = np.arange(len(pairs))
+    pool_rows = coo_array((np.ones(len(pairs)), (pairs[:, 1], each)), shape=(pools, len(pairs)))
+    rate_rows = coo_array(
+        (problem.committed_rate[reach], (pairs[:, 0], each)), shape=(commitments, len(pairs))
+    )
+    spent = vstack([pool_rows, rate_rows])
+    bought = vstack([coo_array((pools, commitments)), -eye_array(commitments)])
+    rows = hstack([block_diag([spent] * periods), vstack([bought] * periods)])
+    limits = np.concatenate(
+        [np.concatenate([running[:, t], problem.committed_usd_per_hour]) for t in range(periods)]
+    )
+    saved = np.concatenate([hours * problem.covered_list_price[reach] for hours in problem.hours])
+    fees = problem.fee_per_usd * problem.hours.sum()
+    bounds = [(0, None)] * len(saved) + [(0, float(most)) for most in problem.offered_max_usd_per_hour]
+    best = linprog(
+        np.concatenate([-saved, fees]), A_ub=rows.tocsr(), b_ub=limits, bounds=bounds, method="highs-ds"
+    )
+    return np.asarray(best.x[len(saved) :], dtype=float)

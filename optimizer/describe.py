@@ -1,0 +1,104 @@
+"""A solution in words: proof, shortfalls, reasons and actions of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from optimizer.inputs import Inputs
+from optimizer.needs import Candidate, Outlook
+from optimizer.plan import Action, Missing, Proof, Reason, Replicas, Target
+from optimizer.problem import Problem
+from optimizer.rows import rows_of
+from optimizer.solve import Solution
+
+METHOD = (
+    "compact mixed-integer model by component, HiGHS through PuLP; cost and rules recomputed by the checker"
+)
+
+
+def proof(solution: Solution | None) -> Proof:
+    """What the solver proved and the checker confirmed; nothing to prove where nothing was planned."""
+    if solution is None:
+        return Proof(objective_usd=0.0, bound_usd=0.0, gap_share=0.0, stopped_by="gap", method=METHOD)
+    return Proof(
+        objective_usd=solution.cost_usd,
+        bound_usd=solution.bound_usd,
+        gap_share=round(solution.gap_share, 9),
+        stopped_by=solution.stopped_by,
+        method=METHOD,
+    )
+
+
+def missing_rows(solution: Solution | None) -> tuple[Missing, ...]:
+    """Shortfalls as they stand in a plan."""
+    found = solution.shortfalls if solution else ()
+    return tuple(
+        Missing(
+            rule=s.rule,
+            workload=s.workload,
+            period=s.period,
+            missing=round(s.missing, 6),
+            wanted=round(s.wanted, 6),
+        )
+        for s in found
+    )
+
+
+def reasons(outlook: Outlook) -> Iterator[Reason]:
+    """Why each workload gets the option it gets, or stays as it is."""
+    for c in outlook.candidates:
+        yield Reason(workload=c.workload.name, text=cheapest_text(c))
+    for name, why in outlook.held.items():
+        yield Reason(workload=name, text=f"left as it is: {why}")
+
+
+def cheapest_text(c: Candidate) -> str:
+    """The cheapest admissible option per unit of work, and by how much the next other type is dearer."""
+    unit = (c.pairs["price_hourly"] / c.pairs["capacity"] / 3.6).rename("unit")
+    ranked = c.pairs.assign(unit=unit).sort_values(["unit", "option_id"])
+    best = ranked.iloc[0]
+    text = f"of {len(ranked)} admissible options {best['instance_type']} in {best['region']} is cheapest per "
+    text += f"unit of work, {best['unit']:.3g} USD per 1,000"
+    others = ranked.loc[ranked["instance_type"].ne(best["instance_type"])]
+    if len(others):
+        next_best = others.iloc[0]
+        dearer = next_best["unit"] / best["unit"] - 1
+        text += f"; the next type, {next_best['instance_type']}, costs {dearer:.0%} more"
+    return text
+
+
+def scale_actions(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[Action]:
+    """From the present fleet to the first interval: one action per option whose count changes."""
+    first = solution.placement.replicas[:, 0]
+    for i in np.flatnonzero(first != problem.current_replicas):
+        name, option = problem.workloads[problem.option_workload[i]], problem.option_id[i]
+        yield change(name, option, int(problem.current_replicas[i]), int(first[i]), problem.price_hourly[i])
+    planned = set(zip(np.array(problem.workloads)[problem.option_workload], problem.option_id, strict=True))
+    for workload, option, desired in rows_of(inputs.fleet, "workload", "option_id", "desired"):
+        if workload in problem.workloads and (workload, option) not in planned and desired > 0:
+            yield change(workload, option, int(desired), 0, price_of(inputs, option))
+
+
+def change(workload: str, option_id: str, before: int, after: int, price_hourly: float) -> Action:
+    """One change of a count."""
+    grows = after > before
+    return Action(
+        id=f"{workload}/{option_id}",
+        target=Target(workload=workload, option_id=option_id),
+        before=Replicas(replicas=before),
+        after=Replicas(replicas=after),
+        inverse=Replicas(replicas=before),
+        preconditions=(f"{option_id} of {workload} still has {before} desired replicas",),
+        saving_usd_per_hour=(before - after) * price_hourly,
+        reason="covers the planned quantile of demand" if grows else "not needed for the planned demand",
+        risk="a launch may be denied by quota or capacity" if grows else "demand above the planned quantile",
+    )
+
+
+def price_of(inputs: Inputs, option_id: str) -> float:
+    """Catalogue price of an option; 0 where the catalogue lacks it."""
+    price: pd.Series[float] = inputs.options.loc[inputs.options["option_id"].eq(option_id), "price_hourly"]
+    return float(price.iloc[0]) if len(price) else 0.0

@@ -1,0 +1,63 @@
+"""Forecasts of every workload's demand, and their place in the lake: each is kept with origin and model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from data.lake import Lake
+from models.frames import to_long
+from optimizer.demand import demand_series, forecast_demand
+from optimizer.inputs import Inputs
+from optimizer.needs import has_recent_demand
+
+LEVELS = (0.1, 0.5, 0.9, 0.99)
+REQUESTS = "requests_per_s"
+STANDARD_REQUESTS = "standard_requests_per_s"  # weighted by the work a request brings; see optimizer.demand
+
+
+def forecast_requests(inputs: Inputs, horizon: pd.Timedelta) -> pd.DataFrame:
+    """Quantiles of requests/s per workload and slot from as-of on: `unique_id, ds, model, q…, slot_s`."""
+    series = request_series(inputs)
+    return forecast_demand(series, horizon=horizon, levels=LEVELS) if series else pd.DataFrame()
+
+
+def request_series(inputs: Inputs) -> list[pd.DataFrame]:
+    """Requests/s per slot of every workload with a history; gaps are NaN."""
+    counted = inputs.demand.loc[inputs.demand["workload"].isin([w.name for w in inputs.workloads])]
+    return [
+        demand_series(rows, rows["requests"].astype(float).where(~rows["is_gap"].astype(bool)), inputs.as_of)
+        for _, rows in counted.groupby("workload")
+        if has_recent_demand(rows, inputs.as_of)
+    ]
+
+
+def store_forecasts(lake_root: Path, forecasts: pd.DataFrame, *, metric: str, origin: datetime) -> None:
+    """Keep forecasts in the lake. The same forecast again changes nothing.
+
+    Args:
+        lake_root: folder of the lake.
+        forecasts: `unique_id, ds, model` and a column per quantile.
+        metric: what is forecast.
+        origin: when; the forecast uses nothing later.
+    """
+    if forecasts.empty:
+        return
+    rows = to_long(forecasts.drop(columns="slot_s"), levels_in(forecasts)).assign(
+        metric=metric, origin=origin
+    )
+    keys = ["unique_id", "ds", "model", "quantile"]
+    rows = rows.astype({"value": float}).sort_values(keys, ignore_index=True)
+    with Lake.open(lake_root) as lake:
+        stored = lake.read("forecasts_of_origin", metric=metric, origin=origin)
+        known = stored.sort_values(keys, ignore_index=True)
+        if len(known) != len(rows) or not (known[[*keys, "value"]] == rows[[*keys, "value"]]).all(axis=None):
+            lake.replace("forecasts", {"metric": metric, "origin": origin}, rows)
+
+
+def levels_in(frame: pd.DataFrame) -> Sequence[float]:
+    """Quantile levels of the columns of a forecast."""
+    return [float(name[1:]) for name in frame.columns if name.startswith("q") and name[1:2].isdigit()]

@@ -1,0 +1,268 @@
+"""Everything a plan is made from, read once: the workspace's files first, the lake for what they leave out.
+
+Nothing later than `as_of` gets in: rows, prices and states are cut here, so no later step can see them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from data.catalogue import instance_types, list_prices, rtt_ms
+from data.catalogue import regions as known_regions
+from data.lake import Lake
+from data.workloads import Workload
+from data.workspace import WorkspaceFiles, read_workspace
+from optimizer.errors import Fault, InputError
+from optimizer.formulate import OPTION_COLUMNS, Offer
+from optimizer.rows import prices_of, rows_of
+
+DEFAULT_BOOT_SECONDS = 300.0
+SPOT_LOOKBACK = pd.Timedelta(hours=24)
+TABLES = ("options", "profiles", "demand", "events", "fleet")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is known at `as_of`.
+
+    Attributes:
+        options: one row per purchasable option (columns of `OPTION_COLUMNS`, `price_as_of`, `is_estimated`).
+        profiles: throughput per model and accelerator or instance type.
+        demand: `workload, ts, interval_s, requests, tokens_in, tokens_out, is_gap`.
+        fleet: `workload, option_id, desired, ready, pending` as last seen.
+        spot_capacity: pool to instances it granted throughout the last day.
+        commitments: existing ones, as offers with nothing to buy.
+        country, rtt_ms: of regions; see `optimizer.admissible.Context`.
+        notes: what was defaulted, derived or left out.
+    """
+
+    as_of: datetime
+    workloads: tuple[Workload, ...]
+    options: pd.DataFrame
+    profiles: pd.DataFrame
+    demand: pd.DataFrame
+    events: pd.DataFrame
+    fleet: pd.DataFrame
+    spot_capacity: Mapping[str, float]
+    commitments: tuple[Offer, ...]
+    country: Mapping[tuple[str, str], str]
+    rtt_ms: Mapping[tuple[str, str, str], float]
+    notes: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what was used: equal inputs, equal fingerprint, whatever else the files hold."""
+        digest = hashlib.sha256(self.as_of.isoformat().encode())
+        for workload in self.workloads:
+            digest.update(workload.model_dump_json().encode())
+        for name in TABLES:
+            frame = getattr(self, name)
+            digest.update(name.encode())
+            digest.update(pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy().tobytes())
+        digest.update(repr(sorted(self.spot_capacity.items())).encode())
+        digest.update(
+            repr([(offer.name, offer.existing_usd_per_hour) for offer in self.commitments]).encode()
+        )
+        return digest.hexdigest()
+
+
+def read_inputs(workspace: Path, as_of: datetime) -> Inputs:
+    """Read a workspace and its lake as they were known at `as_of`.
+
+    Raises:
+        InputError: a file is wrong, or something needed is in neither place; all faults at once.
+    """
+    files = read_workspace(workspace, as_of=as_of)
+    with lake_tables(workspace / "lake", as_of) as lake:
+        return merge(workspace, files, lake, as_of)
+
+
+def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datetime) -> Inputs:
+    """A workspace's file wins over the lake; what neither has is empty."""
+    notes = list(files.notes)
+    options = files.catalog if files.catalog is not None else lake.options()
+    if options.empty and files.catalog is None:
+        options = listed_options(as_of)
+        notes.append("neither catalog.parquet nor offers in the lake: built-in public list prices are used")
+    profiles = files.profiles if files.profiles is not None else lake.table("profiles")
+    require(workspace, options, profiles)
+    demand = files.demand if files.demand is not None else lake.demand()
+    options = options.assign(
+        boot_seconds=options["boot_seconds"].astype(float).fillna(DEFAULT_BOOT_SECONDS),
+        accelerator_count=options["accelerator_count"].astype(float).fillna(0.0),
+    )
+    capacity = files.spot_capacity if files.spot_capacity is not None else lake.table("spot_capacity")
+    fleet = files.fleet if files.fleet is not None else lake.fleet()
+    places = known_regions()
+    return Inputs(
+        as_of=as_of,
+        workloads=files.workloads,
+        options=options.sort_values("option_id", ignore_index=True),
+        profiles=profiles.sort_values(["model", "accelerator", "instance_type"], ignore_index=True),
+        demand=demand.sort_values(["workload", "ts"], ignore_index=True),
+        events=files.events if files.events is not None else lake.table("events"),
+        fleet=on_demand_ids(fleet, options),
+        spot_capacity=granted(capacity, as_of),
+        commitments=lake.commitments(options),
+        country={(p, r): c for p, r, c in rows_of(places, "provider", "region", "country")},
+        rtt_ms=round_trips(files.workloads),
+        notes=tuple(notes),
+    )
+
+
+def require(workspace: Path, options: pd.DataFrame, profiles: pd.DataFrame) -> None:
+    """Offers and profiles must come from somewhere."""
+    missing = [
+        Fault(str(workspace), f"no {what}", f"{file} in the workspace or {what} in the lake", action)
+        for what, file, action, frame in (
+            ("offers", "catalog.parquet", "add the file, or `trimtab ingest` a price list", options),
+            ("profiles", "profiles.parquet", "add the file with the throughput of each model", profiles),
+        )
+        if frame.empty
+    ]
+    if missing:
+        raise InputError(missing)
+
+
+@contextmanager
+def lake_tables(root: Path, as_of: datetime) -> Iterator[LakeTables]:
+    """The lake as it was known at a moment; empty tables where there is none."""
+    if (root / "catalog.sqlite").is_file():
+        with Lake.open(root, read_only=True) as lake:
+            yield LakeTables(lake, pd.Timestamp(as_of))
+    else:
+        yield LakeTables(None, pd.Timestamp(as_of))
+
+
+@dataclass(frozen=True)
+class LakeTables:
+    """Tables of the lake, cut at `as_of`."""
+
+    lake: Lake | None
+    as_of: pd.Timestamp
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Rows of a table whose own time is not later than as-of; empty where there is no lake."""
+        if self.lake is None:
+            return pd.DataFrame(columns=EMPTY[name])
+        rows = self.lake.read(name)
+        return rows.loc[rows["ts"] <= self.as_of] if "ts" in rows else rows
+
+    def demand(self) -> pd.DataFrame:
+        """Demand per workload, origins added up; intervals that end by as-of."""
+        rows = self.table("demand")
+        ended = rows["ts"] + pd.to_timedelta(rows["interval_s"], unit="s") <= self.as_of
+        return rows.loc[ended]
+
+    def fleet(self) -> pd.DataFrame:
+        """The newest live state not later than as-of."""
+        rows = self.table("deployments")
+        if rows.empty:
+            return pd.DataFrame(columns=EMPTY["fleet"])
+        seen = rows.loc[rows["as_of"] <= self.as_of]
+        return seen.loc[seen["as_of"].eq(seen["as_of"].max()), list(EMPTY["fleet"])]
+
+    def options(self) -> pd.DataFrame:
+        """Offers not later than as-of as options, the newest price of each."""
+        if self.lake is None:
+            return pd.DataFrame(columns=[*OPTION_COLUMNS, "failures_per_1000h"])
+        offers = self.lake.read("offers_latest", as_of=self.as_of.to_pydatetime())
+        return options_from_offers(offers, self.lake.read("instance_types"))
+
+    def commitments(self, options: pd.DataFrame) -> tuple[Offer, ...]:
+        """Commitments running at as-of, each reaching its provider's types with a known committed price."""
+        if self.lake is None:
+            return ()
+        rows = self.lake.read("commitments_active", as_of=self.as_of.to_pydatetime())
+        columns = ("commitment", "cost_per_hour", "provider")
+        return tuple(
+            Offer(name, float(cost), 0.0, committed_rates(options, provider))
+            for name, cost, provider in rows_of(rows, *columns)
+        )
+
+
+EMPTY: Mapping[str, tuple[str, ...]] = {
+    "demand": ("workload", "ts", "interval_s", "requests", "tokens_in", "tokens_out", "is_gap"),
+    "fleet": ("workload", "option_id", "desired", "ready", "pending"),
+    "deployments": ("as_of", "workload", "option_id", "desired", "ready", "pending"),
+    "events": ("ts", "workload", "option_id", "event"),
+    "spot_capacity": ("ts", "pool", "capacity"),
+    "profiles": (
+        "model",
+        "accelerator",
+        "prefill_tps",
+        "decode_tps",
+        "max_concurrency",
+        "tpot_ms",
+        "instance_type",
+        "rps",
+        "latency_ms",
+    ),
+}
+
+
+def listed_options(as_of: datetime) -> pd.DataFrame:
+    """Options from the public list prices that come with Trimtab, as far as they are not later than as-of."""
+    offers = list_prices()
+    return options_from_offers(offers.loc[offers["as_of"] <= pd.Timestamp(as_of)], instance_types())
+
+
+def options_from_offers(offers: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
+    """Options from price rows: documented defaults for what a price list does not say."""
+    chips = types[["provider", "instance_type", "accelerator", "accelerator_count"]]
+    offers = offers.merge(chips, on=["provider", "instance_type"], how="left")
+    term = offers["term"].fillna("")
+    suffix = ("-" + term).where(offers["purchase"].eq("commitment"), "")
+    place = offers["provider"] + ":" + offers["region"] + ":" + offers["instance_type"]
+    pool = offers["provider"] + "/" + offers["region"] + "/" + offers["instance_type"] + "/spot"
+    return offers.rename(columns={"as_of": "price_as_of", "source": "price_source"}).assign(
+        option_id=place + ":" + offers["purchase"] + suffix,
+        boot_seconds=DEFAULT_BOOT_SECONDS,
+        quota=float("nan"),
+        pool=pool.where(offers["purchase"].eq("spot")),
+        failures_per_1000h=float("nan"),
+    )
+
+
+def committed_rates(options: pd.DataFrame, provider: str) -> dict[tuple[str, str, str], float]:
+    """Committed price per instance-hour of a provider's types, where one is known."""
+    rows = options.loc[options["purchase"].eq("commitment") & options["provider"].eq(provider.lower())]
+    return prices_of(rows)
+
+
+def on_demand_ids(fleet: pd.DataFrame, options: pd.DataFrame) -> pd.DataFrame:
+    """The fleet with instances under a commitment named by their on-demand option.
+
+    What runs is an on-demand instance; that a commitment pays for it is a fact of the bill.
+    """
+    keys = ["provider", "region", "instance_type"]
+    committed = options.loc[options["purchase"].eq("commitment"), [*keys, "option_id"]]
+    on_demand = options.loc[options["purchase"].eq("on_demand"), [*keys, "option_id"]]
+    twins = committed.merge(on_demand, on=keys, suffixes=("", "_on_demand"))
+    twin = dict(zip(twins["option_id"], twins["option_id_on_demand"], strict=True))
+    renamed = fleet.assign(option_id=[twin.get(name, name) for name in fleet["option_id"]])
+    counts = ["desired", "ready", "pending"]
+    return renamed.groupby(["workload", "option_id"], as_index=False)[counts].sum()
+
+
+def granted(capacity: pd.DataFrame, as_of: datetime) -> dict[str, float]:
+    """Instances each spot pool granted throughout the last day: what can be relied on, not what was best."""
+    if capacity.empty:
+        return {}
+    recent = capacity.loc[capacity["ts"] > pd.Timestamp(as_of) - SPOT_LOOKBACK]
+    return {str(pool): float(low) for pool, low in recent.groupby("pool")["capacity"].min().items()}
+
+
+def round_trips(workloads: tuple[Workload, ...]) -> dict[tuple[str, str, str], float]:
+    """Estimated round trip in ms from every origin that a workload names to every region."""
+    origins = sorted({origin for workload in workloads for origin in workload.origins})
+    table = rtt_ms(origins)
+    columns = ("country", "provider", "region", "rtt_ms")
+    return {(c, p, r): float(rtt) for c, p, r, rtt in rows_of(table, *columns)}

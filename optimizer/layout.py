@@ -1,0 +1,84 @@
+"""Where things lie in a workspace, and that only one process changes it at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from optimizer.config import Settings
+from optimizer.errors import BusyError, Fault, InputError
+
+LOCK_WAIT_S = 100.0  # a plan takes seconds; waiting longer than this means that something hangs
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of a workspace."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        """Facts: the DuckLake."""
+        return self.root / "lake"
+
+    @property
+    def reports(self) -> Path:
+        """Reports for people."""
+        return self.root / "reports"
+
+    @property
+    def plans(self) -> Path:
+        """Plans as files."""
+        return self.root / "plans"
+
+    @property
+    def memory(self) -> Path:
+        """Whatever else Trimtab wants to remember."""
+        return self.root / ".trimtab"
+
+    def sources(self, settings: Settings) -> list[Path]:
+        """The configured sources, relative ones from the workspace.
+
+        Raises:
+            InputError: none is configured.
+        """
+        if not settings.sources:
+            found, expected = "no source", "a path in [sources] of trimtab.toml"
+            raise InputError([Fault("trimtab.toml", found, expected, "add one or pass --source PATH")])
+        return [self.root / path for _, path in sorted(settings.sources.items())]
+
+
+@contextmanager
+def only_one(layout: Layout) -> Iterator[None]:
+    """Hold the workspace while it is changed; a second process waits its turn.
+
+    Raises:
+        InputError: the workspace is not a folder that can be written.
+        BusyError: the other process is still at it after LOCK_WAIT_S.
+    """
+    if not layout.root.is_dir():
+        found = "a file in its place" if layout.root.exists() else "no such folder"
+        raise InputError([Fault(str(layout.root), found, "a workspace", "make one with `trimtab init`")])
+    lock = filelock.FileLock(layout.memory / "lock", timeout=LOCK_WAIT_S)
+    try:
+        layout.memory.mkdir(exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise BusyError(
+            f"{layout.root}: another trimtab has held the workspace for {LOCK_WAIT_S:.0f} s; "
+            "expected it to finish; try again, or end that process"
+        ) from error
+    except OSError as error:
+        fault = Fault(
+            str(layout.memory), str(error.strerror), "a folder that can be written", "free the place"
+        )
+        raise InputError([fault]) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,153 @@
+"""What each workload needs in each period: forecast, weight, queueing head-room, boot time ahead.
+
+The two kinds of plan differ in their periods and quantile, not in how need is found; both come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from data.workloads import Workload
+from optimizer.admissible import Context, admissible
+from optimizer.demand import (
+    HISTORY_DAYS,
+    Tokens,
+    demand_series,
+    forecast_demand,
+    mean_tokens,
+    over_intervals,
+    standard_requests,
+)
+from optimizer.formulate import Need, pair_options
+from optimizer.inputs import Inputs
+from optimizer.problem import Floats
+from optimizer.queueing import needed_capacity
+
+LEAST_WAIT_SHARE = 0.1  # of the objective: a service time that eats it all still leaves this to queue
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A workload that will be planned: its admissible options and how its demand is counted.
+
+    Attributes:
+        reference: the option that serves one unit cheapest; sets weights, boot time and queueing room.
+        series: `unique_id, ds, y` in standard requests/s; None for batch work with a deadline.
+    """
+
+    workload: Workload
+    pairs: pd.DataFrame
+    reference: pd.Series[float]
+    tokens: Tokens | None
+    series: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Candidates with their forecasts, and the workloads that stay as they are."""
+
+    candidates: tuple[Candidate, ...]
+    held: Mapping[str, str]  # workload to the reason it is not planned
+    forecasts: pd.DataFrame  # unique_id, ds, model, q…, slot_s; requests/s
+
+
+def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float], machine: bool) -> Outlook:
+    """Find what may serve each workload and forecast what it will need.
+
+    Args:
+        inputs: what is known.
+        horizon: from as-of on.
+        levels: quantile levels.
+        machine: whether the plan is for machines, which need spot capacity that is known.
+
+    Raises:
+        InfeasibleError: a workload has no admissible option.
+    """
+    context = Context(inputs.country, inputs.rtt_ms, inputs.spot_capacity, needs_known_spot=machine)
+    held: dict[str, str] = {}
+    candidates = []
+    for workload in inputs.workloads:
+        history = inputs.demand.loc[inputs.demand["workload"].eq(workload.name)]
+        if workload.do_not_touch:
+            held[workload.name] = "do_not_touch is set"
+        elif workload.work_units is None and not has_recent_demand(history, inputs.as_of):
+            held[workload.name] = f"no demand seen in the {HISTORY_DAYS} days before as-of"
+        else:
+            candidates.append(candidate(workload, history, inputs, context))
+    series = [c.series for c in candidates if c.series is not None]
+    forecasts = forecast_demand(series, horizon=horizon, levels=levels) if series else pd.DataFrame()
+    return Outlook(tuple(candidates), held, forecasts)
+
+
+def has_recent_demand(history: pd.DataFrame, as_of: datetime) -> bool:
+    """Whether anything was counted recently enough to forecast from."""
+    recent = history["ts"] > pd.Timestamp(as_of) - pd.Timedelta(days=HISTORY_DAYS)
+    return bool((history["requests"].notna() & recent).any())
+
+
+def candidate(workload: Workload, history: pd.DataFrame, inputs: Inputs, context: Context) -> Candidate:
+    """Admissible options of one workload and its demand as a series."""
+    tokens = mean_tokens(history) if workload.is_llm and len(history) else None
+    pairs = admissible(workload, pair_options(workload, inputs.options, inputs.profiles, tokens), context)
+    reference = pairs.iloc[int((pairs["price_hourly"] / pairs["capacity"]).argmin())]
+    if workload.work_units is not None or history.empty:
+        return Candidate(workload, pairs, reference, tokens, None)
+    weighted = history["requests"].astype(float).where(~history["is_gap"].astype(bool))
+    if tokens is not None:
+        weighted = standard_requests(history, reference["prefill_tps"], reference["decode_tps"])
+    return Candidate(workload, pairs, reference, tokens, demand_series(history, weighted, inputs.as_of))
+
+
+def needs(
+    outlook: Outlook, starts: pd.DatetimeIndex, length: pd.Timedelta, *, level: float
+) -> tuple[Need, ...]:
+    """Capacity every candidate needs in every interval, at one quantile of demand.
+
+    Args:
+        outlook: candidates and forecasts.
+        starts: beginnings of the intervals.
+        length: of one interval.
+        level: quantile that capacity covers.
+    """
+    return tuple(
+        Need(c.workload, c.pairs, needed(c, outlook.forecasts, starts, length, level))
+        for c in outlook.candidates
+    )
+
+
+def needed(
+    c: Candidate, forecasts: pd.DataFrame, starts: pd.DatetimeIndex, length: pd.Timedelta, level: float
+) -> Floats:
+    """(T,) capacity of one workload, boot time ahead: what starts now serves only after it has booted."""
+    if c.series is None:
+        return work_rate(c.workload, starts)
+    own = forecasts.loc[forecasts["unique_id"].eq(c.workload.name)]
+    boot = pd.Timedelta(seconds=float(c.reference["boot_seconds"]))
+    load = over_intervals(own, starts, length + boot, f"q{level:g}", how="max")
+    return with_queueing(c, load)
+
+
+def with_queueing(c: Candidate, load: Floats) -> Floats:
+    """Capacity for a load with the room that bursts inside a minute need; batch work may wait."""
+    slo = c.workload.slo
+    if c.workload.tier == "batch" or slo is None:
+        return load
+    limit_s = slo.ttft_s if slo.ttft_s is not None else float(slo.latency_ms or 0.0) / 1000.0
+    wait_s = max(limit_s - float(c.reference["service_s"]), LEAST_WAIT_SHARE * limit_s)
+    return needed_capacity(load, burstiness=c.workload.burstiness, wait_s=wait_s, target=slo.target)
+
+
+def work_rate(workload: Workload, starts: pd.DatetimeIndex) -> Floats:
+    """(T,) units/s that finish batch work by its deadline, spread evenly until then."""
+    if workload.work_units is None or workload.deadline is None:
+        return np.zeros(len(starts))
+    seconds = (pd.Timestamp(workload.deadline) - starts[0]).total_seconds()
+    if seconds <= 0:
+        return np.zeros(len(starts))
+    running = np.asarray(starts < pd.Timestamp(workload.deadline))
+    return np.where(running, workload.work_units / seconds, 0.0)

@@ -1,0 +1,117 @@
+"""The product on one page. Each step runs alone: in a shell, a test, a notebook or a flow.
+
+    files ──ingest──▶ lake ──forecast──▶ quantiles ──plan──▶ plan.json ──report──▶ report.html, report.md
+
+Every step reads what the one before wrote and nothing flows back up. Times are arguments: the same files and
+the same `as_of` give the same plan, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from data.ingest import Loads
+from data.ingest import ingest as ingest_files
+from data.lake import Lake
+from optimizer.capacity import plan_capacity
+from optimizer.checkup import Finding, findings
+from optimizer.config import load_settings
+from optimizer.forecasts import REQUESTS, STANDARD_REQUESTS, forecast_requests, store_forecasts
+from optimizer.inputs import read_inputs
+from optimizer.layout import Layout, only_one
+from optimizer.placement import plan_placement
+from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
+from optimizer.report.data import Headline
+from optimizer.report.render import write as write_report
+from optimizer.reporting import record_plan, report_data
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The two files of a report and the numbers on its top."""
+
+    html: Path
+    markdown: Path
+    headline: Headline
+
+
+def silent(_step: str, _share: float) -> None:
+    """Progress that nobody watches."""
+
+
+def ingest(
+    workspace: Path, source: Path | None = None, *, now: datetime, progress: Progress = silent
+) -> Loads:
+    """Bills, demand, utilisation, offers and state into the lake; the same content twice changes nothing."""
+    layout = Layout(workspace)
+    sources = [source] if source else layout.sources(load_settings(workspace))
+    with only_one(layout), Lake.open(layout.lake) as lake:
+        done = [ingest_files(lake, path, loaded_at=now, progress=progress) for path in sources]
+    return Loads(
+        tuple(load for part in done for load in part.loads),
+        tuple(item for part in done for item in part.skipped),
+    )
+
+
+def forecast(
+    workspace: Path, *, as_of: datetime, horizon: pd.Timedelta, progress: Progress = silent
+) -> pd.DataFrame:
+    """Quantiles of every workload's demand from `as_of` on, kept in the lake with origin and model."""
+    layout = Layout(workspace)
+    with only_one(layout):
+        progress("reading", 0.0)
+        inputs = read_inputs(workspace, as_of)
+        progress("forecasting", 0.3)
+        quantiles = forecast_requests(inputs, horizon)
+        progress("storing", 0.9)
+        store_forecasts(layout.lake, quantiles, metric=REQUESTS, origin=as_of)
+    return quantiles
+
+
+def plan(
+    workspace: Path,
+    *,
+    as_of: datetime,
+    horizon: pd.Timedelta,
+    kind: str,
+    out: Path,
+    progress: Progress = silent,
+) -> CapacityPlan | PlacementPlan:
+    """A checked plan with its proven gap, written to `out`; nothing later than `as_of` is read."""
+    layout, settings = Layout(workspace), load_settings(workspace)
+    made: CapacityPlan | PlacementPlan
+    with only_one(layout):
+        progress("reading", 0.0)
+        inputs = read_inputs(workspace, as_of)
+        progress("forecasting and solving", 0.2)
+        if kind == "placement":
+            made, outlook = plan_placement(inputs, settings)
+        else:
+            made, outlook = plan_capacity(inputs, horizon, settings)
+        progress("writing", 0.9)
+        write_plan(made, out)
+        record_plan(layout, made, out)
+        store_forecasts(layout.lake, outlook.forecasts, metric=STANDARD_REQUESTS, origin=as_of)
+    return made
+
+
+def report(workspace: Path, *, placement: Path, progress: Progress = silent) -> Report:
+    """report.html and report.md from the lake and a placement plan, as of that plan."""
+    layout = Layout(workspace)
+    made = read_plan(placement, PlacementPlan)
+    progress("reading", 0.0)
+    data = report_data(layout, read_inputs(workspace, made.as_of), made)
+    progress("drawing", 0.4)
+    return Report(*write_report(data, layout.reports), data.headline)
+
+
+def check(workspace: Path, *, now: datetime) -> tuple[Finding, ...]:
+    """What is wrong, old or missing in a workspace, without changing it."""
+    return findings(Layout(workspace), now)

@@ -1,0 +1,221 @@
+"""The placement plan: types, regions, replicas and purchase over a typical day, for people.
+
+The typical day is cut into blocks. A block's demand is the median, over the forecast days, of the highest
+need inside it at the chosen quantile; batch work is spread until its deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from optimizer.capacity import (
+    beside_held,
+    fleet_usd_per_hour,
+    held_usd_per_hour,
+    present_cost,
+    running_cost,
+)
+from optimizer.config import Settings
+from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
+from optimizer.describe import missing_rows, proof, reasons, scale_actions
+from optimizer.formulate import Need, Offer, Policy, assemble, with_commitments
+from optimizer.inputs import Inputs
+from optimizer.needs import Outlook, look_ahead, needs
+from optimizer.plan import CommitmentAdvice, Period, PlacementPlan, PlacementRow, WorkloadCost, sealed
+from optimizer.problem import Floats, Ints, Problem, sunk_usd
+from optimizer.rows import prices_of
+from optimizer.solve import Solution, prune_dominated, solve
+
+LOW, HIGH = 0.1, 0.99  # quantiles that bound a saving
+PAYBACK_DAYS = 30.0  # one-off costs of a change are weighed against this many days of saving
+MIN_COMMITMENT_USD_PER_HOUR = 0.01
+OFFER_LIMIT_USD_PER_HOUR = 10_000.0
+
+
+def plan_placement(inputs: Inputs, settings: Settings) -> tuple[PlacementPlan, Outlook]:
+    """Place every workload over a typical day; also gives the forecasts the plan stands on.
+
+    Raises:
+        InfeasibleError: a workload has no admissible option.
+    """
+    choice = settings.placement
+    horizon = pd.Timedelta(days=choice.forecast_days + 1)
+    outlook = look_ahead(inputs, horizon=horizon, levels=levels_of(settings), machine=False)
+    if not outlook.candidates:
+        return document(inputs, outlook, settings, None), outlook
+    whole = typical_day(inputs, outlook, settings)
+    problem = prune_dominated(whole)
+    solution = solve(problem, gap_share=choice.gap_share)
+    return document(inputs, outlook, settings, (problem, solution)), outlook
+
+
+def levels_of(settings: Settings) -> list[float]:
+    """Quantile levels a placement needs."""
+    return sorted({LOW, 0.5, 0.9, HIGH, settings.placement.demand_quantile})
+
+
+def typical_day(inputs: Inputs, outlook: Outlook, settings: Settings) -> Problem:
+    """The problem of one typical day."""
+    choice = settings.placement
+    return assemble(
+        typical_needs(inputs, outlook, settings, choice.demand_quantile),
+        periods=[f"{block:%H:%M}" for block in block_starts(inputs, settings)[: choice.blocks_per_day]],
+        hours=np.full(choice.blocks_per_day, 24.0 / choice.blocks_per_day),
+        fleet=inputs.fleet,
+        offers=beside_held(inputs, list(outlook.held))[0],
+        policy=Policy(
+            activation_cost_usd=choice.activation_cost_usd / PAYBACK_DAYS,
+            max_options=choice.max_options,
+            spot_capacity=inputs.spot_capacity,
+        ),
+    )
+
+
+def block_starts(inputs: Inputs, settings: Settings) -> pd.DatetimeIndex:
+    """Beginnings of every block of the forecast days, from the first midnight (UTC) after as-of."""
+    choice = settings.placement
+    begin = pd.Timestamp(inputs.as_of).ceil("D")
+    length = pd.Timedelta(hours=24) / choice.blocks_per_day
+    count = choice.forecast_days * choice.blocks_per_day
+    return pd.date_range(begin, periods=count, freq=length, unit="us")
+
+
+def typical_needs(inputs: Inputs, outlook: Outlook, settings: Settings, level: float) -> list[Need]:
+    """Needs of one typical day: the median over days of each block's need."""
+    choice = settings.placement
+    starts = block_starts(inputs, settings)
+    shape = (choice.forecast_days, choice.blocks_per_day)
+    return [
+        Need(need.workload, need.pairs, typical_profile(need, shape))
+        for need in needs(outlook, starts, starts[1] - starts[0], level=level)
+    ]
+
+
+def typical_profile(need: Need, shape: tuple[int, int]) -> Floats:
+    """(blocks,) need of a typical day; work with a deadline is done once, on the first day."""
+    by_day = need.demand.reshape(shape)
+    return np.asarray(by_day[0] if need.workload.work_units is not None else np.median(by_day, axis=0))
+
+
+def offered(inputs: Inputs) -> Iterator[Offer]:
+    """One 1-year commitment per provider, at the committed price of each of its types."""
+    committed = inputs.options.loc[inputs.options["purchase"].eq("commitment")]
+    for provider, rows in committed.groupby("provider"):
+        yield Offer(f"{provider} 1-year commitment", 0.0, OFFER_LIMIT_USD_PER_HOUR, prices_of(rows))
+
+
+def document(
+    inputs: Inputs, outlook: Outlook, settings: Settings, solved: tuple[Problem, Solution] | None
+) -> PlacementPlan:
+    """The plan as a document with its hash; costs are USD per typical day."""
+    held_cost = held_usd_per_hour(inputs, list(outlook.held)) * 24.0
+    problem = solved[0] if solved else None
+    return sealed(
+        PlacementPlan(
+            as_of=inputs.as_of,
+            demand_quantile=settings.placement.demand_quantile,
+            expected_cost_usd=(running_cost(*solved) if solved else 0.0) + held_cost,
+            current_cost_usd=present_cost(inputs, list(outlook.held), problem, 24.0),
+            periods=tuple(
+                Period(name=name, hours=float(hours))
+                for name, hours in zip(problem.periods, problem.hours, strict=True)
+            )
+            if problem
+            else (),
+            placements=tuple(rows(*solved, inputs)) if solved else (),
+            workload_costs=tuple(workload_costs(inputs, outlook, settings, *solved)) if solved else (),
+            commitments=tuple(advice(inputs, outlook, *solved))
+            if solved and settings.placement.offer_commitments
+            else (),
+            sunk_usd=sunk_usd(problem) if problem else 0.0,
+            proof=proof(solved[1] if solved else None),
+            actions=tuple(scale_actions(*solved, inputs)) if solved else (),
+            shortfalls=missing_rows(solved[1] if solved else None),
+            reasons=tuple(reasons(outlook)),
+            notes=inputs.notes,
+            fingerprint=inputs.fingerprint,
+        )
+    )
+
+
+def rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[PlacementRow]:
+    """What runs in each block, with the age of its price."""
+    prices = inputs.options.set_index("option_id")
+    for i, t in np.argwhere(solution.placement.replicas > 0):
+        price = prices.loc[problem.option_id[i]]
+        as_of = price.get("price_as_of")
+        yield PlacementRow(
+            workload=problem.workloads[problem.option_workload[i]],
+            period=problem.periods[t],
+            option_id=problem.option_id[i],
+            provider=problem.provider[i],
+            region=problem.region[i],
+            instance_type=problem.instance_type[i],
+            purchase=problem.purchase[i],
+            replicas=int(solution.placement.replicas[i, t]),
+            price_hourly_usd=float(problem.price_hourly[i]),
+            price_as_of=None if pd.isna(as_of) else pd.Timestamp(as_of).to_pydatetime(),
+            is_estimated_price=bool(price.get("is_estimated", False)),
+        )
+
+
+def workload_costs(
+    inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem, solution: Solution
+) -> Iterator[WorkloadCost]:
+    """Cost of each planned workload, with what existing commitments cover shared by use.
+
+    New commitments are left out: they are advice of their own, with a saving of their own.
+    """
+    scale = {level: typical_needs(inputs, outlook, settings, level) for level in (LOW, HIGH)}
+    present = np.repeat(problem.current_replicas[:, None], len(problem.periods), axis=1)
+    nothing = np.zeros(len(problem.commitments))
+    now = option_cost(problem, present, best_cover(problem, present, nothing))
+    running = solution.placement.replicas
+    planned = option_cost(problem, running, best_cover(problem, running, nothing))
+    known = set(inputs.fleet["workload"])
+    for w, name in enumerate(problem.workloads):
+        options = problem.options_of(w)
+        cost = float(planned[options].sum())
+        base = problem.demand[w] @ problem.hours
+        low, high = (
+            float(scale[level][w].demand @ problem.hours / base) if base > 0 else 1.0 for level in (LOW, HIGH)
+        )
+        elsewhere = fleet_usd_per_hour(inputs, [name], beyond=set(np.array(problem.option_id)[options]))
+        yield WorkloadCost(
+            workload=name,
+            current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if name in known else None,
+            planned_usd_per_day=cost,
+            planned_usd_per_day_low=cost * min(low, 1.0),
+            planned_usd_per_day_high=cost * max(high, 1.0),
+        )
+
+
+def option_cost(problem: Problem, replicas: Floats | Ints, covered: Floats) -> Floats:
+    """(I,) USD per day of each option after cover, before fees of new commitments."""
+    saved = saved_per_unit_hour(problem, replicas, covered)[problem.pool]
+    per_hour = problem.price_hourly[:, None] - (problem.pool_units * problem.is_coverable)[:, None] * saved
+    return np.asarray((per_hour * replicas) @ problem.hours, dtype=float)
+
+
+def advice(
+    inputs: Inputs, outlook: Outlook, problem: Problem, solution: Solution
+) -> Iterator[CommitmentAdvice]:
+    """New commitments that pay for this plan beside the existing ones, with what they save after fees."""
+    replicas = solution.placement.replicas
+    left, _ = beside_held(inputs, list(outlook.held))
+    open_to = with_commitments(problem, (*left, *offered(inputs)))
+    nothing = np.zeros(len(open_to.commitments))
+    bought = best_purchase(open_to, replicas)
+    listed = np.nan_to_num(open_to.covered_list_price)
+    more = best_cover(open_to, replicas, bought) - best_cover(open_to, replicas, nothing)
+    for c in np.flatnonzero(bought > MIN_COMMITMENT_USD_PER_HOUR):
+        covered = float(np.einsum("p,pt,t->", listed[c], more[c], open_to.hours))
+        fee = float(open_to.fee_per_usd[c] * bought[c] * open_to.hours.sum())
+        yield CommitmentAdvice(
+            commitment=open_to.commitments[c],
+            usd_per_hour=float(bought[c]),
+            saving_usd_per_day=covered - fee,
+        )

@@ -1,0 +1,201 @@
+"""What to do: from a placement plan, the bill and the metrics; each with its saving as a range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pandas as pd
+
+from optimizer.inputs import Inputs
+from optimizer.plan import CommitmentAdvice, PlacementPlan, PlacementRow, WorkloadCost
+from optimizer.report.data import Recommendation
+from optimizer.rows import rows_of
+
+DAYS_PER_MONTH = 365.0 / 12.0
+IDLE_SHARE = 0.05  # a machine whose busiest hours stay under this does nothing
+IDLE_HOURS = 7 * 24  # seen for a week at least
+LEAST_USD_PER_MONTH = 5.0
+
+
+def recommend(
+    plan: PlacementPlan, inputs: Inputs, costs: pd.DataFrame, utilisation: pd.DataFrame
+) -> tuple[Recommendation, ...]:
+    """Everything worth doing, largest saving first.
+
+    Args:
+        plan: the joint plan of a typical day.
+        inputs: what it was made from.
+        costs: view `resource_cost`, one row per resource and month.
+        utilisation: view `resource_utilisation`, one row per resource and metric.
+    """
+    found = [
+        *workload_changes(plan, inputs),
+        *idle_resources(whole_months(costs, inputs.as_of), utilisation),
+        *commitment_advice(plan),
+    ]
+    return tuple(sorted(found, key=lambda r: (-(r.saving_usd_per_month_mid or 0.0), r.id)))
+
+
+def workload_changes(plan: PlacementPlan, inputs: Inputs) -> Iterator[Recommendation]:
+    """One recommendation per workload whose planned cost differs from the present one."""
+    owners = {w.name: w.owner for w in inputs.workloads}
+    reasons = {reason.workload: reason.text for reason in plan.reasons}
+    for cost in plan.workload_costs:
+        if cost.current_usd_per_day is None:
+            continue
+        saving = (cost.current_usd_per_day - cost.planned_usd_per_day) * DAYS_PER_MONTH
+        if abs(saving) < LEAST_USD_PER_MONTH:
+            continue
+        rows = [row for row in plan.placements if row.workload == cost.workload]
+        yield workload_change(cost, rows, inputs, owners[cost.workload], reasons.get(cost.workload, ""))
+
+
+def workload_change(
+    cost: WorkloadCost, rows: list[PlacementRow], inputs: Inputs, owner: str | None, reason: str
+) -> Recommendation:
+    """From what a workload runs now to what the plan gives it."""
+    current = float(cost.current_usd_per_day or 0.0)
+    now = present(inputs, cost.workload)
+    kind, effort = change_kind(now, rows)
+    planned = shape([(machine(r.instance_type, r.purchase, r.provider, r.region), r.replicas) for r in rows])
+    saves = current > cost.planned_usd_per_day
+    return Recommendation(
+        id=f"workload/{cost.workload}",
+        kind=kind,
+        title=f"{cost.workload}: {planned}" if saves else f"{cost.workload} needs more: {planned}",
+        target=cost.workload,
+        owner=owner,
+        saving_usd_per_month_low=(current - cost.planned_usd_per_day_high) * DAYS_PER_MONTH,
+        saving_usd_per_month_mid=(current - cost.planned_usd_per_day) * DAYS_PER_MONTH,
+        saving_usd_per_month_high=(current - cost.planned_usd_per_day_low) * DAYS_PER_MONTH,
+        reason=reason,
+        risk=change_risk(now, rows),
+        effort=effort,
+        is_estimated=any(row.is_estimated_price for row in rows),
+        evidence=(
+            ("now", shape(list(zip(now["option_id"], now["desired"], strict=True)))),
+            ("planned", planned),
+        ),
+    )
+
+
+def present(inputs: Inputs, workload: str) -> pd.DataFrame:
+    """What a workload runs now, with where and how it is bought."""
+    rows = inputs.fleet.loc[inputs.fleet["workload"].eq(workload) & inputs.fleet["desired"].gt(0)]
+    columns = ["option_id", "provider", "region", "instance_type", "purchase"]
+    known = rows.merge(inputs.options[columns], on="option_id", how="left")
+    names = [
+        machine(*values) if pd.notna(values[0]) else option
+        for option, *values in rows_of(known, "option_id", "instance_type", "purchase", "provider", "region")
+    ]
+    return known.assign(machine=names)
+
+
+def machine(instance_type: str, purchase: str, provider: str, region: str) -> str:
+    """An option as people say it, such as "g6e.xlarge spot (aws us-east-2)"."""
+    return f"{instance_type} {purchase.replace('_', '-')} ({provider} {region})"
+
+
+def shape(counts: list[tuple[str, int]]) -> str:
+    """Machines with the range of their counts over the day: "2–5 × g6e.xlarge spot (aws us-east-2)"."""
+    ranges: dict[str, tuple[int, int]] = {}
+    for option, count in counts:
+        low, high = ranges.get(option, (count, count))
+        ranges[option] = (min(low, count), max(high, count))
+    text = [
+        f"{low if low == high else f'{low}–{high}'} × {option}"
+        for option, (low, high) in sorted(ranges.items())
+    ]
+    return " + ".join(text) or "nothing"
+
+
+def change_kind(now: pd.DataFrame, rows: list[PlacementRow]) -> tuple[str, str]:
+    """Kind of a change and the effort it takes."""
+    places = set(zip(now["provider"], now["region"], strict=True))
+    if not {(row.provider, row.region) for row in rows} <= places:
+        return "placement", "days: deploy in another region, move traffic"
+    if not {row.instance_type for row in rows} <= set(now["instance_type"]):
+        return "rightsize", "hours: new instance type, same region"
+    if not {row.purchase for row in rows} <= set(now["purchase"]):
+        return "rightsize", "hours: the same machines, bought another way"
+    return "schedule", "minutes: change the replica schedule"
+
+
+def change_risk(now: pd.DataFrame, rows: list[PlacementRow]) -> str:
+    """What may go wrong, worst first."""
+    if not {(row.provider, row.region) for row in rows} <= set(
+        zip(now["provider"], now["region"], strict=True)
+    ):
+        return "medium: data and dependencies may sit in the present region"
+    if any(row.purchase == "spot" for row in rows):
+        return "medium: spot capacity can be reclaimed at short notice"
+    if not {row.instance_type for row in rows} <= set(now["instance_type"]):
+        return "medium: measure the new instance type under load first"
+    return "low: same machines, fewer of them when they are not needed"
+
+
+def whole_months(costs: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
+    """Rows of months that had ended by as-of: a running month shows only part of a cost."""
+    return costs.loc[costs["month"] < f"{as_of:%Y-%m}"]
+
+
+def idle_resources(costs: pd.DataFrame, utilisation: pd.DataFrame) -> Iterator[Recommendation]:
+    """Resources of no workload that cost money while every metric of theirs stays near nothing.
+
+    What a workload runs is left to its own recommendation, so that no saving counts twice.
+    """
+    shares = utilisation.loc[utilisation["metric"].str.endswith("utilisation_share")]
+    shares = shares.loc[shares["workload"].isna() & ~shares["metric"].str.startswith("memory")]
+    by_resource = shares.groupby("resource").agg(busiest=("p95", "max"), hours=("n", "max"))
+    idle = by_resource.loc[by_resource["busiest"].lt(IDLE_SHARE) & by_resource["hours"].ge(IDLE_HOURS)]
+    newest = costs.sort_values("month").groupby("resource", as_index=False).last()
+    found = newest.merge(idle, left_on="resource", right_index=True)
+    columns = ("resource", "team", "month", "effective_cost", "busiest", "hours")
+    for resource, team, month, cost, busiest, hours in rows_of(found, *columns):
+        yield Recommendation(
+            id=f"idle/{resource}",
+            kind="idle",
+            title=f"Stop {resource.rsplit('/', 1)[-1]}",
+            target=resource,
+            owner=None if pd.isna(team) else team,
+            saving_usd_per_month_low=float(cost),
+            saving_usd_per_month_mid=float(cost),
+            saving_usd_per_month_high=float(cost),
+            reason=f"95 % of its hours stay under {busiest:.1%} utilisation",
+            risk="medium: ask its owner whether it waits for something",
+            effort="minutes: stop it, delete it after a grace period",
+            is_estimated=False,
+            evidence=(("observed", f"{int(hours)} h"), ("cost of", month)),
+        )
+
+
+def commitment_advice(plan: PlacementPlan) -> Iterator[Recommendation]:
+    """Commitments worth weighing; at low demand part of the fee is paid for nothing."""
+    planned = sum(cost.planned_usd_per_day for cost in plan.workload_costs)
+    low = sum(cost.planned_usd_per_day_low for cost in plan.workload_costs)
+    use = low / planned if planned > 0 else 1.0
+    for item in plan.commitments:
+        yield commitment(item, use)
+
+
+def commitment(item: CommitmentAdvice, use: float) -> Recommendation:
+    """One commitment: saving if demand stays as planned, and if only `use` of it comes."""
+    fee = item.usd_per_hour * 24.0
+    at_low_use = use * (item.saving_usd_per_day + fee) - fee
+    mid = item.saving_usd_per_day * DAYS_PER_MONTH
+    return Recommendation(
+        id=f"commitment/{item.commitment}",
+        kind="commitment",
+        title=f"Weigh a {item.commitment} of {item.usd_per_hour:,.2f} USD/h",
+        target=item.commitment,
+        owner=None,
+        saving_usd_per_month_low=min(at_low_use * DAYS_PER_MONTH, mid),
+        saving_usd_per_month_mid=mid,
+        saving_usd_per_month_high=mid,
+        reason="covers capacity that the plan runs all day at the committed price",
+        risk="high: paid for a year whether used or not",
+        effort="hours: a decision of finance, never automatic",
+        is_estimated=True,
+        evidence=(("breaks even at", f"{fee / (item.saving_usd_per_day + fee):.0%} of planned use"),),
+    )

@@ -1,0 +1,155 @@
+"""What a report is made of: one frozen value, filled from the lake and the plan, read only by rendering.
+
+Money named usd_* is in US dollars, from public or negotiated prices; `spend` is in the bill's own currency.
+None and NaN mean "not known" and are shown as such, never as 0. Times are UTC-aware; a bucket is named by
+its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+import pandas as pd
+
+KINDS = ("placement", "rightsize", "idle", "commitment", "schedule")
+RISKS = ("low", "medium", "high")
+TIME = "datetime64[us, UTC]"
+
+FRAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        # month is 'YYYY-MM'; costs in ReportData.currency
+        "spend": {
+            "month": "str", "provider": "str", "service": "str", "team": "str",
+            "billed_cost": "float64", "effective_cost": "float64",
+        },
+        # actual is NaN where not known yet and where the metric has a gap; values in ReportData.demand_unit
+        "forecasts": {
+            "workload": "str", "ds": TIME, "q0.1": "float64", "q0.5": "float64", "q0.9": "float64",
+            "q0.99": "float64", "actual": "float64", "origin": TIME, "model": "str",
+        },
+        "history": {"workload": "str", "ds": TIME, "actual": "float64"},
+        "capacity": {
+            "workload": "str", "provider": "str", "region": "str", "instance_type": "str",
+            "purchase": "str", "option_id": "str", "current_replicas": "float64",
+            "planned_replicas": "float64", "current_usd_per_hour": "float64",
+            "planned_usd_per_hour": "float64",
+        },
+        # what: the names in SOURCES below are repeated under the section they feed; any other is listed only
+        "freshness": {"what": "str", "source": "str", "newest": TIME, "age_hours": "float64", "note": "str"},
+    }
+)  # fmt: skip
+
+# Values of freshness.what that a section of the report cites as the source of its numbers.
+SOURCES = ("bill", "demand", "forecast", "fleet", "prices")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One thing to do, with what it saves and what it may cost.
+
+    kind is one of KINDS. risk starts with low, medium or high, then says why ("low: replicas are stateless").
+    Savings are USD per month, low <= mid <= high; None where not known. is_estimated marks a saving that
+    rests on an estimated price or an assumed utilisation. evidence is (what, value with its unit).
+    """
+
+    id: str
+    kind: str
+    title: str
+    target: str
+    owner: str | None
+    saving_usd_per_month_low: float | None
+    saving_usd_per_month_mid: float | None
+    saving_usd_per_month_high: float | None
+    reason: str
+    risk: str
+    effort: str
+    is_estimated: bool
+    evidence: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The numbers on top. demand_quantile and gap_share are 0..1."""
+
+    current_usd_per_month: float | None = None
+    planned_usd_per_month: float | None = None
+    saving_usd_per_month_low: float | None = None
+    saving_usd_per_month_mid: float | None = None
+    saving_usd_per_month_high: float | None = None
+    demand_quantile: float | None = None
+    gap_share: float | None = None
+
+
+@dataclass(frozen=True)
+class SolverFacts:
+    """The proof: cost and lower bound in USD over horizon_hours, gap_share = (cost - bound) / cost."""
+
+    status: str
+    cost_usd: float | None
+    bound_usd: float | None
+    gap_share: float | None
+    method: str
+    horizon_hours: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Everything a report shows. Frames have the columns of FRAMES (more are ignored); `empty` makes one.
+
+    Raises:
+        ValueError: a column is missing, as_of has no zone, or a recommendation contradicts itself;
+            all faults in one message.
+    """
+
+    workspace: str
+    as_of: datetime
+    currency: str
+    headline: Headline
+    spend: pd.DataFrame
+    forecasts: pd.DataFrame
+    history: pd.DataFrame
+    capacity: pd.DataFrame
+    recommendations: tuple[Recommendation, ...]
+    solver: SolverFacts | None
+    freshness: pd.DataFrame
+    shortfalls: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    demand_unit: str = "requests/s"
+
+    def __post_init__(self) -> None:
+        faults = [*_faults_of_frames(self), *_faults_of_recommendations(self.recommendations)]
+        if self.as_of.tzinfo is None:
+            faults.append(f"as_of: found {self.as_of} without a zone; expected UTC")
+        if faults:
+            raise ValueError("this is not report data:\n" + "\n".join(faults))
+
+
+def empty(frame: str) -> pd.DataFrame:
+    """A frame of FRAMES with its columns, its types and no rows."""
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in FRAMES[frame].items()})
+
+
+def _faults_of_frames(data: ReportData) -> Iterator[str]:
+    for name, columns in FRAMES.items():
+        found = getattr(data, name).columns
+        missing = [column for column in columns if column not in found]
+        if missing:
+            yield f"{name}: missing {', '.join(missing)}; found {', '.join(map(str, found)) or 'no columns'}"
+
+
+def _faults_of_recommendations(recommendations: tuple[Recommendation, ...]) -> Iterator[str]:
+    for each in recommendations:
+        where = f"recommendation {each.id}"
+        if each.kind not in KINDS:
+            yield f"{where}: found kind {each.kind!r}; expected one of {', '.join(KINDS)}"
+        if not each.risk.startswith(RISKS):
+            yield f"{where}: found risk {each.risk!r}; expected it to start with low, medium or high"
+        low, mid, high = (
+            each.saving_usd_per_month_low, each.saving_usd_per_month_mid, each.saving_usd_per_month_high,
+        )  # fmt: skip
+        known = [value for value in (low, mid, high) if value is not None]
+        if known != sorted(known):
+            yield f"{where}: found savings {low}, {mid}, {high}; expected low <= mid <= high"

@@ -1,0 +1,196 @@
+"""What goes into a report: gathered from the lake, the inputs and a placement plan, never computed anew."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data.lake import Lake
+from optimizer.forecasts import REQUESTS, request_series
+from optimizer.inputs import Inputs
+from optimizer.layout import Layout
+from optimizer.plan import CapacityPlan, PlacementPlan
+from optimizer.recommend import DAYS_PER_MONTH, recommend
+from optimizer.report.data import FRAMES, Headline, Recommendation, ReportData, SolverFacts, empty
+
+HISTORY_DAYS = 7
+HOURS_PER_MONTH = DAYS_PER_MONTH * 24.0
+
+
+def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan) -> ReportData:
+    """Everything a report shows, as of the plan."""
+    views = read_views(layout, plan.as_of)
+    recommendations = recommend(plan, inputs, views["resource_cost"], views["resource_utilisation"])
+    spend = views["spend_by_month"]
+    currencies = spend["currency"].value_counts().index if len(spend) else ["USD"]
+    main = spend.loc[spend["currency"].eq(currencies[0])] if len(spend) else spend
+    history = demand_history(inputs)
+    return ReportData(
+        workspace=layout.root.resolve().name,
+        as_of=plan.as_of,
+        currency=str(currencies[0]),
+        headline=headline(plan, recommendations),
+        spend=typed(main, "spend"),
+        forecasts=came_true(views["forecasts_since"], history),
+        history=history,
+        capacity=capacity_rows(plan, inputs),
+        recommendations=recommendations,
+        solver=SolverFacts(
+            status=f"stopped by {plan.proof.stopped_by}",
+            cost_usd=plan.proof.objective_usd,
+            bound_usd=plan.proof.bound_usd,
+            gap_share=plan.proof.gap_share,
+            method=plan.proof.method,
+            horizon_hours=24.0,
+        ),
+        freshness=freshness(views["freshness"], inputs, plan.as_of),
+        shortfalls=tuple(
+            f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
+            for s in plan.shortfalls
+        ),
+        notes=(*plan.notes, *other_currencies(spend, str(currencies[0]))),
+    )
+
+
+VIEWS = ("spend_by_month", "resource_cost", "resource_utilisation", "forecasts_since", "freshness")
+
+
+def read_views(layout: Layout, as_of: datetime) -> dict[str, pd.DataFrame]:
+    """The views a report reads, as known at a moment."""
+    with Lake.open(layout.lake) as lake:
+        return {name: lake.read(name, **parameters(name, as_of)) for name in VIEWS}
+
+
+def parameters(view: str, as_of: datetime) -> dict[str, object]:
+    """What a view is asked with."""
+    asked: dict[str, dict[str, object]] = {
+        "resource_utilisation": {"window_start": as_of - timedelta(days=14), "window_end": as_of},
+        "forecasts_since": {"metric": REQUESTS, "since": as_of - timedelta(days=1), "until": as_of},
+    }
+    return asked.get(view, {})
+
+
+def typed(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Only the columns of a report frame; empty with types where there is nothing."""
+    return frame[list(FRAMES[name])] if len(frame) else empty(name)
+
+
+def headline(plan: PlacementPlan, recommendations: tuple[Recommendation, ...]) -> Headline:
+    """The numbers on top: present cost of the fleet and of idle resources, less every recommendation."""
+    if plan.current_cost_usd is None:
+        return Headline(
+            planned_usd_per_month=plan.expected_cost_usd * DAYS_PER_MONTH,
+            demand_quantile=plan.demand_quantile,
+            gap_share=plan.proof.gap_share,
+        )
+    idle = sum(r.saving_usd_per_month_mid or 0.0 for r in recommendations if r.kind == "idle")
+    low, mid, high = (
+        sum(getattr(r, f"saving_usd_per_month_{end}") or 0.0 for r in recommendations)
+        for end in ("low", "mid", "high")
+    )
+    current = plan.current_cost_usd * DAYS_PER_MONTH + idle
+    return Headline(
+        current_usd_per_month=current,
+        planned_usd_per_month=current - mid,
+        saving_usd_per_month_low=low,
+        saving_usd_per_month_mid=mid,
+        saving_usd_per_month_high=high,
+        demand_quantile=plan.demand_quantile,
+        gap_share=plan.proof.gap_share,
+    )
+
+
+def demand_history(inputs: Inputs) -> pd.DataFrame:
+    """Requests/s of the last days per workload and slot; NaN in gaps."""
+    since = pd.Timestamp(inputs.as_of) - pd.Timedelta(days=HISTORY_DAYS)
+    parts = [series.loc[series["ds"].ge(since)] for series in request_series(inputs)]
+    if not parts:
+        return empty("history")
+    whole = pd.concat(parts, ignore_index=True)
+    return whole.rename(columns={"unique_id": "workload", "y": "actual"})[list(FRAMES["history"])]
+
+
+def came_true(forecasts: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts with what came true beside them; the future has nothing beside it yet."""
+    if forecasts.empty:
+        return empty("forecasts")
+    wide = forecasts.pivot_table(
+        index=["unique_id", "ds", "origin", "model"], columns="quantile", values="value"
+    ).reset_index()
+    wide.columns = [name if isinstance(name, str) else f"q{name:g}" for name in wide.columns]
+    wide = wide.rename(columns={"unique_id": "workload"})
+    return wide.merge(history, on=["workload", "ds"], how="left")[list(FRAMES["forecasts"])]
+
+
+def capacity_rows(plan: PlacementPlan, inputs: Inputs) -> pd.DataFrame:
+    """Present against planned replicas per workload and option; planned ones are means over the day."""
+    keys = ["workload", "option_id"]
+    columns = ["provider", "region", "instance_type", "purchase", "price_hourly"]
+    options = inputs.options[["option_id", *columns]]
+    now = inputs.fleet.rename(columns={"desired": "current_replicas"})[[*keys, "current_replicas"]]
+    hours = {period.name: period.hours / 24.0 for period in plan.periods}
+    planned = pd.DataFrame(
+        [(r.workload, r.option_id, r.replicas * hours[r.period]) for r in plan.placements],
+        columns=[*keys, "planned_replicas"],
+    )
+    planned = planned.groupby(keys, as_index=False).sum()
+    moving = {r.workload for r in plan.placements}
+    rows = now.merge(planned, on=keys, how="outer").merge(options, on="option_id", how="left")
+    rows["current_replicas"] = rows["current_replicas"].astype(float).fillna(0.0)
+    stays = ~rows["workload"].isin(moving)
+    rows["planned_replicas"] = rows["planned_replicas"].where(~stays, rows["current_replicas"]).fillna(0.0)
+    rows["current_usd_per_hour"] = rows["current_replicas"] * rows["price_hourly"].astype(float)
+    rows["planned_usd_per_hour"] = rows["planned_replicas"] * rows["price_hourly"].astype(float)
+    shown = rows.loc[rows["current_replicas"].gt(0) | rows["planned_replicas"].gt(0)]
+    return shown[list(FRAMES["capacity"])].reset_index(drop=True) if len(shown) else empty("capacity")
+
+
+KINDS_OF_DATA = {"charges": "bill", "demand": "demand", "offers": "prices", "deployments": "fleet"}
+
+
+def freshness(view: pd.DataFrame, inputs: Inputs, as_of: datetime) -> pd.DataFrame:
+    """How old each kind of data was at as-of; what is not there at all is left out."""
+    rows = view.loc[view["newest_data"].notna()].rename(columns={"newest_data": "newest"})
+    rows = rows.assign(
+        what=rows["table_name"].map(KINDS_OF_DATA).fillna(rows["table_name"]),
+        source="lake: " + rows["table_name"],
+        age_hours=(pd.Timestamp(as_of) - rows["newest"]).dt.total_seconds() / 3600.0,
+        note="loaded " + rows["newest_load"].dt.strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    dates = inputs.options.get("price_as_of", pd.Series(dtype="datetime64[us, UTC]")).dropna()
+    if len(dates):
+        span = f"from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}"
+        rows["note"] = rows["note"].where(rows["what"].ne("prices"), f"prices used are {span}")
+    return rows[list(FRAMES["freshness"])].reset_index(drop=True)
+
+
+def other_currencies(spend: pd.DataFrame, shown: str) -> list[str]:
+    """What the spend tables leave out, since currencies are never added up."""
+    rest = spend.loc[~spend["currency"].eq(shown)].groupby("currency")["billed_cost"].sum()
+    return [
+        f"not shown: {amount:,.2f} {currency} billed in another currency" for currency, amount in rest.items()
+    ]
+
+
+def record_plan(layout: Layout, plan: CapacityPlan | PlacementPlan, path: Path) -> None:
+    """Keep a plan's summary in the lake; the same plan again changes nothing."""
+    kind = plan.plan_schema.removesuffix("-plan/1")
+    row = pd.DataFrame(
+        {
+            "hash": [plan.hash],
+            "cost_usd": [plan.expected_cost_usd],
+            "current_cost_usd": [np.nan if plan.current_cost_usd is None else plan.current_cost_usd],
+            "bound_usd": [plan.proof.bound_usd],
+            "gap": [plan.proof.gap_share],
+            "status": [plan.proof.stopped_by],
+            "path": [path.name],
+        }
+    )
+    with Lake.open(layout.lake) as lake:
+        known = lake.read("plans")
+        same = known["hash"].eq(plan.hash) & known["kind"].eq(kind)
+        if not same.any():
+            lake.replace("plans", {"as_of": plan.as_of, "kind": kind}, row)

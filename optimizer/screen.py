@@ -1,0 +1,198 @@
+"""What the command line shows: tables and progress for people, plain dictionaries for --json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from optimizer.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from data.ingest import Loads
+    from optimizer.checkup import Finding
+    from optimizer.demo import Demo
+    from optimizer.plan import CapacityPlan, PlacementPlan
+
+KINDS = ("capacity", "placement")
+out = Console()
+err = Console(stderr=True)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar on standard error; the callback takes what is being done and how far it is (0..1)."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda text, done: bar.update(task, description=f"{title}: {text}", completed=done)
+
+
+def duration(text: str) -> pd.Timedelta:
+    """A length of time such as 24h, 90min or 7d."""
+    try:
+        value = pd.Timedelta(text)
+    except ValueError:
+        value = pd.Timedelta(0)
+    if value <= pd.Timedelta(0):
+        raise InputError(
+            [Fault("--horizon", repr(text), "a positive length such as 24h or 7d", "correct it")]
+        )
+    return value
+
+
+def plan_kind(text: str) -> str:
+    """A known kind of plan."""
+    if text not in KINDS:
+        raise InputError([Fault("--kind", repr(text), " or ".join(KINDS), "choose one of them")])
+    return text
+
+
+def usd(value: float | None, digits: int = 0) -> str:
+    """Money for people; an unknown amount says so."""
+    return "not known" if value is None else f"{value:,.{digits}f} USD"
+
+
+def ingest_summary(delivery: Loads) -> dict[str, Any]:
+    """The documented JSON of `ingest`."""
+    loads = [
+        {
+            "source": load.source,
+            "kind": load.kind,
+            "rows": load.rows,
+            "period_start": load.period_start.isoformat() if load.period_start else None,
+            "period_end": load.period_end.isoformat() if load.period_end else None,
+            "billed_cost": {currency: str(amount) for currency, amount in load.billed_cost.items()},
+            "effective_cost": {currency: str(amount) for currency, amount in load.effective_cost.items()},
+            "status": load.status,
+        }
+        for load in delivery.loads
+    ]
+    skipped = [{"file": item.name, "reason": item.reason} for item in delivery.skipped]
+    return {"loads": loads, "skipped": skipped}
+
+
+def show_loads(delivery: Loads) -> None:
+    """One line per load, then what was left out."""
+    table = Table("source", "kind", "rows", "period", "billed", "status", box=None)
+    for load in delivery.loads:
+        period = "-" if load.period_start is None else f"{load.period_start:%Y-%m-%d}"
+        period += "" if load.period_end is None else f" to {load.period_end:%Y-%m-%d}"
+        billed = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in load.billed_cost.items())
+        table.add_row(load.source, load.kind, f"{load.rows:,}", period, billed or "-", load.status)
+    out.print(table)
+    for item in delivery.skipped:
+        out.print(f"left out {item.name}: {item.reason}", markup=False)
+
+
+def forecast_summary(frame: pd.DataFrame) -> dict[str, Any]:
+    """Series, steps and models of a forecast."""
+    models = sorted(frame["model"].unique()) if len(frame) else []
+    series = int(frame["unique_id"].nunique()) if len(frame) else 0
+    return {"series": series, "rows": len(frame), "models": models}
+
+
+def show_forecast(frame: pd.DataFrame) -> None:
+    """Mean of each quantile per series."""
+    if frame.empty:
+        out.print("no series has a history: nothing to forecast")
+        return
+    quantiles = [name for name in frame.columns if name.startswith("q")]
+    table = Table("series", "model", "from", "to", *quantiles, box=None)
+    for name, rows in frame.groupby("unique_id", sort=True):
+        means = [f"{rows[column].mean():,.4g}" for column in quantiles]
+        span = (f"{rows['ds'].min():%Y-%m-%d %H:%M}", f"{rows['ds'].max():%Y-%m-%d %H:%M}")
+        table.add_row(str(name), str(rows["model"].iloc[0]), *span, *means)
+    out.print(table)
+
+
+def plan_summary(plan: CapacityPlan | PlacementPlan, path: Path) -> dict[str, Any]:
+    """The head of a plan."""
+    return {
+        "plan": str(path),
+        "schema": plan.plan_schema,
+        "hash": plan.hash,
+        "as_of": plan.as_of.isoformat(),
+        "expected_cost_usd": round(plan.expected_cost_usd, 6),
+        "current_cost_usd": None if plan.current_cost_usd is None else round(plan.current_cost_usd, 6),
+        "demand_quantile": plan.demand_quantile,
+        "gap_share": plan.proof.gap_share,
+        "actions": len(plan.actions),
+        "shortfalls": [item.model_dump() for item in plan.shortfalls],
+        "notes": list(plan.notes),
+    }
+
+
+def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
+    """Cost, proof and what is missing."""
+    out.print(plan_table(plan))
+    for item in plan.shortfalls:
+        missing = f"{item.rule} misses {item.missing:.4g} of {item.wanted:.4g}"
+        out.print(f"shortfall: {item.workload} at {item.period}: {missing}", markup=False)
+    for note in plan.notes:
+        out.print(f"note: {note}", markup=False)
+    out.print(f"wrote {path}", markup=False, soft_wrap=True)
+
+
+def plan_table(plan: CapacityPlan | PlacementPlan) -> Table:
+    """Costs over the plan's span, the demand it covers and the proven gap."""
+    span = "per typical day" if plan.plan_schema == "placement-plan/1" else f"over {plan.horizon_hours:g} h"
+    table = Table(plan.plan_schema, "", box=None)
+    table.add_row(f"current cost {span}", usd(plan.current_cost_usd, 2))
+    table.add_row(f"planned cost {span}", usd(plan.expected_cost_usd, 2))
+    table.add_row("demand covered", f"{plan.demand_quantile:.1%} quantile")
+    table.add_row("proven gap", f"{plan.proof.gap_share:.2%} (stopped by {plan.proof.stopped_by})")
+    table.add_row("changes", f"{len(plan.actions)}")
+    return table
+
+
+def show_files(files: Sequence[Path]) -> None:
+    """Paths to open."""
+    for path in files:
+        out.print(f"wrote {path}", markup=False, soft_wrap=True)
+
+
+def check_summary(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Findings as dictionaries."""
+    return {"findings": [{"level": f.level, "what": f.what, "text": f.text} for f in findings]}
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """One line per finding, faults last so that they are seen."""
+    for finding in sorted(findings, key=lambda f: ("ok", "note", "fault").index(f.level)):
+        out.print(f"{finding.level:5}  {finding.what}: {finding.text}", markup=False, soft_wrap=True)
+
+
+def demo_summary(demo: Demo) -> dict[str, Any]:
+    """The demo's result."""
+    return {
+        "changed": demo.changed,
+        "files": [str(path) for path in demo.files],
+        "headline": asdict(demo.report.headline),
+        "placement": plan_summary(demo.placement, demo.files[2]),
+    }
+
+
+def show_demo(demo: Demo) -> None:
+    """The table at the end of `make demo`."""
+    top = demo.report.headline
+    low, high = usd(top.saving_usd_per_month_low), usd(top.saving_usd_per_month_high)
+    table = Table("Trimtab demo", "", box=None)
+    table.add_row("current cost", f"{usd(top.current_usd_per_month)} a month")
+    table.add_row("planned cost", f"{usd(top.planned_usd_per_month)} a month")
+    table.add_row("saving", f"{usd(top.saving_usd_per_month_mid)} a month (from {low} to {high})")
+    table.add_row("demand covered", f"{demo.placement.demand_quantile:.0%} quantile")
+    table.add_row("proven gap", f"{demo.placement.proof.gap_share:.2%}")
+    out.print(table)
+    if not demo.changed:
+        out.print("nothing changed since the last run: same data, same plans, same report")
+    out.print("open:")
+    for path in demo.files:
+        out.print(f"  {path}", markup=False, soft_wrap=True)
