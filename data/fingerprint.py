@@ -1,7 +1,7 @@
 """One text for what rows hold, whatever their order: how a load is known to be the same as an earlier one.
 
-A sum of hashes does not depend on the order of the rows, and unlike xor it counts rows that repeat. MD5 because it
-is the same in every version of the engine; it guards against nobody.
+A sum of hashes does not depend on the order of the rows, and unlike xor it counts rows that repeat. MD5
+because it is the same in every version of the engine; it guards against nobody.
 """
 
 from __future__ import annotations

@@ -245,8 +245,7 @@ def _by_time(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _microseconds(ts: pd.Series[Any]) -> Ints:
-    microseconds: Ints = ts.astype("int64").to_numpy(dtype=np.int64)
-    return microseconds
+    return np.asarray(ts.astype("int64"), dtype=np.int64)
 
 
 def _duration(interval_us: float) -> str:

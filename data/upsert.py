@@ -43,8 +43,8 @@ SCOPES: dict[str, Scope] = {
 def upsert(lake: Lake, table: str, rows: pa.Table) -> tuple[Status, str]:
     """Put rows (as `conform` gives them) in the place of their scope; the caller holds the transaction.
 
-    Writes nothing and says `unchanged` if the lake has just these rows; `restated` if a row it had is gone. The
-    second result is the fingerprint of the rows.
+    Writes nothing and says `unchanged` if the lake has just these rows; `restated` if a row it had is gone.
+    The second result is the fingerprint of the rows.
     """
     scope = SCOPES[table]
     columns = [name for name in rows.column_names if name not in _NOT_CONTENT]

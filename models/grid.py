@@ -18,6 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 OFFSET = r"([Zz]|[+-]\d\d:?\d\d)$"  # how ISO 8601 text ends when it names its zone
 SPARSE = 200  # a grid with more than this many steps per row is a wrong step or a wrong date
+LARGEST = 1e100  # sums of much larger numbers overflow
 SMALL = 100_000  # … unless it is small anyway
 
 
@@ -62,7 +63,9 @@ def check_ids(column: pd.Series, faults: Faults) -> tuple[pd.Index, IntArray]:
     """Sorted distinct names and the code of each row, -1 where the name is missing."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
-    if not (pd.api.types.is_integer_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype)):
+    if column.dtype == object or not (
+        pd.api.types.is_integer_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype)
+    ):  # objects may be of different types, which cannot be sorted
         column = column.astype("str").where(column.notna())
     codes, ids = pd.factorize(column, sort=True)
     faults.rows(codes < 0, "no name", "the name of the series", "fill it in or drop the row", "unique_id")
@@ -117,6 +120,8 @@ def check_values(column: pd.Series, faults: Faults, *, non_negative: bool) -> np
     text = np.isnan(y) & column.notna().to_numpy(dtype=bool)
     faults.rows(text, "a value that is no number", "a number, or nothing for a gap", "correct it", "y")
     faults.rows(np.isinf(y), "an infinite value", "a finite number", "correct it or leave it empty", "y")
+    vast = np.isfinite(y) & (np.abs(y) > LARGEST)
+    faults.rows(vast, f"a value beyond {LARGEST:g}", "a quantity", "correct it or change its unit", "y")
     if non_negative:
         wrong = np.isfinite(y) & (y < 0)
         faults.rows(wrong, "a negative value", "0 or more", "correct it or leave it empty", "y")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,8 @@ class Context:
 class Filter:
     """One reason to leave options out.
 
-    `keeps(workload, pairs, context)` gives a boolean series: True stays. `relax` says how to loosen it.
+    `keeps(workload, pairs, context)` gives a boolean series: True stays. `relax` says how to let one option
+    in, with `{fields}` from `facts`.
     """
 
     name: str
@@ -80,61 +82,61 @@ def has_throughput(_: Workload, pairs: pd.DataFrame, __: Context) -> pd.Series[b
 
 
 def fast_enough(w: Workload, pairs: pd.DataFrame, _: Context) -> pd.Series[bool]:
-    """Time per token, prefill or response time leave room inside the objective."""
+    """Time per token, prefill or response time leave room inside the objective; unknown ones pass here."""
     if w.slo is None:
         return everything(pairs)
     fits = everything(pairs)
     if w.slo.tpot_ms is not None:
         fits &= pairs["tpot_ms"].isna() | pairs["tpot_ms"].le(w.slo.tpot_ms)
     limit = w.slo.ttft_s if w.slo.ttft_s is not None else (w.slo.latency_ms or np.inf) / 1000.0
-    return fits & pairs["service_s"].lt(limit)
+    return fits & (pairs["service_s"].isna() | pairs["service_s"].lt(limit))
 
 
 def near_enough(w: Workload, pairs: pd.DataFrame, context: Context) -> pd.Series[bool]:
     """Round trip from every origin is within max_rtt_ms; an unknown round trip is left out."""
     if w.max_rtt_ms is None or not w.origins:
         return everything(pairs)
-    limit = w.max_rtt_ms
-
-    def worst(provider: str, region: str) -> float:
-        return max(context.rtt_ms.get((origin, provider, region), np.inf) for origin in w.origins)
-
-    keys = zip(pairs["provider"], pairs["region"], strict=True)
-    return pd.Series([worst(*key) <= limit for key in keys], index=pairs.index, dtype=bool)
+    places = zip(pairs["provider"], pairs["region"], strict=True)
+    near = [worst_rtt_ms(w, context, *place) <= w.max_rtt_ms for place in places]
+    return pd.Series(near, index=pairs.index, dtype=bool)
 
 
-def usable_purchase(w: Workload, pairs: pd.DataFrame, context: Context) -> pd.Series[bool]:
-    """Spot only where policy allows it and, for machines, where its capacity is known; never commitments.
+def worst_rtt_ms(w: Workload, context: Context, provider: str, region: str) -> float:
+    """Round trip from the farthest origin; infinite where one is unknown."""
+    return max((context.rtt_ms.get((origin, provider, region), np.inf) for origin in w.origins), default=0.0)
 
-    Commitments are bought by people: they reach the model as offers, not as options.
-    """
-    spot = pairs["purchase"].eq("spot")
-    keep = ~pairs["purchase"].eq("commitment")
-    if w.spot.max_share <= 0:
-        return keep & ~spot
-    if context.needs_known_spot:
-        known = pairs["pool"].map(lambda pool: context.spot_capacity.get(pool, np.nan)).gt(0)
-        return keep & (~spot | known)
-    return keep
+
+def spot_wanted(w: Workload, pairs: pd.DataFrame, _: Context) -> pd.Series[bool]:
+    """Spot only where spot.max_share allows any."""
+    return pairs["purchase"].ne("spot") if w.spot.max_share <= 0 else everything(pairs)
+
+
+def spot_known(_: Workload, pairs: pd.DataFrame, context: Context) -> pd.Series[bool]:
+    """For machines, spot only from pools whose capacity is known and not 0."""
+    if not context.needs_known_spot:
+        return everything(pairs)
+    known = pairs["pool"].map(lambda pool: context.spot_capacity.get(pool, np.nan)).astype(float).gt(0)
+    return pairs["purchase"].ne("spot") | known
 
 
 FILTERS: tuple[Filter, ...] = (
-    Filter("placement.providers", allowed_provider, "add a provider to placement.providers"),
-    Filter("placement.regions", allowed_region, "add a region to placement.regions"),
-    Filter("residency", in_residency, "allow a further country in residency"),
-    Filter("excluded", not_excluded, "remove a pattern from excluded"),
-    Filter("pinned", is_pinned, "pin a further option"),
-    Filter("profile", has_throughput, "add a row to profiles.parquet"),
-    Filter("slo", fast_enough, "loosen the slo"),
-    Filter("max_rtt_ms", near_enough, "raise max_rtt_ms"),
-    Filter("purchase", usable_purchase, "allow spot, or add on-demand options or spot_capacity history"),
+    Filter("placement.providers", allowed_provider, "add {provider} to placement.providers"),
+    Filter("placement.regions", allowed_region, "add {region} to placement.regions"),
+    Filter("residency", in_residency, "{residency}"),
+    Filter("excluded", not_excluded, "remove what matches {option_id} from excluded"),
+    Filter("pinned", is_pinned, "add {option_id} to pinned"),
+    Filter("profile", has_throughput, "add a row that fits {instance_type} to profiles.parquet"),
+    Filter("slo", fast_enough, "loosen the slo to more than {pace}"),
+    Filter("max_rtt_ms", near_enough, "{distance}"),
+    Filter("spot.max_share", spot_wanted, "raise spot.max_share above 0"),
+    Filter("spot_capacity", spot_known, "add a history of pool {pool} to spot_capacity.parquet"),
 )
 
 
 def admissible(
     workload: Workload, pairs: pd.DataFrame, context: Context, filters: tuple[Filter, ...] = FILTERS
 ) -> pd.DataFrame:
-    """The pairs of a workload that pass every filter.
+    """The pairs of a workload that pass every filter; commitments never do, people buy them.
 
     Args:
         workload: what is to be placed.
@@ -146,18 +148,20 @@ def admissible(
     Raises:
         InfeasibleError: nothing passes; says how many were left after each filter and the cheapest way out.
     """
+    pairs = pairs.loc[pairs["purchase"].ne("commitment")]
     masks = {item.name: item.keeps(workload, pairs, context) for item in filters}
-    kept = pd.concat(masks, axis=1).all(axis=1)
+    kept = pd.DataFrame(masks, index=pairs.index, dtype=bool).all(axis=1)
     if not kept.any():
-        raise InfeasibleError(explain_empty(workload, pairs, masks, filters))
+        raise InfeasibleError(explain_empty(workload, pairs, context, masks, filters))
     return pairs.loc[kept]
 
 
 def explain_empty(
     workload: Workload,
     pairs: pd.DataFrame,
+    context: Context,
     masks: Mapping[str, pd.Series[bool]],
-    filters: tuple[Filter, ...] = FILTERS,
+    filters: tuple[Filter, ...],
 ) -> str:
     """Survivors after each filter that removed something, and the cheapest single relaxation."""
     left, steps = everything(pairs), [f"{len(pairs)} in the catalogue"]
@@ -167,29 +171,55 @@ def explain_empty(
         if int(left.sum()) < before:
             steps.append(f"{int(left.sum())} left after {name}")
     text = f"Workload {workload.name!r} has no admissible option: " + ", ".join(steps) + "."
-    way_out = cheapest_relaxation(pairs, masks, filters)
+    if pairs.empty:
+        return text + " Add on-demand or spot options to catalog.parquet."
+    way_out = cheapest_relaxation(workload, pairs, context, masks, filters)
     if way_out is None:
-        return text + " No single rule is the cause: relax at least two of them in workloads.yaml."
+        return text + " No single rule is the cause: relax at least two of them."
     return text + " " + way_out
 
 
 def cheapest_relaxation(
-    pairs: pd.DataFrame, masks: Mapping[str, pd.Series[bool]], filters: tuple[Filter, ...]
+    workload: Workload,
+    pairs: pd.DataFrame,
+    context: Context,
+    masks: Mapping[str, pd.Series[bool]],
+    filters: tuple[Filter, ...],
 ) -> str | None:
-    """The one filter whose loosening admits the cheapest option per unit served."""
-    best: tuple[float, str] | None = None
+    """The one filter whose loosening admits the cheapest option per unit served.
+
+    An option of unknown throughput comes last, by its price per hour.
+    """
+    ways: list[tuple[float, float, str]] = []
     for item in filters:
-        others = pd.concat([mask for name, mask in masks.items() if name != item.name], axis=1).all(axis=1)
-        freed = pairs.loc[others & pairs["capacity"].gt(0)]
+        others = pd.DataFrame({name: mask for name, mask in masks.items() if name != item.name})
+        freed = pairs.loc[others.all(axis=1)]
         if freed.empty:
             continue
-        unit_price = freed["price_hourly"] / freed["capacity"]
-        row = freed.iloc[int(unit_price.argmin())]
-        where = f"{row['option_id']} at {row['price_hourly']:.4g} USD/h"
-        offer = f"Cheapest way out: {item.relax}; that admits {len(freed)} option(s), the cheapest {where}."
-        if best is None or float(unit_price.min()) < best[0]:
-            best = (float(unit_price.min()), offer)
-    return None if best is None else best[1]
+        unit_price = (freed["price_hourly"] / freed["capacity"]).where(freed["capacity"].gt(0), np.inf)
+        best = freed.assign(unit_price=unit_price).sort_values(["unit_price", "price_hourly"]).iloc[0]
+        offer = item.relax.format(**facts(workload, best, context))
+        admits = f"that admits {best['option_id']} at {best['price_hourly']:.4g} USD/h"
+        way_out = f"Cheapest way out: {offer}; {admits}."
+        ways.append((float(best["unit_price"]), float(best["price_hourly"]), way_out))
+    return min(ways)[2] if ways else None
+
+
+def facts(workload: Workload, option: pd.Series[Any], context: Context) -> dict[str, Any]:
+    """What relaxations say about an option: its columns, where it is and how fast it is."""
+    provider, region = str(option["provider"]), str(option["region"])
+    country = context.country.get((provider, region))
+    rtt_ms = worst_rtt_ms(workload, context, provider, region)
+    unknown = f"drop max_rtt_ms (the round trip to {region} is unknown)"
+    pace = f"{option['service_s']:.3g} s without queueing"
+    if pd.notna(option["tpot_ms"]):
+        pace += f" and {option['tpot_ms']:.3g} ms per token"
+    return {
+        **{str(name): value for name, value in option.items()},
+        "pace": pace,
+        "residency": f"allow {country} in residency" if country else f"drop residency ({region} is unknown)",
+        "distance": f"raise max_rtt_ms to {np.ceil(rtt_ms):.0f}" if np.isfinite(rtt_ms) else unknown,
+    }
 
 
 def matches(option_ids: pd.Series[str], patterns: tuple[str, ...]) -> pd.Series[bool]:

@@ -134,7 +134,8 @@ def most_replicas(problem: Problem, counts: Ints, settings: Settings) -> Ints:
     """(I,) how far the reactive loop may go: the cheapest option no provider can reclaim takes the surprise.
 
     Its limit lets the workload reach headroom_factor times its highest planned need, so that the cap
-    binds only where a quota or max_replicas does.
+    binds only where a quota or max_replicas does. Limits of options add up, so max_replicas leaves room
+    for the other options that are planned.
     """
     top = np.zeros(len(problem.option_id), dtype=np.int64)
     for w in range(len(problem.workloads)):
@@ -145,7 +146,9 @@ def most_replicas(problem: Problem, counts: Ints, settings: Settings) -> Ints:
         wish = int(np.ceil(need / problem.capacity[best]))
         quota = problem.quota_pool[best]
         limit = problem.pool_limit[quota].min() if quota >= 0 else np.inf
-        top[best] = int(max(counts[best].max(initial=0), min(wish, limit, problem.max_replicas[w])))
+        beside = int((counts[options].sum(axis=0) - counts[best]).max(initial=0))
+        room = problem.max_replicas[w] - beside
+        top[best] = int(max(counts[best].max(initial=0), min(wish, limit, room)))
     return top
 
 
@@ -181,12 +184,11 @@ def autoscale_rule(settings: Settings) -> AutoscaleRule:
 def forecast_rows(outlook: Outlook, times: Timeline) -> Iterator[ForecastRow]:
     """Requests per interval. Quantiles of slots are added up, which overstates the spread of the sum."""
     starts, ends = times.starts, times.ends
-    length = ends[0] - starts[0]
     for c in outlook.candidates:
         if c.series is None:
             continue
         own = outlook.forecasts.loc[outlook.forecasts["unique_id"].eq(c.workload.name)]
-        totals = {level: over_intervals(own, starts, length, f"q{level:g}", how="total") for level in LEVELS}
+        totals = {level: over_intervals(own, starts, ends, f"q{level:g}", how="total") for level in LEVELS}
         for t, (start, end) in enumerate(zip(starts, ends, strict=True)):
             yield ForecastRow(
                 workload=c.workload.name,
@@ -226,15 +228,18 @@ def beside_held(inputs: Inputs, held: Sequence[str]) -> tuple[tuple[Offer, ...],
     rows = rows.merge(inputs.options, on="option_id")
     rows = rows.loc[rows["purchase"].eq("on_demand")]
     left, saved = [], 0.0
+    places = rows.groupby(["provider", "region", "instance_type"], as_index=False)
+    rows = places.agg({"desired": "sum", "price_hourly": "max"})
     columns = ("provider", "region", "instance_type", "desired", "price_hourly")
     uncovered = {(p, r, t): [float(n), float(price)] for p, r, t, n, price in rows_of(rows, *columns)}
     for offer in inputs.commitments:
         budget = offer.existing_usd_per_hour
         for place in sorted(uncovered.keys() & offer.rates.keys()):
             count, price = uncovered[place]
-            covered = min(count, budget / offer.rates[place])
+            rate = offer.rates[place]
+            covered = min(count, budget / rate) if rate > 0 else count
             uncovered[place][0] -= covered
-            budget -= covered * offer.rates[place]
+            budget -= covered * rate
             saved += covered * price
         left.append(replace(offer, existing_usd_per_hour=budget))
     return tuple(left), saved

@@ -7,17 +7,19 @@ One frozen `Settings`; an unknown key is a fault that names the nearest known on
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from optimizer.errors import Fault, InputError
 
 FILE_NAME = "trimtab.toml"
+PREFIX = "TRIMTAB_"
 
 
 class Section(BaseModel):
@@ -61,7 +63,7 @@ class Settings(BaseSettings):
     """Everything that can be set, with its default."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TRIMTAB_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
     planning: Planning = Planning()
@@ -88,10 +90,28 @@ def load_settings(workspace: Path) -> Settings:
         InputError: not TOML, an unknown key, a value of the wrong type or out of range; all at once.
     """
     path = workspace / FILE_NAME
+    strays = list(unknown_variables())
     try:
-        return Settings(**read_toml(path))
+        settings = Settings(**read_toml(path))
     except ValidationError as error:
-        raise InputError(list(faults(error))) from error
+        raise InputError([*faults(error), *strays]) from error
+    except SettingsError as error:
+        fault = Fault("environment", str(error), "JSON or TRIMTAB_SECTION__KEY", "correct the variable")
+        raise InputError([fault, *strays]) from error
+    if strays:
+        raise InputError(strays)
+    return settings
+
+
+def unknown_variables() -> Iterator[Fault]:
+    """Variables such as TRIMTAB_PLANING__GAP_SHARE, whose section does not exist: pydantic ignores them.
+
+    Names without `__` are left alone: other tools may share the prefix.
+    """
+    for name in sorted(os.environ):
+        section, found, key = name.removeprefix(PREFIX).lower().partition("__")
+        if name.startswith(PREFIX) and found and section not in Settings.model_fields:
+            yield unknown_key(name, f"{section}.{key}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -108,13 +128,20 @@ def read_toml(path: Path) -> dict[str, Any]:
 def faults(error: ValidationError) -> Iterator[Fault]:
     """Pydantic's findings as one line each."""
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"])
+        loc = [str(part) for part in item["loc"]]
+        key, variable = ".".join(loc), PREFIX + "__".join(loc).upper()
+        where = variable if variable in os.environ else FILE_NAME
         if item["type"] == "extra_forbidden":
-            nearest = nearest_key(key)
-            hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(sorted(known_keys()))}"
-            yield Fault(FILE_NAME, f"unknown key {key!r}", "a documented key", hint)
+            yield unknown_key(where, key)
         else:
-            yield Fault(FILE_NAME, f"{key} = {item.get('input')!r}", item["msg"].lower(), "correct the value")
+            yield Fault(where, f"{key} = {item.get('input')!r}", item["msg"].lower(), "correct the value")
+
+
+def unknown_key(where: str, key: str) -> Fault:
+    """The fault of a key that does not exist, with the nearest that does."""
+    nearest = nearest_key(key)
+    hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(sorted(known_keys()))}"
+    return Fault(where, f"unknown key {key!r}", "a documented key", hint)
 
 
 def nearest_key(key: str) -> str | None:

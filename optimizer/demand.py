@@ -69,17 +69,19 @@ def slot_length(interval_s: float) -> pd.Timedelta:
 def demand_series(history: pd.DataFrame, weighted: pd.Series[float], as_of: datetime) -> pd.DataFrame:
     """One workload's mean rate per slot on a grid that ends at `as_of`: `unique_id, ds, y` [requests/s].
 
-    A slot's rate is the mean of the intervals that were counted; a slot with none is a gap (NaN), also at
-    the end, so that every forecast begins at `as_of`.
+    A slot's rate is the mean over the time that was counted; a slot with none is a gap (NaN), also at the
+    end, so that every forecast begins at `as_of`. Where sources count in intervals of different length, the
+    longest sets the slot. At least two slots, so that the grid can be read off them.
     """
-    interval_s = float(history["interval_s"].iloc[0])
-    slot = slot_length(interval_s)
-    end, slot_us = pd.Timestamp(as_of).as_unit("us"), slot // pd.Timedelta(microseconds=1)
-    age_us = (end - history["ts"]).to_numpy().astype("timedelta64[us]").astype(np.int64)
-    age = pd.Series((age_us - 1) // slot_us, index=history.index)
-    recent = age < pd.Timedelta(days=HISTORY_DAYS) // slot
-    rate = (weighted / interval_s).loc[recent].groupby(age.loc[recent]).mean()
-    slots = np.arange(int(rate.index.max()), -1, -1)
+    end = pd.Timestamp(as_of).as_unit("us")
+    recent = history["ts"] > end - pd.Timedelta(days=HISTORY_DAYS)
+    begun, counted = history.loc[recent, "ts"], weighted.loc[recent]
+    seconds = history.loc[recent, "interval_s"].astype(float)
+    slot_us = slot_length(float(seconds.max())) // pd.Timedelta(microseconds=1)
+    age_us = (end - begun).to_numpy().astype("timedelta64[us]").astype(np.int64)
+    age = pd.Series((age_us - 1) // slot_us, index=begun.index)
+    rate = counted.groupby(age).sum() / seconds.where(counted.notna()).groupby(age).sum()
+    slots = np.arange(max(1, int(age.max())), -1, -1)
     ds = end - pd.to_timedelta((slots + 1) * slot_us, unit="us")
     frame = pd.DataFrame({"ds": ds, "y": rate.reindex(slots).to_numpy(dtype=float)})
     return frame.assign(unique_id=str(history["workload"].iloc[0]))[["unique_id", "ds", "y"]]
@@ -100,7 +102,7 @@ def forecast_demand(
     """
     by_slot: dict[pd.Timedelta, list[pd.DataFrame]] = {}
     for frame in series:
-        slot = pd.Timedelta(frame["ds"].iloc[1] - frame["ds"].iloc[0]) if len(frame) > 1 else horizon
+        slot = pd.Timedelta(frame["ds"].iloc[1] - frame["ds"].iloc[0])
         by_slot.setdefault(slot, []).append(frame)
     parts = []
     for slot, frames in sorted(by_slot.items()):
@@ -111,14 +113,14 @@ def forecast_demand(
 
 
 def over_intervals(
-    forecasts: pd.DataFrame, starts: pd.DatetimeIndex, length: pd.Timedelta, column: str, *, how: str
+    forecasts: pd.DataFrame, starts: pd.DatetimeIndex, stops: pd.DatetimeIndex, column: str, *, how: str
 ) -> np.ndarray:
     """One forecast column of one workload put onto planned intervals.
 
     Args:
         forecasts: rows of one workload with `ds`, `slot_s` and quantile columns.
         starts: beginnings of the intervals.
-        length: how long each reaches (longer than the step where a boot time is looked ahead).
+        stops: their ends; intervals overlap where a boot time is looked ahead.
         column: which quantile.
         how: "max" for the highest rate in the interval [requests/s], "total" for requests in it.
     """
@@ -126,8 +128,8 @@ def over_intervals(
     slot = np.timedelta64(int(forecasts["slot_s"].iloc[0] * 1e6), "us")
     rate = forecasts[column].to_numpy(dtype=float)
     values = np.zeros(len(starts))
-    for index, start in enumerate(starts.tz_convert(None).to_numpy()):
-        stop = start + length.to_timedelta64()
+    bounds = zip(starts.tz_convert(None).to_numpy(), stops.tz_convert(None).to_numpy(), strict=True)
+    for index, (start, stop) in enumerate(bounds):
         overlap = np.minimum(begin + slot, stop) - np.maximum(begin, start)
         seconds = np.maximum(overlap / np.timedelta64(1, "s"), 0.0)
         inside = seconds > 0

@@ -19,6 +19,9 @@ METHOD = (
 )
 
 
+LEAST_SHARE_TOLD = 0.005  # prices closer than this are the same to a reader
+
+
 def proof(solution: Solution | None) -> Proof:
     """What the solver proved and the checker confirmed; nothing to prove where nothing was planned."""
     if solution is None:
@@ -56,17 +59,22 @@ def reasons(outlook: Outlook) -> Iterator[Reason]:
 
 
 def cheapest_text(c: Candidate) -> str:
-    """The cheapest admissible option per unit of work, and by how much the next other type is dearer."""
+    """The cheapest admissible option per unit of work, and by how much the next other type is dearer.
+
+    Whole replicas, spread, spot and quota rules may still make the plan choose another.
+    """
     unit = (c.pairs["price_hourly"] / c.pairs["capacity"] / 3.6).rename("unit")
     ranked = c.pairs.assign(unit=unit).sort_values(["unit", "option_id"])
     best = ranked.iloc[0]
-    text = f"of {len(ranked)} admissible options {best['instance_type']} in {best['region']} is cheapest per "
-    text += f"unit of work, {best['unit']:.3g} USD per 1,000"
+    counted = "requests" if c.workload.tier == "interactive" else "units of work"
+    bought = str(best["purchase"]).replace("_", "-")
+    text = f"of {len(ranked)} admissible options {best['instance_type']} {bought} in {best['region']} is "
+    text += f"cheapest when full, {best['unit']:.3g} USD per 1,000 {counted}"
     others = ranked.loc[ranked["instance_type"].ne(best["instance_type"])]
-    if len(others):
-        next_best = others.iloc[0]
-        dearer = next_best["unit"] / best["unit"] - 1
-        text += f"; the next type, {next_best['instance_type']}, costs {dearer:.0%} more"
+    if len(others) and best["unit"] > 0:
+        dearer = float(others["unit"].iloc[0] / best["unit"]) - 1
+        by = f"{dearer:.0%} more" if dearer >= LEAST_SHARE_TOLD else "as much"
+        text += f"; the next type, {others['instance_type'].iloc[0]}, costs {by}"
     return text
 
 

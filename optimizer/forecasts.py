@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +34,32 @@ def request_series(inputs: Inputs) -> list[pd.DataFrame]:
         for _, rows in counted.groupby("workload")
         if has_recent_demand(rows, inputs.as_of)
     ]
+
+
+def actuals(inputs: Inputs, origins: Iterable[datetime]) -> pd.DataFrame:
+    """Requests/s in the slots of forecasts made at some origins: `origin, workload, ds, actual`.
+
+    A grid ends at its own as-of, so an origin that is no whole number of slots ago has a grid of its own.
+    """
+    parts = []
+    for origin in origins:
+        for frame in request_series(inputs):
+            slot = frame["ds"].iloc[1] - frame["ds"].iloc[0]
+            late = (pd.Timestamp(inputs.as_of) - origin) % slot
+            name = str(frame["unique_id"].iloc[0])
+            frames = [frame] if not late else request_series(as_it_was(inputs, name, inputs.as_of - late))
+            parts += [part.loc[part["ds"] >= origin].assign(origin=origin) for part in frames]
+    if not parts:
+        return pd.DataFrame(columns=["origin", "workload", "ds", "actual"])
+    whole = pd.concat(parts, ignore_index=True).rename(columns={"unique_id": "workload", "y": "actual"})
+    return whole[["origin", "workload", "ds", "actual"]]
+
+
+def as_it_was(inputs: Inputs, workload: str, moment: datetime) -> Inputs:
+    """The inputs with the demand of one workload as far as it was over at a moment."""
+    own = inputs.demand.loc[inputs.demand["workload"].eq(workload)]
+    over = own["ts"] + pd.to_timedelta(own["interval_s"], unit="s") <= moment
+    return replace(inputs, as_of=moment, demand=own.loc[over])
 
 
 def store_forecasts(lake_root: Path, forecasts: pd.DataFrame, *, metric: str, origin: datetime) -> None:

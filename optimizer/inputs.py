@@ -25,6 +25,8 @@ from optimizer.rows import prices_of, rows_of
 
 DEFAULT_BOOT_SECONDS = 300.0
 SPOT_LOOKBACK = pd.Timedelta(hours=24)
+CURRENCY = "USD"  # of every plan; amounts in another are left out, never taken for dollars
+ONE_YEAR = ("1y", "")  # terms of committed prices that are used; longer ones bind for too long to advise
 TABLES = ("options", "profiles", "demand", "events", "fleet")
 
 
@@ -91,6 +93,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
     if options.empty and files.catalog is None:
         options = listed_options(as_of)
         notes.append("neither catalog.parquet nor offers in the lake: built-in public list prices are used")
+    notes += lake.unused_commitments()
     profiles = files.profiles if files.profiles is not None else lake.table("profiles")
     require(workspace, options, profiles)
     demand = files.demand if files.demand is not None else lake.demand()
@@ -174,18 +177,35 @@ class LakeTables:
         if self.lake is None:
             return pd.DataFrame(columns=[*OPTION_COLUMNS, "failures_per_1000h"])
         offers = self.lake.read("offers_latest", as_of=self.as_of.to_pydatetime())
+        offers = offers.loc[offers["currency"].eq(CURRENCY)]
         return options_from_offers(offers, self.lake.read("instance_types"))
 
     def commitments(self, options: pd.DataFrame) -> tuple[Offer, ...]:
         """Commitments running at as-of, each reaching its provider's types with a known committed price."""
-        if self.lake is None:
-            return ()
-        rows = self.lake.read("commitments_active", as_of=self.as_of.to_pydatetime())
+        rows = self.active_commitments()
         columns = ("commitment", "cost_per_hour", "provider")
         return tuple(
             Offer(name, float(cost), 0.0, committed_rates(options, provider))
-            for name, cost, provider in rows_of(rows, *columns)
+            for name, cost, provider in rows_of(rows.loc[usable(rows)], *columns)
         )
+
+    def unused_commitments(self) -> list[str]:
+        """A note for each running commitment whose cost or provider is not known well enough to plan with."""
+        rows = self.active_commitments()
+        why = "its provider, or its cost in USD, is not known"
+        return [f"commitment {name} is not used: {why}" for name in rows.loc[~usable(rows), "commitment"]]
+
+    def active_commitments(self) -> pd.DataFrame:
+        """View `commitments_active` at as-of; empty where there is no lake."""
+        if self.lake is None:
+            return pd.DataFrame(columns=["commitment", "cost_per_hour", "provider", "currency"])
+        return self.lake.read("commitments_active", as_of=self.as_of.to_pydatetime())
+
+
+def usable(commitments: pd.DataFrame) -> pd.Series[bool]:
+    """Which commitments can be planned with."""
+    known = commitments["provider"].notna() & commitments["cost_per_hour"].notna()
+    return known & commitments["currency"].eq(CURRENCY)
 
 
 EMPTY: Mapping[str, tuple[str, ...]] = {
@@ -233,8 +253,16 @@ def options_from_offers(offers: pd.DataFrame, types: pd.DataFrame) -> pd.DataFra
 
 def committed_rates(options: pd.DataFrame, provider: str) -> dict[tuple[str, str, str], float]:
     """Committed price per instance-hour of a provider's types, where one is known."""
-    rows = options.loc[options["purchase"].eq("commitment") & options["provider"].eq(provider.lower())]
-    return prices_of(rows)
+    committed = committed_options(options)
+    return prices_of(committed.loc[committed["provider"].eq(provider.lower())])
+
+
+def committed_options(options: pd.DataFrame) -> pd.DataFrame:
+    """Options at the price of a 1-year commitment; where no term is given, all count as such."""
+    committed = options.loc[options["purchase"].eq("commitment")]
+    if "term" not in committed:
+        return committed
+    return committed.loc[committed["term"].fillna("").isin(ONE_YEAR)]
 
 
 def on_demand_ids(fleet: pd.DataFrame, options: pd.DataFrame) -> pd.DataFrame:

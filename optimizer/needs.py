@@ -75,6 +75,8 @@ def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float]
         history = inputs.demand.loc[inputs.demand["workload"].eq(workload.name)]
         if workload.do_not_touch:
             held[workload.name] = "do_not_touch is set"
+        elif workload.deadline is not None and workload.deadline <= inputs.as_of:
+            held[workload.name] = "its deadline has passed: set a new one, or stop it"
         elif workload.work_units is None and not has_recent_demand(history, inputs.as_of):
             held[workload.name] = f"no demand seen in the {HISTORY_DAYS} days before as-of"
         else:
@@ -87,7 +89,8 @@ def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float]
 def has_recent_demand(history: pd.DataFrame, as_of: datetime) -> bool:
     """Whether anything was counted recently enough to forecast from."""
     recent = history["ts"] > pd.Timestamp(as_of) - pd.Timedelta(days=HISTORY_DAYS)
-    return bool((history["requests"].notna() & recent).any())
+    counted = history["requests"].notna() & ~history["is_gap"].astype(bool)
+    return bool((counted & recent).any())
 
 
 def candidate(workload: Workload, history: pd.DataFrame, inputs: Inputs, context: Context) -> Candidate:
@@ -128,7 +131,7 @@ def needed(
         return work_rate(c.workload, starts)
     own = forecasts.loc[forecasts["unique_id"].eq(c.workload.name)]
     boot = pd.Timedelta(seconds=float(c.reference["boot_seconds"]))
-    load = over_intervals(own, starts, length + boot, f"q{level:g}", how="max")
+    load = over_intervals(own, starts, starts + length + boot, f"q{level:g}", how="max")
     return with_queueing(c, load)
 
 

@@ -6,7 +6,7 @@ need inside it at the chosen quantile; batch work is spread until its deadline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,8 @@ from optimizer.config import Settings
 from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.formulate import Need, Offer, Policy, assemble, with_commitments
-from optimizer.inputs import Inputs
-from optimizer.needs import Outlook, look_ahead, needs
+from optimizer.inputs import Inputs, committed_options
+from optimizer.needs import Outlook, look_ahead, needs, work_rate
 from optimizer.plan import CommitmentAdvice, Period, PlacementPlan, PlacementRow, WorkloadCost, sealed
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.rows import prices_of
@@ -87,23 +87,25 @@ def typical_needs(inputs: Inputs, outlook: Outlook, settings: Settings, level: f
     """Needs of one typical day: the median over days of each block's need."""
     choice = settings.placement
     starts = block_starts(inputs, settings)
+    length = pd.Timedelta(hours=24) / choice.blocks_per_day
     shape = (choice.forecast_days, choice.blocks_per_day)
+    from_now = starts[: choice.blocks_per_day] - (starts[0] - pd.Timestamp(inputs.as_of))
     return [
-        Need(need.workload, need.pairs, typical_profile(need, shape))
-        for need in needs(outlook, starts, starts[1] - starts[0], level=level)
+        Need(need.workload, need.pairs, typical_profile(need, shape, from_now))
+        for need in needs(outlook, starts, length, level=level)
     ]
 
 
-def typical_profile(need: Need, shape: tuple[int, int]) -> Floats:
-    """(blocks,) need of a typical day; work with a deadline is done once, on the first day."""
-    by_day = need.demand.reshape(shape)
-    return np.asarray(by_day[0] if need.workload.work_units is not None else np.median(by_day, axis=0))
+def typical_profile(need: Need, shape: tuple[int, int], from_now: pd.DatetimeIndex) -> Floats:
+    """(blocks,) need of a typical day; work with a deadline is done once, in the 24 hours from as-of on."""
+    if need.workload.work_units is not None:
+        return work_rate(need.workload, from_now)
+    return np.asarray(np.median(need.demand.reshape(shape), axis=0), dtype=float)
 
 
 def offered(inputs: Inputs) -> Iterator[Offer]:
     """One 1-year commitment per provider, at the committed price of each of its types."""
-    committed = inputs.options.loc[inputs.options["purchase"].eq("commitment")]
-    for provider, rows in committed.groupby("provider"):
+    for provider, rows in committed_options(inputs.options).groupby("provider"):
         yield Offer(f"{provider} 1-year commitment", 0.0, OFFER_LIMIT_USD_PER_HOUR, prices_of(rows))
 
 
@@ -113,6 +115,7 @@ def document(
     """The plan as a document with its hash; costs are USD per typical day."""
     held_cost = held_usd_per_hour(inputs, list(outlook.held)) * 24.0
     problem = solved[0] if solved else None
+    costs = tuple(workload_costs(inputs, outlook, settings, *solved)) if solved else ()
     return sealed(
         PlacementPlan(
             as_of=inputs.as_of,
@@ -126,7 +129,7 @@ def document(
             if problem
             else (),
             placements=tuple(rows(*solved, inputs)) if solved else (),
-            workload_costs=tuple(workload_costs(inputs, outlook, settings, *solved)) if solved else (),
+            workload_costs=costs,
             commitments=tuple(advice(inputs, outlook, *solved))
             if solved and settings.placement.offer_commitments
             else (),
@@ -135,7 +138,7 @@ def document(
             actions=tuple(scale_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),
             reasons=tuple(reasons(outlook)),
-            notes=inputs.notes,
+            notes=(*inputs.notes, *over_budget(inputs, costs)),
             fingerprint=inputs.fingerprint,
         )
     )
@@ -175,7 +178,6 @@ def workload_costs(
     now = option_cost(problem, present, best_cover(problem, present, nothing))
     running = solution.placement.replicas
     planned = option_cost(problem, running, best_cover(problem, running, nothing))
-    known = set(inputs.fleet["workload"])
     for w, name in enumerate(problem.workloads):
         options = problem.options_of(w)
         cost = float(planned[options].sum())
@@ -186,11 +188,21 @@ def workload_costs(
         elsewhere = fleet_usd_per_hour(inputs, [name], beyond=set(np.array(problem.option_id)[options]))
         yield WorkloadCost(
             workload=name,
-            current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if name in known else None,
+            current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if len(inputs.fleet) else None,
             planned_usd_per_day=cost,
             planned_usd_per_day_low=cost * min(low, 1.0),
             planned_usd_per_day_high=cost * max(high, 1.0),
         )
+
+
+def over_budget(inputs: Inputs, costs: Sequence[WorkloadCost]) -> Iterator[str]:
+    """A note for each workload whose budget does not pay for what its demand needs."""
+    budgets = {w.name: w.budget_usd_per_day for w in inputs.workloads}
+    for cost in costs:
+        budget = budgets[cost.workload]
+        if budget is not None and cost.planned_usd_per_day > budget:
+            planned = f"planned at {cost.planned_usd_per_day:,.2f} USD per day"
+            yield f"{cost.workload}: {planned}, above its budget of {budget:,.2f}; demand comes first"
 
 
 def option_cost(problem: Problem, replicas: Floats | Ints, covered: Floats) -> Floats:
@@ -203,19 +215,28 @@ def option_cost(problem: Problem, replicas: Floats | Ints, covered: Floats) -> F
 def advice(
     inputs: Inputs, outlook: Outlook, problem: Problem, solution: Solution
 ) -> Iterator[CommitmentAdvice]:
-    """New commitments that pay for this plan beside the existing ones, with what they save after fees."""
+    """New commitments that pay for this plan beside the existing ones, with what they save after fees.
+
+    A commitment's saving is what would be lost without it, all others kept.
+    """
     replicas = solution.placement.replicas
     left, _ = beside_held(inputs, list(outlook.held))
     open_to = with_commitments(problem, (*left, *offered(inputs)))
-    nothing = np.zeros(len(open_to.commitments))
     bought = best_purchase(open_to, replicas)
-    listed = np.nan_to_num(open_to.covered_list_price)
-    more = best_cover(open_to, replicas, bought) - best_cover(open_to, replicas, nothing)
+    whole = cover_usd(open_to, replicas, bought)
     for c in np.flatnonzero(bought > MIN_COMMITMENT_USD_PER_HOUR):
-        covered = float(np.einsum("p,pt,t->", listed[c], more[c], open_to.hours))
+        without = np.where(np.arange(len(bought)) == c, 0.0, bought)
+        covered = whole - cover_usd(open_to, replicas, without)
         fee = float(open_to.fee_per_usd[c] * bought[c] * open_to.hours.sum())
         yield CommitmentAdvice(
             commitment=open_to.commitments[c],
             usd_per_hour=float(bought[c]),
             saving_usd_per_day=covered - fee,
         )
+
+
+def cover_usd(problem: Problem, replicas: Ints, bought: Floats) -> float:
+    """USD per day of list price that commitments save for given replicas."""
+    listed = np.nan_to_num(problem.covered_list_price)
+    covered = best_cover(problem, replicas, bought)
+    return float(np.einsum("cp,cpt,t->", listed, covered, problem.hours))

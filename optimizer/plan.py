@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, overload
@@ -243,7 +244,8 @@ def write_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True) if draft.parent.is_dir() else None
+        with suppress(OSError):
+            draft.unlink()
         found = f"{type(error).__name__} ({error.strerror})"
         fault = Fault(
             str(path), found, "a file that can be written", "choose another --out or free the place"

@@ -1,13 +1,14 @@
 """How much capacity a load needs so that queueing keeps to the objective: apart from room for growth.
 
-Arrivals come in bursts: the count of a minute has variance z times its mean. In heavy traffic the backlog
-behaves as a reflected Brownian motion with drift (load - capacity) and variance z per request, so
+Arrivals come in bursts: the count of a minute has variance z times its mean, as if requests came z at a
+time at Poisson moments. The capacity c [requests/s] that keeps the share of waits beyond d at 1 - target is
+the effective bandwidth of that process (Kelly 1996, Notes on effective bandwidths, eq. 2.5 ff.):
 
-    P(wait > d) = exp(-2 (c - lam) c d / (z lam))          (Harrison 1985, Brownian Motion and Stochastic
-                                                            Flow Systems, ch. 1; c in requests/s)
+    P(wait > d) = exp(-theta c d)   with   lam (exp(theta z) - 1) / (theta z) = c
+    c = k / ln(1 + k / lam)         with   k = z ln(1 / (1 - target)) / d
 
-and the capacity that keeps the share of late requests at 1 - target solves a quadratic. Against an exact
-queue model at z = 4 and d = 2 s it asks for 1-6 % less at 5-20 requests/s and the same from 100 on.
+Against a queue played out request by request, at 50-95 % load: within 3 % for bursts of equal size, up to
+10 % too little where burst sizes are geometric.
 """
 
 from __future__ import annotations
@@ -27,5 +28,8 @@ def needed_capacity(load: Floats, *, burstiness: float, wait_s: float, target: f
         target: share of requests that must keep to it, below 1.
     """
     late = max(1.0 - target, 1e-9)
-    room = burstiness * np.log(1.0 / late) / (2.0 * wait_s)
-    return np.asarray(load / 2.0 + np.sqrt(load * load / 4.0 + room * load))
+    room = burstiness * np.log(1.0 / late) / wait_s
+    if room <= 0:
+        return np.asarray(load, dtype=float)
+    with np.errstate(divide="ignore"):  # no load: room / ln(inf) = 0
+        return np.asarray(room / np.log1p(room / np.asarray(load, dtype=float)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -48,17 +48,24 @@ def workload_changes(plan: PlacementPlan, inputs: Inputs) -> Iterator[Recommenda
         if abs(saving) < LEAST_USD_PER_MONTH:
             continue
         rows = [row for row in plan.placements if row.workload == cost.workload]
-        yield workload_change(cost, rows, inputs, owners[cost.workload], reasons.get(cost.workload, ""))
+        owner, reason = owners[cost.workload], reasons.get(cost.workload, "")
+        yield workload_change(cost, rows, inputs, owner, reason, periods=[p.name for p in plan.periods])
 
 
 def workload_change(
-    cost: WorkloadCost, rows: list[PlacementRow], inputs: Inputs, owner: str | None, reason: str
+    cost: WorkloadCost,
+    rows: list[PlacementRow],
+    inputs: Inputs,
+    owner: str | None,
+    reason: str,
+    *,
+    periods: Sequence[str],
 ) -> Recommendation:
     """From what a workload runs now to what the plan gives it."""
     current = float(cost.current_usd_per_day or 0.0)
     now = present(inputs, cost.workload)
     kind, effort = change_kind(now, rows)
-    planned = shape([(machine(r.instance_type, r.purchase, r.provider, r.region), r.replicas) for r in rows])
+    planned = shape(over_the_day(rows, periods))
     saves = current > cost.planned_usd_per_day
     return Recommendation(
         id=f"workload/{cost.workload}",
@@ -74,7 +81,7 @@ def workload_change(
         effort=effort,
         is_estimated=any(row.is_estimated_price for row in rows),
         evidence=(
-            ("now", shape(list(zip(now["option_id"], now["desired"], strict=True)))),
+            ("now", shape(list(rows_of(now, "machine", "desired")))),
             ("planned", planned),
         ),
     )
@@ -97,7 +104,15 @@ def machine(instance_type: str, purchase: str, provider: str, region: str) -> st
     return f"{instance_type} {purchase.replace('_', '-')} ({provider} {region})"
 
 
-def shape(counts: list[tuple[str, int]]) -> str:
+def over_the_day(rows: list[PlacementRow], periods: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Each machine with its count in every period, 0 included."""
+    names = {r.option_id: machine(r.instance_type, r.purchase, r.provider, r.region) for r in rows}
+    counts = {(r.option_id, r.period): r.replicas for r in rows}
+    for option, name in names.items():
+        yield from ((name, counts.get((option, period), 0)) for period in periods)
+
+
+def shape(counts: Iterable[tuple[str, int]]) -> str:
     """Machines with the range of their counts over the day: "2–5 × g6e.xlarge spot (aws us-east-2)"."""
     ranges: dict[str, tuple[int, int]] = {}
     for option, count in counts:
@@ -147,10 +162,11 @@ def idle_resources(costs: pd.DataFrame, utilisation: pd.DataFrame) -> Iterator[R
     """
     shares = utilisation.loc[utilisation["metric"].str.endswith("utilisation_share")]
     shares = shares.loc[shares["workload"].isna() & ~shares["metric"].str.startswith("memory")]
-    by_resource = shares.groupby("resource").agg(busiest=("p95", "max"), hours=("n", "max"))
+    by_resource = shares.groupby("resource").agg(busiest=("p95", "max"), hours=("hours", "max"))
     idle = by_resource.loc[by_resource["busiest"].lt(IDLE_SHARE) & by_resource["hours"].ge(IDLE_HOURS)]
-    newest = costs.sort_values("month").groupby("resource", as_index=False).last()
-    found = newest.merge(idle, left_on="resource", right_index=True)
+    newest = newest_cost(costs)
+    found = newest.loc[newest["effective_cost"].ge(LEAST_USD_PER_MONTH)]
+    found = found.merge(idle, left_on="resource", right_index=True)
     columns = ("resource", "team", "month", "effective_cost", "busiest", "hours")
     for resource, team, month, cost, busiest, hours in rows_of(found, *columns):
         yield Recommendation(
@@ -170,6 +186,19 @@ def idle_resources(costs: pd.DataFrame, utilisation: pd.DataFrame) -> Iterator[R
         )
 
 
+def newest_cost(costs: pd.DataFrame) -> pd.DataFrame:
+    """`resource, month, effective_cost, team` of each resource's newest month, its charges added up.
+
+    Only charges in US dollars: a recommendation is in dollars, and currencies are never added up. The team
+    is that of the largest charge.
+    """
+    priced = costs.loc[costs["currency"].eq("USD")].sort_values("effective_cost", ascending=False)
+    newest = priced.loc[priced["month"].eq(priced.groupby("resource")["month"].transform("max"))]
+    return newest.groupby(["resource", "month"], as_index=False).agg(
+        effective_cost=("effective_cost", "sum"), team=("team", "first")
+    )
+
+
 def commitment_advice(plan: PlacementPlan) -> Iterator[Recommendation]:
     """Commitments worth weighing; at low demand part of the fee is paid for nothing."""
     planned = sum(cost.planned_usd_per_day for cost in plan.workload_costs)
@@ -187,13 +216,13 @@ def commitment(item: CommitmentAdvice, use: float) -> Recommendation:
     return Recommendation(
         id=f"commitment/{item.commitment}",
         kind="commitment",
-        title=f"Weigh a {item.commitment} of {item.usd_per_hour:,.2f} USD/h",
+        title=f"Weigh {item.usd_per_hour:,.2f} USD/h of {item.commitment}",
         target=item.commitment,
         owner=None,
         saving_usd_per_month_low=min(at_low_use * DAYS_PER_MONTH, mid),
         saving_usd_per_month_mid=mid,
         saving_usd_per_month_high=mid,
-        reason="covers capacity that the plan runs all day at the committed price",
+        reason="covers on-demand capacity of the plan at the committed price",
         risk="high: paid for a year whether used or not",
         effort="hours: a decision of finance, never automatic",
         is_estimated=True,

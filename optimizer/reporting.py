@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from data.lake import Lake
-from optimizer.forecasts import REQUESTS, request_series
+from optimizer.forecasts import REQUESTS, actuals, request_series
 from optimizer.inputs import Inputs
 from optimizer.layout import Layout
 from optimizer.plan import CapacityPlan, PlacementPlan
@@ -17,6 +17,7 @@ from optimizer.recommend import DAYS_PER_MONTH, recommend
 from optimizer.report.data import FRAMES, Headline, Recommendation, ReportData, SolverFacts, empty
 
 HISTORY_DAYS = 7
+YESTERDAY = timedelta(hours=25)  # a daily run may start a little later than the day before
 HOURS_PER_MONTH = DAYS_PER_MONTH * 24.0
 
 
@@ -27,15 +28,14 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan) -> ReportDa
     spend = views["spend_by_month"]
     currencies = spend["currency"].value_counts().index if len(spend) else ["USD"]
     main = spend.loc[spend["currency"].eq(currencies[0])] if len(spend) else spend
-    history = demand_history(inputs)
     return ReportData(
         workspace=layout.root.resolve().name,
         as_of=plan.as_of,
         currency=str(currencies[0]),
         headline=headline(plan, recommendations),
         spend=typed(main, "spend"),
-        forecasts=came_true(views["forecasts_since"], history),
-        history=history,
+        forecasts=came_true(views["forecasts_since"], inputs),
+        history=demand_history(inputs),
         capacity=capacity_rows(plan, inputs),
         recommendations=recommendations,
         solver=SolverFacts(
@@ -68,7 +68,7 @@ def parameters(view: str, as_of: datetime) -> dict[str, object]:
     """What a view is asked with."""
     asked: dict[str, dict[str, object]] = {
         "resource_utilisation": {"window_start": as_of - timedelta(days=14), "window_end": as_of},
-        "forecasts_since": {"metric": REQUESTS, "since": as_of - timedelta(days=1), "until": as_of},
+        "forecasts_since": {"metric": REQUESTS, "since": as_of - YESTERDAY, "until": as_of},
     }
     return asked.get(view, {})
 
@@ -113,7 +113,7 @@ def demand_history(inputs: Inputs) -> pd.DataFrame:
     return whole.rename(columns={"unique_id": "workload", "y": "actual"})[list(FRAMES["history"])]
 
 
-def came_true(forecasts: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+def came_true(forecasts: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
     """Forecasts with what came true beside them; the future has nothing beside it yet."""
     if forecasts.empty:
         return empty("forecasts")
@@ -122,7 +122,8 @@ def came_true(forecasts: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     wide.columns = [name if isinstance(name, str) else f"q{name:g}" for name in wide.columns]
     wide = wide.rename(columns={"unique_id": "workload"})
-    return wide.merge(history, on=["workload", "ds"], how="left")[list(FRAMES["forecasts"])]
+    known = actuals(inputs, wide["origin"].unique())
+    return wide.merge(known, on=["origin", "workload", "ds"], how="left")[list(FRAMES["forecasts"])]
 
 
 def capacity_rows(plan: PlacementPlan, inputs: Inputs) -> pd.DataFrame:

@@ -172,7 +172,7 @@ def _name_sources(lake: Lake) -> None:
 
 
 def _parts(lake: Lake) -> list[dict[str, Any]]:
-    """One row per source, account, month and currency of the incoming rows: sums and the part's fingerprint."""
+    """Sums and the part's fingerprint for each source, account, month and currency of the incoming rows."""
     content_hash = fingerprint_sql([name for name in CHARGES.names if name not in _BOOKKEEPING])
     part = '"x_Source" AS source, "BillingAccountId" AS account, "x_Month" AS month'
     rows: list[dict[str, Any]] = lake.sql(

@@ -59,6 +59,8 @@ _OFFERS = {
     "derived": "is_estimated",
 }
 _INSTANCE_TYPES = {"cloud": "provider", "gpu_name": "accelerator", "gpu_count": "accelerator_count"}
+_MEMORY_EACH = ("accelerator_memory_gib", "gpu_memory_gib_each")
+_SEVERAL_SIZES = ("A100",)
 _REGIONS = {"cloud": "provider", "lat": "latitude_deg", "lon": "longitude_deg"}
 
 
@@ -140,8 +142,21 @@ def _refuse_free(rows: pa.Table, context: Context) -> None:
 
 def instance_types(table: pa.Table, context: Context) -> Converted:
     """Sizes of instance types; the accelerator is a GPU or TPU model."""
-    rows = _filled(_renamed(table, _INSTANCE_TYPES), "source", context.where)
+    rows = _filled(_named_by_memory(_renamed(table, _INSTANCE_TYPES)), "source", context.where)
     return Converted("instance_types", conform(INSTANCE_TYPES, rows, where=context.where))
+
+
+def _named_by_memory(rows: pa.Table) -> pa.Table:
+    """An accelerator sold with several memory sizes is named with its own, as profiles name it: A100-80GB."""
+    sizes = [name for name in _MEMORY_EACH if name in rows.column_names]
+    if "accelerator" not in rows.column_names or not sizes:
+        return rows
+    names, memory = rows.column("accelerator"), rows.column(sizes[0])
+    label = pc.cast(pc.cast(pc.round(pc.fill_null(pc.cast(memory, pa.float64()), 0.0)), pa.int64()), pa.string())
+    sized = pc.binary_join_element_wise(pc.cast(names, pa.string()), "-", label, "GB", "")
+    several = pc.and_(pc.is_in(names, value_set=pa.array(_SEVERAL_SIZES)), pc.is_valid(memory))
+    at = rows.column_names.index("accelerator")
+    return rows.set_column(at, "accelerator", pc.if_else(pc.fill_null(several, False), sized, names))  # noqa: FBT003
 
 
 def regions(table: pa.Table, context: Context) -> Converted:

@@ -181,18 +181,30 @@ def read_placement(problem: Problem, v: Vars) -> Placement:
     for (c, k, t), variable in v.y.items():
         covered[c, k, t] = max(0.0, variable.varValue)
     bought = np.array([max(0.0, v.b[c].varValue) for c in range(len(problem.commitments))])
-    return Placement(replicas, share_out(problem, replicas), covered, bought)
+    return Placement(replicas, share_out(problem, replicas, servable(problem, v)), covered, bought)
 
 
-def share_out(problem: Problem, replicas: np.ndarray) -> Floats:
+def servable(problem: Problem, v: Vars) -> Floats:
+    """(W, T) demand less what the elastic model leaves unserved.
+
+    Running capacity may reach further, but serving more would lean on spot beyond its share.
+    """
+    amounts = problem.demand.copy()
+    for (rule, w, t), variable in v.s.items():
+        if rule == "meet_demand":
+            amounts[w, t] = max(0.0, amounts[w, t] - variable.varValue)
+    return amounts
+
+
+def share_out(problem: Problem, replicas: np.ndarray, amounts: Floats) -> Floats:
     """(I, T) served by each option: cheapest egress first, then in proportion to what is left.
 
-    For given replicas this routing is optimal: egress is the only cost that depends on it.
+    For given replicas and amounts (W, T) this routing is optimal: no other cost depends on it.
     """
     served = np.zeros(replicas.shape)
     for w in range(len(problem.workloads)):
         options = problem.options_of(w)
-        left = problem.demand[w].copy()
+        left = amounts[w].copy()
         egress = problem.egress_usd_per_unit[options]
         for level in np.unique(egress):
             tier = options[egress == level]
@@ -217,15 +229,17 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
     """The parts' placements put together in the whole problem's order."""
     _, options, periods = problem.shape
     replicas = np.zeros((options, periods), dtype=np.int64)
+    served = np.zeros((options, periods))
     covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
     bought = np.zeros(len(problem.commitments))
     for part, solution in parts:
         placed = solution.placement
-        replicas[np.ix_(part.options, part.periods)] = placed.replicas
+        rows = np.ix_(part.options, part.periods)
+        replicas[rows], served[rows] = placed.replicas, placed.served
         used = np.union1d(problem.pool[part.options], problem.quota_pool[part.options])
         covered[np.ix_(part.commitments, used[used >= 0], part.periods)] = placed.covered
         bought[part.commitments] = placed.bought_usd_per_hour
-    placement = Placement(replicas, share_out(problem, replicas), covered, bought)
+    placement = Placement(replicas, served, covered, bought)
     return Solution(
         placement,
         cost(problem, placement),

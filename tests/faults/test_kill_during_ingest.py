@@ -1,0 +1,110 @@
+"""kill -9 at random moments of an ingest: the lake has the old bill or the new one, and goes on working.
+
+A child process loads two versions of one bill in turns, for ever, and is killed without warning.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from data.ingest import ingest
+from data.lake import Lake
+from tests.data.bills import NOW, focus_csv
+
+ROUNDS = 15
+VERSIONS = {"old": Decimal("100"), "new": Decimal("250")}
+ROWS = 2000
+CHILD = """
+import itertools, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from data.ingest import ingest
+from data.lake import Lake
+with Lake.open(Path(sys.argv[1])) as lake:
+    for name in itertools.cycle(sys.argv[2:]):
+        print(name, flush=True)
+        ingest(lake, Path(name), loaded_at=datetime(2026, 11, 23, tzinfo=UTC))
+"""
+
+
+def bill(folder: Path, name: str) -> Path:
+    amount = str(VERSIONS[name] / ROWS)
+    return focus_csv(
+        folder / f"{name}.csv", [{"BilledCost": amount, "ResourceId": f"r-{i}"} for i in range(ROWS)]
+    )
+
+
+def billed(lake: Lake) -> tuple[int, Decimal]:
+    row = lake.sql("SELECT count(*) AS n, sum(BilledCost) AS s FROM charges").to_pylist()[0]
+    return row["n"], row["s"]
+
+
+def test_a_killed_ingest_leaves_the_old_bill_or_the_new_one(tmp_path: Path) -> None:
+    seed = 20261123
+    moments = random.Random(seed)
+    files = {name: bill(tmp_path, name) for name in VERSIONS}
+    root = tmp_path / "lake"
+    with Lake.open(root) as lake:
+        ingest(lake, files["old"], loaded_at=NOW)
+    seen, kills = set(), 0
+    for _ in range(ROUNDS):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(root), str(files["new"]), str(files["old"])],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert child.stdout is not None
+        child.stdout.readline()  # the first ingest begins
+        time.sleep(moments.uniform(0.0, 1.5))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        kills += child.returncode == -signal.SIGKILL
+        with Lake.open(root, read_only=True) as lake:
+            rows, cost = billed(lake)
+            noted = lake.read("loads_history")["billed_cost"].iloc[0]
+        assert rows == ROWS
+        assert cost in VERSIONS.values()
+        assert Decimal(str(noted)) == cost, "the list of loads tells of another bill than the charges"
+        seen.add(cost)
+    assert kills == ROUNDS
+    assert len(seen) == 2, "the kills came too early or too late to test anything"
+    with Lake.open(root) as lake:
+        lake.tidy()
+        on_disk = {path.name for path in (root / "data").rglob("*.parquet")}
+        for name, expected in VERSIONS.items():
+            ingest(lake, files[name], loaded_at=NOW)
+            assert billed(lake) == (ROWS, expected)
+        known = lake.sql("SELECT data_file FROM ducklake_list_files('lake', 'charges')").column(0).to_pylist()
+        assert all(Path(str(name)).is_file() for name in known)
+        assert lake.tidy() == [], f"tidy found more on its second turn; on disk were {len(on_disk)}"
+        assert list((root / "scratch").iterdir()) == [lake.scratch()]
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from data.lake import Lake
+print("go", flush=True)
+Lake.open(Path(sys.argv[1])).close()
+"""
+
+
+def test_a_kill_while_the_lake_is_made_leaves_none_or_a_whole_one(tmp_path: Path) -> None:
+    moments = random.Random(7)
+    for turn in range(6):
+        root = tmp_path / f"lake{turn}"
+        child = subprocess.Popen([sys.executable, "-c", OPEN, str(root)], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(moments.uniform(0.05, 0.5))
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        with Lake.open(root) as lake:
+            assert ingest(lake, focus_csv(tmp_path / "bill.csv"), loaded_at=NOW)[0].status == "new"

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import ladder
+from models.frames import FrameError, Panel, check_quantiles
+from models.ladder import forecast
+from models.seasonal import LastWindow
+from tests.models.frames_of import START, cycle, demand, long_frame
+
+LEVELS = [0.1, 0.5, 0.9, 0.99]
+COLUMNS = ["q0.1", "q0.5", "q0.9", "q0.99"]
+
+
+def run(frame: pd.DataFrame, *, freq: str = "1h", steps: int = 24, **options: object) -> pd.DataFrame:
+    return forecast(frame, freq=freq, horizon_steps=steps, levels=LEVELS, **options)
+
+
+def test_each_length_of_history_has_its_rung() -> None:
+    frame = long_frame({"a": [5.0], "b": demand(1), "c": demand(3)[:50], "d": demand(9)})
+    alone = {name: run(part)["model"].unique().tolist() for name, part in frame.groupby("unique_id")}
+    assert alone == {
+        "a": ["last_window"],
+        "b": ["last_window+persistence"],
+        "c": ["ensemble"],
+        "d": ["ensemble+conformal"],
+    }
+    together = run(frame)
+    assert together.groupby("unique_id")["model"].first().tolist() == [
+        "last_window",
+        "last_window+persistence",
+        "ensemble+conformal",  # its neighbour's errors calibrate it
+        "ensemble+conformal",
+    ]
+
+
+def test_the_horizon_begins_after_each_series_own_last_row() -> None:
+    frame = pd.concat([long_frame({"a": demand(4)}), long_frame({"b": [*demand(2), np.nan, np.nan]})])
+    result = run(frame, steps=3)
+    first = result.groupby("unique_id")["ds"].min()
+    assert first["a"] == START + pd.Timedelta(4, unit="D")
+    assert first["b"] == START + pd.Timedelta("2D 2h")
+    assert result.groupby("unique_id").size().tolist() == [3, 3]
+
+
+def test_no_history_is_an_error_that_names_the_series() -> None:
+    frame = long_frame({"new": [np.nan] * 5, "old": demand(3)})
+    with pytest.raises(FrameError, match="series new, column y: found no observation"):
+        run(frame)
+    with pytest.raises(FrameError, match="horizon of 0 steps"):
+        run(long_frame({"old": demand(3)}), steps=0)
+    with pytest.raises(FrameError, match="negative value"):
+        run(long_frame({"a": [-1.0, 2.0]}))
+    assert (run(long_frame({"a": [-1.0, -2.0]}), non_negative=False)["q0.5"] < 0).all()
+
+
+values = st.one_of(st.floats(0, 1e9), st.just(0.0), st.just(np.nan), st.integers(0, 3).map(float))
+
+
+@given(st.lists(st.lists(values, min_size=1, max_size=150), min_size=1, max_size=3), st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_any_history_keeps_the_output_contract(series: list[list[float]], steps: int) -> None:
+    named = {f"s{i}": y for i, y in enumerate(series) if np.isfinite(y).any()}
+    if not named:
+        return
+    frame = long_frame(named)
+    result = run(frame, steps=steps)
+    cap = 3 * frame.groupby("unique_id")["y"].max()
+    check_quantiles(result, LEVELS, cap=cap)
+    assert len(result) == steps * len(named)
+
+
+@given(st.sets(st.integers(1, 24 * 6 - 2), max_size=60))
+@settings(max_examples=20, deadline=None)
+def test_a_missing_row_is_a_missing_value(holes: set[int]) -> None:
+    frame = long_frame({"a": demand(6), "b": demand(6, seed=1)})
+    rows = [h + 24 * 6 for h in holes]
+    without = frame.drop(index=rows)
+    empty = frame.copy()
+    empty.loc[rows, "y"] = np.nan
+    pd.testing.assert_frame_equal(run(without), run(empty))
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=10, deadline=None)
+def test_order_of_rows_is_nothing(random: object) -> None:
+    frame = long_frame({"a": demand(5), "b": demand(5, seed=1), "c": demand(1)})
+    order = list(range(len(frame)))
+    random.shuffle(order)
+    pd.testing.assert_frame_equal(run(frame), run(frame.iloc[order]))
+
+
+@pytest.mark.parametrize("factor", [0.001, 1000.0])
+def test_the_unit_of_demand_is_nothing(factor: float) -> None:
+    frame = long_frame({"a": demand(9), "b": demand(5, seed=1)})
+    scaled = run(frame.assign(y=frame["y"] * factor))
+    np.testing.assert_allclose(scaled[COLUMNS], run(frame)[COLUMNS] * factor, rtol=1e-9)
+
+
+def test_a_later_clock_changes_nothing_but_the_times() -> None:
+    y = {"a": demand(9), "b": demand(5, seed=1)}
+    later = START + pd.Timedelta("11D 7h")
+    moved = run(long_frame(y, start=later))
+    pd.testing.assert_frame_equal(moved.assign(ds=moved["ds"] - (later - START)), run(long_frame(y)))
+
+
+def test_rows_of_the_future_must_not_be_there_and_are_not_used_by_replays() -> None:
+    """Planted later rows move the end; cut off again, they have changed nothing."""
+    y = demand(9)
+    now = run(long_frame({"a": y}))
+    planted = long_frame({"a": [*y, *[1e6] * 48]})
+    pd.testing.assert_frame_equal(run(planted[planted["ds"] < START + pd.Timedelta(9, unit="D")]), now)
+
+
+def test_an_outage_is_a_gap() -> None:
+    y = demand(9)
+    outage, gap = list(y), list(y)
+    outage[150:156], gap[150:156] = [0.0] * 6, [np.nan] * 6
+    pd.testing.assert_frame_equal(run(long_frame({"a": outage})), run(long_frame({"a": gap})))
+    assert not run(long_frame({"a": y})).equals(run(long_frame({"a": outage})))
+
+
+def test_demand_is_expected_back_after_an_outage_that_is_still_on() -> None:
+    y = cycle([50.0] * 24, 9)
+    result = run(long_frame({"a": y[:-5] + [0.0] * 5}))
+    assert (result["q0.5"] > 40).all()
+    assert result["ds"].min() == START + pd.Timedelta(9, unit="D")
+
+
+def test_a_constant_series_stays_constant_and_an_unused_one_unused() -> None:
+    result = run(long_frame({"a": [7.0] * 240, "b": [0.0] * 240}))
+    np.testing.assert_allclose(result.loc[result["unique_id"] == "a", COLUMNS], 7.0)
+    np.testing.assert_array_equal(result.loc[result["unique_id"] == "b", COLUMNS], 0.0)
+
+
+def test_twice_the_same() -> None:
+    frame = long_frame({"a": demand(9), "b": demand(3, seed=1)})
+    pd.testing.assert_frame_equal(run(frame), run(frame))
+    assert run(frame)["ds"].dtype == "datetime64[us, UTC]"
+
+
+def test_the_input_is_left_alone() -> None:
+    frame = long_frame({"a": demand(4)})
+    before = frame.copy(deep=True)
+    run(frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_levels_may_come_in_any_order() -> None:
+    frame = long_frame({"a": demand(6)})
+    mixed = forecast(frame, freq="1h", horizon_steps=5, levels=[0.9, 0.1, 0.99, 0.5])
+    assert list(mixed.columns) == ["unique_id", "ds", "model", "q0.9", "q0.1", "q0.99", "q0.5"]
+    pd.testing.assert_frame_equal(mixed[run(frame, steps=5).columns], run(frame, steps=5))
+
+
+def test_an_explosion_is_cut_at_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Explosive(LastWindow):
+        def quantiles(self, panel: Panel, horizon_steps: int, levels: np.ndarray) -> np.ndarray:
+            spread = np.sign(levels - 0.3) * 1e30
+            return np.broadcast_to(spread, (len(panel), horizon_steps, levels.size)).copy()
+
+    monkeypatch.setattr(ladder, "SHORT", Explosive())
+    frame = long_frame({"a": [4.0, 10.0]})
+    assert run(frame, steps=1)[COLUMNS].iloc[0].tolist() == [0, 30, 30, 30]  # 10 + 2 × (10 − 0)
+    assert run(frame, steps=1, non_negative=False)[COLUMNS].iloc[0].tolist() == [-8, 22, 22, 22]
+
+
+def test_daily_data_follows_the_week() -> None:
+    y = cycle([100.0, 100, 100, 100, 100, 20, 20], 10)
+    result = run(long_frame({"a": y}, "1D"), freq="1D", steps=7)
+    assert result["q0.5"].iloc[5] < 60 < result["q0.5"].iloc[0]
+
+
+def test_the_import_stays_light() -> None:
+    code = (
+        "import sys, models.ladder; "
+        "print([m for m in ('sklearn', 'scipy', 'statsmodels', 'duckdb', 'data') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
