@@ -20,7 +20,9 @@ from data.sheet import Bools, ColumnRule, Sheet, shown
 
 ENDS_WITH_OFFSET = r"[T ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
 TIMES = "UTC times, ISO 8601 with offset"
+OFFSET = r"([Zz]|[+-]\d{2}(?::?\d{2})?)$"
 ADD_ZONE = "write times with their zone"
+ONE_ZONE = "write all times in UTC"
 DTYPES: dict[str, Any] = {"text": "str", "number": "float64", "time": "datetime64[us, UTC]", "flag": "bool"}
 
 
@@ -150,6 +152,15 @@ def _time_of_text(sheet: Sheet, rule: ColumnRule, values: pa.ChunkedArray) -> pd
     zoneless = given & ~wrong & ~zoned.to_numpy()
     _refuse_texts(sheet, rule, texts, wrong, expected=TIMES, action="correct it")
     _refuse_texts(sheet, rule, texts, zoneless, expected=TIMES, action=ADD_ZONE)
+    # Several zones in one column are more often a broken export than intent, and the reader cannot tell.
+    zones = (
+        texts.where(given & ~wrong & ~zoneless)
+        .str.extract(OFFSET, expand=False)
+        .replace({"Z": "+00:00", "z": "+00:00"})
+    )
+    first = str(zones.dropna().iloc[0]) if zones.notna().any() else ""
+    mixed = (zones.notna() & zones.ne(first)).to_numpy()
+    _refuse_texts(sheet, rule, texts, mixed, expected=f"one zone, {first} as above", action=ONE_ZONE)
     return None if rule.name in sheet.unusable else times.astype(DTYPES["time"])
 
 
@@ -165,7 +176,8 @@ def _refuse_texts(
 
 
 def _found(text: str, action: str) -> str:
-    return f"{text} without zone" if action == ADD_ZONE else f"the text {shown(text)}"
+    notes = {ADD_ZONE: f"{text} without zone", ONE_ZONE: f"{text} in another zone"}
+    return notes.get(action, f"the text {shown(text)}")
 
 
 def _flag(_sheet: Sheet, _rule: ColumnRule, values: pa.ChunkedArray) -> pd.Series[Any] | None:

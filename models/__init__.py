@@ -1,1 +1,1 @@
-"""What will happen: demand as calibrated distributions. Frames in, frames out: no database, no clock."""
+"""What will happen: quantiles of demand from frames, and nothing else."""

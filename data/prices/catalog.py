@@ -152,7 +152,8 @@ def _named_by_memory(rows: pa.Table) -> pa.Table:
     if "accelerator" not in rows.column_names or not sizes:
         return rows
     names, memory = rows.column("accelerator"), rows.column(sizes[0])
-    label = pc.cast(pc.cast(pc.round(pc.fill_null(pc.cast(memory, pa.float64()), 0.0)), pa.int64()), pa.string())
+    gib = pc.round(pc.fill_null(pc.cast(memory, pa.float64()), 0.0))
+    label = pc.cast(pc.cast(gib, pa.int64()), pa.string())
     sized = pc.binary_join_element_wise(pc.cast(names, pa.string()), "-", label, "GB", "")
     several = pc.and_(pc.is_in(names, value_set=pa.array(_SEVERAL_SIZES)), pc.is_valid(memory))
     at = rows.column_names.index("accelerator")

@@ -402,14 +402,28 @@ def test_times_in_any_zone_or_text_with_offset_become_utc(tmp_path: Path) -> Non
         lambda ts: ts.dt.as_unit("ns").dt.tz_convert("Asia/Kolkata"),
         lambda ts: ts.map(pd.Timestamp.isoformat),
         lambda ts: ts.dt.strftime("%Y-%m-%d %H:%MZ"),
-        lambda ts: pd.Series(
-            [t.tz_convert(["UTC", "Asia/Tokyo"][i % 2]).isoformat() for i, t in enumerate(ts)]
-        ),
+        lambda ts: ts.dt.tz_convert("Asia/Tokyo").map(pd.Timestamp.isoformat),
+        lambda ts: pd.Series([f"{t:%Y-%m-%dT%H:%M}{['Z', '+00:00'][i % 2]}" for i, t in enumerate(ts)]),
     ]
     for number, spelling in enumerate(spellings):
         files = Files()
         files.usage["ts"] = spelling(files.usage["ts"])
         assert_frame_equal(read_workspace(files.write(tmp_path / str(number))).demand, plain)
+
+
+def test_times_of_several_zones_in_one_column_are_refused(tmp_path: Path) -> None:
+    files = Files()
+    stamps = list(files.usage["ts"])
+    files.usage["ts"] = [t.isoformat() for t in stamps[:-1]] + [
+        stamps[-1].tz_convert("Asia/Tokyo").isoformat()
+    ]
+    with pytest.raises(InputError) as caught:
+        read_workspace(files.write(tmp_path))
+    (fault,) = caught.value.faults
+    assert fault.row == len(stamps)
+    assert fault.column == "ts"
+    assert fault.found.endswith("+09:00 in another zone")
+    assert fault.expected == "one zone, +00:00 as above"
 
 
 def test_numbers_of_any_kind_and_encoded_text_are_read(tmp_path: Path) -> None:
