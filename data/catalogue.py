@@ -56,33 +56,35 @@ def countries() -> pd.DataFrame:
     return _table("countries").astype(dict.fromkeys(("latitude_deg", "longitude_deg"), "float64"))
 
 
-def rtt_ms(of: Iterable[str] | None = None) -> pd.DataFrame:
-    """Estimated round trips between countries and regions: country, provider, region, rtt_ms.
+def rtt_ms(of: Iterable[str] | None = None, to: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Estimated round trips between origins and regions: origin, provider, region, rtt_ms.
 
     2 × great-circle distance / 200 km per ms × 1.5 for the way cables take + 5 ms for access. An estimate:
     good enough to rule out the wrong continent, not to choose between neighbours; measure where it matters.
 
     Args:
-        of: countries as ISO-2 codes; all known ones by default.
+        of: countries as ISO-2 codes or region ids; all known countries by default.
+        to: regions with their coordinates in degrees; those of `regions()` by default.
 
     Raises:
-        InputError: a country is not in the table.
+        InputError: an origin is neither a known country nor one of the regions.
     """
-    known = countries().set_index("country")
-    wanted = list(dict.fromkeys(known.index if of is None else of))
-    unknown = [country for country in wanted if country not in known.index]
+    places = regions() if to is None else to
+    spots = places.drop_duplicates("region").rename(columns={"region": "origin"})
+    known = pd.concat([countries().rename(columns={"country": "origin"}), spots]).set_index("origin")
+    wanted = list(dict.fromkeys(countries()["country"] if of is None else of))
+    unknown = [origin for origin in wanted if origin not in known.index]
     if unknown:
-        raise InputError(
-            Fault("origins", repr(name), "an ISO 3166 alpha-2 country of data/samples/countries.csv",
-                  "correct the code or name a country nearby")
-            for name in unknown
-        )  # fmt: skip
+        expected = "an ISO 3166 alpha-2 country of data/samples/countries.csv or a region"
+        advice = "correct the code or name a country nearby"
+        raise InputError(Fault("origins", repr(name), expected, advice) for name in unknown)
     origins = known.loc[wanted, ["latitude_deg", "longitude_deg"]].reset_index()
-    pairs = origins.merge(regions().drop(columns="country"), how="cross", suffixes=("_from", "_to"))
+    columns = ["provider", "region", "latitude_deg", "longitude_deg"]
+    pairs = origins.merge(places[columns], how="cross", suffixes=("_from", "_to"))
     degrees = (f"{axis}_deg_{end}" for end in ("from", "to") for axis in ("latitude", "longitude"))
     distance_km = _great_circle_km(*(pairs[column].to_numpy(np.float64) for column in degrees))
     pairs["rtt_ms"] = 2 * distance_km / FIBRE_KM_PER_MS * PATH_FACTOR + ACCESS_MS
-    return pairs[["country", "provider", "region", "rtt_ms"]]
+    return pairs[["origin", "provider", "region", "rtt_ms"]]
 
 
 def _great_circle_km(

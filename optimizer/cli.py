@@ -32,6 +32,7 @@ Workspace = Annotated[Path, typer.Option("--workspace", "-w", help="Folder with 
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary.")]
 AsOf = Annotated[str | None, typer.Option(help="ISO 8601 with offset; nothing later is used. Default: now.")]
 HERE = Path()
+YEARS = range(1970, 2200)  # what every format that we write can hold
 
 
 def ends_with_code(command: Callable[P, Any]) -> Callable[P, None]:
@@ -228,11 +229,10 @@ def moment(text: str | None) -> datetime:
         value = datetime.fromisoformat(text)
     except ValueError:
         value = None
-    if value is None or value.tzinfo is None:
+    if value is None or value.tzinfo is None or value.year not in YEARS:
         example = "2026-05-12T03:00:00+00:00"
-        raise InputError(
-            [Fault("--as-of", repr(text), f"a time with its zone such as {example}", "add the offset")]
-        )
+        expected = f"a time with its zone such as {example}, from {YEARS[0]} to {YEARS[-1]}"
+        raise InputError([Fault("--as-of", repr(text), expected, "correct it")])
     return value.astimezone(UTC)
 
 

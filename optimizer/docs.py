@@ -131,7 +131,8 @@ def settings_page() -> str:
         f"Settings stand in `{FILE_NAME}` in the workspace; `TRIMTAB_*` in the environment wins over it. "
         "There a key is spelled in capitals with two underscores between its parts: "
         "`TRIMTAB_PLANNING__DEMAND_QUANTILE=0.95`. What is absent has its default. An unknown key is "
-        "refused, and the nearest known one named. `trimtab init` writes every key with its default, commented."
+        "refused, and the nearest known one is named. `trimtab init` writes every key with its default, as a "
+        "comment."
     )
     sections = [settings_section(path, model) for path, model in tables_of(Settings)]
     sources = (

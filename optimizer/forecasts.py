@@ -56,10 +56,9 @@ def actuals(inputs: Inputs, origins: Iterable[datetime]) -> pd.DataFrame:
 
 
 def as_it_was(inputs: Inputs, workload: str, moment: datetime) -> Inputs:
-    """The inputs with the demand of one workload as far as it was over at a moment."""
+    """The inputs with the demand of one workload that had begun by a moment: a grid counts by starts."""
     own = inputs.demand.loc[inputs.demand["workload"].eq(workload)]
-    over = own["ts"] + pd.to_timedelta(own["interval_s"], unit="s") <= moment
-    return replace(inputs, as_of=moment, demand=own.loc[over])
+    return replace(inputs, as_of=moment, demand=own.loc[own["ts"] < moment])
 
 
 def store_forecasts(lake_root: Path, forecasts: pd.DataFrame, *, metric: str, origin: datetime) -> None:

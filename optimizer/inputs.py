@@ -103,7 +103,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
     )
     capacity = files.spot_capacity if files.spot_capacity is not None else lake.table("spot_capacity")
     fleet = files.fleet if files.fleet is not None else lake.fleet()
-    places = known_regions()
+    places = lake.regions()
     return Inputs(
         as_of=as_of,
         workloads=files.workloads,
@@ -115,7 +115,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         spot_capacity=granted(capacity, as_of),
         commitments=lake.commitments(options),
         country={(p, r): c for p, r, c in rows_of(places, "provider", "region", "country")},
-        rtt_ms=round_trips(files.workloads),
+        rtt_ms=round_trips(files.workloads, places),
         notes=tuple(notes),
     )
 
@@ -161,6 +161,8 @@ class LakeTables:
     def demand(self) -> pd.DataFrame:
         """Demand per workload, origins added up; intervals that end by as-of."""
         rows = self.table("demand")
+        if rows.empty:
+            return rows
         ended = rows["ts"] + pd.to_timedelta(rows["interval_s"], unit="s") <= self.as_of
         return rows.loc[ended]
 
@@ -171,6 +173,14 @@ class LakeTables:
             return pd.DataFrame(columns=EMPTY["fleet"])
         seen = rows.loc[rows["as_of"] <= self.as_of]
         return seen.loc[seen["as_of"].eq(seen["as_of"].max()), list(EMPTY["fleet"])]
+
+    def regions(self) -> pd.DataFrame:
+        """Where regions are: the lake's knowledge first, then what comes with Trimtab."""
+        built_in = known_regions()
+        if self.lake is None:
+            return built_in
+        rows = pd.concat([self.lake.read("regions")[list(built_in.columns)], built_in], ignore_index=True)
+        return rows.drop_duplicates(["provider", "region"], ignore_index=True)
 
     def options(self) -> pd.DataFrame:
         """Offers not later than as-of as options, the newest price of each."""
@@ -288,9 +298,9 @@ def granted(capacity: pd.DataFrame, as_of: datetime) -> dict[str, float]:
     return {str(pool): float(low) for pool, low in recent.groupby("pool")["capacity"].min().items()}
 
 
-def round_trips(workloads: tuple[Workload, ...]) -> dict[tuple[str, str, str], float]:
+def round_trips(workloads: tuple[Workload, ...], places: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     """Estimated round trip in ms from every origin that a workload names to every region."""
     origins = sorted({origin for workload in workloads for origin in workload.origins})
-    table = rtt_ms(origins)
-    columns = ("country", "provider", "region", "rtt_ms")
+    table = rtt_ms(origins, places.dropna(subset=["latitude_deg", "longitude_deg"]))
+    columns = ("origin", "provider", "region", "rtt_ms")
     return {(c, p, r): float(rtt) for c, p, r, rtt in rows_of(table, *columns)}

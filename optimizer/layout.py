@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EISDIR
 from pathlib import Path
 
 import filelock
@@ -82,3 +83,25 @@ def only_one(layout: Layout) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def taking_place(path: Path) -> Iterator[Path]:
+    """A draft to write, which takes the place of `path` only when all that belongs to it has succeeded.
+
+    Raises:
+        InputError: `path` cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "a folder in its place", str(path))
+    except OSError as error:
+        advice = "choose another --out or free the place"
+        raise InputError([Fault(str(path), str(error.strerror), "a file that can be written", advice)]) from error
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

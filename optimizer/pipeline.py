@@ -23,7 +23,7 @@ from optimizer.checkup import Finding, findings
 from optimizer.config import load_settings
 from optimizer.forecasts import REQUESTS, STANDARD_REQUESTS, forecast_requests, store_forecasts
 from optimizer.inputs import read_inputs
-from optimizer.layout import Layout, only_one
+from optimizer.layout import Layout, only_one, taking_place
 from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.report.data import Headline
@@ -96,9 +96,10 @@ def plan(
         else:
             made, outlook = plan_capacity(inputs, horizon, settings)
         progress("writing", 0.9)
-        write_plan(made, out)
-        record_plan(layout, made, out)
-        store_forecasts(layout.lake, outlook.forecasts, metric=STANDARD_REQUESTS, origin=as_of)
+        with taking_place(out) as draft:
+            write_plan(made, draft)
+            store_forecasts(layout.lake, outlook.forecasts, metric=STANDARD_REQUESTS, origin=as_of)
+            record_plan(layout, made, out)
     return made
 
 

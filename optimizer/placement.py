@@ -32,6 +32,7 @@ from optimizer.solve import Solution, prune_dominated, solve
 LOW, HIGH = 0.1, 0.99  # quantiles that bound a saving
 PAYBACK_DAYS = 30.0  # one-off costs of a change are weighed against this many days of saving
 MIN_COMMITMENT_USD_PER_HOUR = 0.01
+LEAST_SAVING_USD_PER_DAY = 0.01  # a purchase that only breaks even is as good to the program as none
 OFFER_LIMIT_USD_PER_HOUR = 10_000.0
 
 
@@ -227,12 +228,13 @@ def advice(
     for c in np.flatnonzero(bought > MIN_COMMITMENT_USD_PER_HOUR):
         without = np.where(np.arange(len(bought)) == c, 0.0, bought)
         covered = whole - cover_usd(open_to, replicas, without)
-        fee = float(open_to.fee_per_usd[c] * bought[c] * open_to.hours.sum())
-        yield CommitmentAdvice(
-            commitment=open_to.commitments[c],
-            usd_per_hour=float(bought[c]),
-            saving_usd_per_day=covered - fee,
-        )
+        saving = covered - float(open_to.fee_per_usd[c] * bought[c] * open_to.hours.sum())
+        if saving >= LEAST_SAVING_USD_PER_DAY:
+            yield CommitmentAdvice(
+                commitment=open_to.commitments[c],
+                usd_per_hour=float(bought[c]),
+                saving_usd_per_day=saving,
+            )
 
 
 def cover_usd(problem: Problem, replicas: Ints, bought: Floats) -> float:

@@ -302,7 +302,9 @@ def plan_fault(path: Path, item: Any) -> Fault:
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """The published JSON Schemas by file name."""
-    return {
-        "capacity-plan-1.schema.json": CapacityPlan.model_json_schema(by_alias=True, mode="serialization"),
-        "placement-plan-1.schema.json": PlacementPlan.model_json_schema(by_alias=True, mode="serialization"),
-    }
+    schemas = {}
+    for name, kind in KINDS.items():
+        file = name.replace("/", "-") + ".schema.json"
+        head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": file}
+        schemas[file] = head | kind.model_json_schema(by_alias=True, mode="serialization")
+    return schemas

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,30 +24,32 @@ if TYPE_CHECKING:
     from optimizer.plan import CapacityPlan, PlacementPlan
 
 KINDS = ("capacity", "placement")
+SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+LONGEST = timedelta(days=35)  # nothing that is known says more about a later hour
 out = Console()
 err = Console(stderr=True)
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[str, float], None]]:
-    """A bar on standard error; the callback takes what is being done and how far it is (0..1)."""
+    """A bar on standard error; the callback takes what is being done and how far it is (0..1).
+
+    Off a terminal there is no bar: what stands on standard error is then faults alone, a line each.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda text, done: bar.update(task, description=f"{title}: {text}", completed=done)
 
 
 def duration(text: str) -> pd.Timedelta:
-    """A length of time such as 24h, 90min or 7d."""
-    try:
-        value = pd.Timedelta(text)
-    except ValueError:
-        value = pd.Timedelta(0)
-    if value <= pd.Timedelta(0):
-        raise InputError(
-            [Fault("--horizon", repr(text), "a positive length such as 24h or 7d", "correct it")]
-        )
-    return value
+    """A length of time such as 24h, 90min or 7d; a bare number has no unit and is refused."""
+    parts = re.fullmatch(r"(\d{1,9})(min|[smhd])", text.strip())
+    value = timedelta(seconds=int(parts[1]) * SECONDS[parts[2]]) if parts else timedelta(0)
+    if not timedelta(0) < value <= LONGEST:
+        expected = f"a length such as 90min, 24h or 7d, at most {LONGEST.days}d"
+        raise InputError([Fault("--horizon", repr(text), expected, "correct it")])
+    return pd.Timedelta(value)
 
 
 def plan_kind(text: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import pulp
 
 from optimizer.errors import InfeasibleError, SolverError
-from optimizer.problem import Floats, Placement, Problem, check, cost
+from optimizer.problem import Floats, Placement, Problem, at, check, cost
 from optimizer.solve.compact import Vars, build, missed_total, rule_size, total_cost
 from optimizer.solve.components import Part, components
 
@@ -86,7 +86,6 @@ def solve_component(problem: Problem, gap_share: float) -> Solution:
     """Strictly where possible; else miss as little as possible, then at least cost."""
     model, v = build(problem)
     run = minimise(model, gap_share)
-    shortfalls: tuple[Shortfall, ...] = ()
     if run is None:
         model, v = build(problem, elastic=True)
         first = minimise(model, LEAST_MISSED_GAP_SHARE)
@@ -98,8 +97,8 @@ def solve_component(problem: Problem, gap_share: float) -> Solution:
         if run is None:
             raise SolverError("the solver lost the least-missed placement it had found")
         run = Run(run.objective, run.bound, last_reason((first.stopped_by, run.stopped_by)))
-        shortfalls = tuple(read_shortfalls(problem, v))
     placement = read_placement(problem, v)
+    shortfalls = tuple(read_shortfalls(problem, v, placement))
     return Solution(placement, cost(problem, placement), run.bound, shortfalls, run.stopped_by)
 
 
@@ -138,7 +137,8 @@ def minimise(model: pulp.LpProblem, gap_share: float) -> Run | None:
     info = highs.getInfo()
     incumbent = np.isfinite(info.objective_function_value) and info.primal_solution_status == FEASIBLE
     if not incumbent or status not in STOPPED_BY:
-        raise SolverError(f"HiGHS ended with {status!r} and without a placement")
+        without = "" if incumbent else " and without a placement"
+        raise SolverError(f"HiGHS ended with {status!r}{without}")
     values = highs.getSolution().col_value
     for variable in model.variables():
         variable.varValue = values[variable.index]
@@ -181,19 +181,18 @@ def read_placement(problem: Problem, v: Vars) -> Placement:
     for (c, k, t), variable in v.y.items():
         covered[c, k, t] = max(0.0, variable.varValue)
     bought = np.array([max(0.0, v.b[c].varValue) for c in range(len(problem.commitments))])
-    return Placement(replicas, share_out(problem, replicas, servable(problem, v)), covered, bought)
+    return Placement(replicas, share_out(problem, replicas, servable(problem, replicas)), covered, bought)
 
 
-def servable(problem: Problem, v: Vars) -> Floats:
-    """(W, T) demand less what the elastic model leaves unserved.
-
-    Running capacity may reach further, but serving more would lean on spot beyond its share.
-    """
-    amounts = problem.demand.copy()
-    for (rule, w, t), variable in v.s.items():
-        if rule == "meet_demand":
-            amounts[w, t] = max(0.0, amounts[w, t] - variable.varValue)
-    return amounts
+def servable(problem: Problem, replicas: np.ndarray) -> Floats:
+    """(W, T) demand that running capacity can serve without leaning on spot beyond its share."""
+    room = problem.capacity[:, None] * replicas
+    total, firm = np.zeros_like(problem.demand), np.zeros_like(problem.demand)
+    np.add.at(total, problem.option_workload, room)
+    np.add.at(firm, problem.option_workload, room * ~problem.is_spot[:, None])
+    share = 1.0 - problem.max_spot_share[:, None]
+    most = np.divide(firm, share, out=np.full_like(firm, np.inf), where=share > 0)
+    return np.minimum(problem.demand, np.minimum(total, most))
 
 
 def share_out(problem: Problem, replicas: np.ndarray, amounts: Floats) -> Floats:
@@ -216,13 +215,14 @@ def share_out(problem: Problem, replicas: np.ndarray, amounts: Floats) -> Floats
     return served
 
 
-def read_shortfalls(problem: Problem, v: Vars) -> Iterable[Shortfall]:
-    """The rules the elastic model missed by more than rounding."""
+def read_shortfalls(problem: Problem, v: Vars, placement: Placement) -> Iterable[Shortfall]:
+    """The rules the elastic model missed by more than rounding; by how much is the checker's word."""
+    found = {(violation.rule, violation.where): violation for violation in check(problem, placement)}
     for (rule, w, t), variable in sorted(v.s.items()):
-        size = rule_size(problem, rule, w, t)
-        if variable.varValue > 1e-6 * (1.0 + size):
-            workload, period = problem.workloads[w], problem.periods[t]
-            yield Shortfall(rule, workload, period, float(variable.varValue), size)
+        violation = found.get((rule, at(problem, w, t)))
+        if violation is not None and variable.varValue > 1e-7 * (1.0 + rule_size(problem, rule, w, t)):
+            missing = abs(violation.allowed - violation.found)
+            yield Shortfall(rule, problem.workloads[w], problem.periods[t], missing, violation.allowed)
 
 
 def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:

@@ -117,7 +117,7 @@ def test_a_frame_can_be_changed_without_changing_the_next() -> None:
 
 
 def test_round_trips_follow_the_great_circle() -> None:
-    table = catalogue.rtt_ms(["GB", "JP"]).set_index(["country", "region"])["rtt_ms"]
+    table = catalogue.rtt_ms(["GB", "JP"]).set_index(["origin", "region"])["rtt_ms"]
     # From 52.6 N 1.6 W to 51.51 N 0.13 W are 157 km: 2 × 157 / 200 × 1.5 + 5.
     assert table["GB", "eu-west-2"] == pytest.approx(7.36, abs=0.05)
     # London to Northern Virginia is about 5,900 km by the great circle; 70–95 ms are measured.

@@ -177,7 +177,7 @@ def test_every_workload_has_options_beside_those_it_uses(files: WorkspaceFiles) 
     assert fleet is not None
     offers = catalogue.list_prices().merge(catalogue.instance_types(), on=["provider", "instance_type"])
     offers = offers.merge(catalogue.regions()[["provider", "region", "country"]], on=["provider", "region"])
-    rtt = catalogue.rtt_ms().set_index(["country", "provider", "region"])["rtt_ms"]
+    rtt = catalogue.rtt_ms().set_index(["origin", "provider", "region"])["rtt_ms"]
     for workload in files.workloads:
         mine = profiles[profiles["model"] == workload.model]
         key = "accelerator" if workload.is_llm else "instance_type"

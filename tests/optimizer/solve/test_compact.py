@@ -1,0 +1,141 @@
+"""The model in text: one golden .lp file per feature, and each rule shown to be the one that binds.
+
+After a change that is meant, run with TRIMTAB_UPDATE_GOLDEN=1 and read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optimizer.problem import Problem
+from optimizer.solve.compact import RULES, build, most_replicas
+from tests.optimizer.brute_force import cheapest, feasible
+from tests.optimizer.problems import C, O, W, problem
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "lp"
+REGIONS = (O("eu", capacity=2, price=1.0), O("us", capacity=3, price=2.0, region="us"))
+SPOT = (O("firm", capacity=2, price=1.0), O("spot", capacity=2, price=0.4, purchase="spot"))
+
+FEATURES: dict[str, Callable[[], Problem]] = {
+    "meet_demand": lambda: problem(W(demand=[4, 6]), [O("a", capacity=2), O("b", capacity=5, price=2)]),
+    "cap_spot": lambda: problem(W(demand=[4], max_spot_share=0.75), SPOT),
+    "floor_on_demand": lambda: problem(W(demand=[4], min_on_demand_replicas=1), SPOT),
+    "bound_replicas": lambda: problem(W(demand=[4], min_replicas=2, max_replicas=3), [O("a", capacity=4)]),
+    "spread_regions": lambda: problem(W(demand=[4], min_regions=2), REGIONS),
+    "max_region_share": lambda: problem(W(demand=[4], max_region_share=0.6), REGIONS),
+    "survive_region": lambda: problem(W(demand=[4], survive_region_loss=True), REGIONS),
+    "quota": lambda: problem(
+        [W("web"), W("api", demand=[2])],
+        [O("a", "web", pool="p", pool_units=2), O("b", "api", quota_pool="p")],
+        pools={"p": 9},
+    ),
+    "commitments": lambda: problem(
+        W(demand=[2, 3]),
+        [O("a", pool="p", pool_units=2), O("spot", pool="p", purchase="spot")],
+        commitments=[C(covers={"p": (0.3, 0.5)}, existing=0.6, offered=2.0, fee=0.9)],
+        hours=[6.0, 18.0],
+    ),
+    "migration": lambda: problem(W(demand=[2, 3]), [O("a", current=3, migration=0.5), O("b", price=2)]),
+    "activation": lambda: problem(
+        W(demand=[2, 3], activation_cost_usd=7.0), [O("a", price=2, current=1), O("b")]
+    ),
+    "max_options": lambda: problem(W(demand=[2, 3], max_options=1), [O("a"), O("b", capacity=2, price=1.5)]),
+    "egress": lambda: problem(W(demand=[4]), [O("a", capacity=3), O("b", price=0.9, egress=0.2)]),
+    "elastic": lambda: problem(
+        W(demand=[4], max_spot_share=0.5, min_replicas=3, min_regions=2, survive_region_loss=True),
+        [O("a", quota_pool="p"), O("b", region="us", purchase="spot")],
+        pools={"p": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_model_of_one_feature_reads_as_before(feature: str, tmp_path: Path) -> None:
+    model, _ = build(FEATURES[feature](), elastic=feature == "elastic")
+    model.writeLP(str(tmp_path / "model.lp"))
+    text = (tmp_path / "model.lp").read_text()
+    golden = GOLDEN / f"{feature}.lp"
+    if os.environ.get("TRIMTAB_UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text(), f"if this is meant: TRIMTAB_UPDATE_GOLDEN=1, then read {golden.name}"
+
+
+def test_every_golden_file_belongs_to_a_feature() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.lp")} == set(FEATURES)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_no_row_is_empty_and_none_is_written_by_pulp_itself(feature: str) -> None:
+    text = (GOLDEN / f"{feature}.lp").read_text()
+    assert "__dummy" not in text
+    assert "inf" not in text.lower().replace("infeasible", "")
+
+
+def test_without_rules_the_model_is_its_objective(tmp_path: Path) -> None:
+    model, _ = build(FEATURES["quota"](), rules=())
+    model.writeLP(str(tmp_path / "model.lp"))
+    text = (tmp_path / "model.lp").read_text()
+    assert "OBJ: n_0_0 + n_1_0" in text
+    assert "meet_demand" not in text
+
+
+def test_rules_are_named_once() -> None:
+    assert len({rule.__name__ for rule in RULES}) == len(RULES)
+
+
+def tight(p: Problem) -> list[int]:
+    return [most_replicas(p, i) for i in range(len(p.option_id))]
+
+
+@pytest.mark.parametrize(
+    ("p", "tops"),
+    [
+        (problem(W(demand=[7, 3]), [O("a", capacity=2), O("b", capacity=9)]), [4, 1]),
+        (problem(W(demand=[7], max_replicas=3), [O("a", capacity=2)]), [3]),
+        (problem(W(demand=[0], min_replicas=2), [O("a")]), [2]),
+        (problem(W(demand=[1], min_on_demand_replicas=5), [O("a"), O("b")]), [5, 5]),
+        (problem(W(demand=[2]), [O("a", current=6, migration=1.0), O("b", current=6)]), [6, 2]),
+        (problem(W(demand=[4], survive_region_loss=True), REGIONS), [2, 2]),
+        (problem(W(demand=[6 * 0.1]), [O("a", capacity=0.1)]), [6]),
+    ],
+)
+def test_no_more_replicas_than_could_pay(p: Problem, tops: list[int]) -> None:
+    assert tight(p) == tops
+
+
+@pytest.mark.parametrize("share", [0.5, 0.55, 0.67])
+@pytest.mark.parametrize(("small", "large"), [(3.0, 5.0), (2.0, 7.0), (1.0, 10.0)])
+def test_room_for_balance_admits_the_cheapest_balanced_placement(
+    share: float, small: float, large: float
+) -> None:
+    p = problem(
+        W(demand=[1.0], max_region_share=share),
+        [O("eu", capacity=small, price=0.2), O("us", capacity=large, region="us")],
+    )
+    assert cheapest(p, 30) == cheapest(p, min(30, max(tight(p))))
+    assert cheapest(p, 30) is not None
+
+
+def test_balancing_a_fleet_that_is_dear_to_move_has_room() -> None:
+    p = problem(
+        W(demand=[1.0], max_region_share=0.5),
+        [
+            O("eu", capacity=10, current=5, migration=1000.0),
+            O("us", capacity=1, region="us", price=0.01),
+        ],
+    )
+    assert tight(p)[1] >= 50
+
+
+def test_the_oracle_itself_by_hand() -> None:
+    p = problem(W(demand=[4], max_spot_share=0.5, activation_cost_usd=1.0), SPOT)
+    assert cheapest(p, 4) == pytest.approx(2.0 + 1.0)  # two firm; one of each would activate a second option
+    counts = np.array(list(product(range(3), repeat=2)))
+    assert counts[feasible(p, counts, 0)].tolist() == [[1, 1], [1, 2], [2, 0], [2, 1], [2, 2]]
+    assert cheapest(problem(W(max_replicas=3), [O("a")]), 4) is None

@@ -1,0 +1,125 @@
+"""Parts are independent, complete and exact: solving them apart is solving the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from optimizer.problem import Problem, check, cost
+from optimizer.solve import solve
+from optimizer.solve.components import components
+from optimizer.solve.solver import solve_component
+from tests.optimizer.problems import C, O, W, problem
+
+WEB, API = W("web", demand=[2, 2]), W("api", demand=[2, 2])
+
+
+def parts(p: Problem) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Workloads and periods of each part."""
+    return [(part.problem.workloads, part.problem.periods) for part in components(p)]
+
+
+def apart(p: Problem) -> list[tuple[str, ...]]:
+    return sorted({workloads for workloads, _ in parts(p)})
+
+
+def two(*options: O, **terms: object) -> Problem:
+    return problem([WEB, API], options, **terms)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("p", "together"),
+    [
+        (two(O("a", "web"), O("b", "api")), False),
+        (two(O("a", "web", pool="p"), O("b", "api", pool="p")), False),  # no limit: nothing is shared
+        (two(O("a", "web", pool="p"), O("b", "api", pool="p"), pools={"p": 9}), True),
+        (two(O("a", "web", pool="p"), O("b", "api", quota_pool="p"), pools={"p": [np.inf, 9]}), True),
+        (
+            two(
+                O("a", "web", pool="p"),
+                O("b", "api", pool="q"),
+                commitments=[C(covers={"p": (1, 1), "q": (1, 1)}, existing=1)],
+            ),
+            True,
+        ),
+        (
+            two(
+                O("a", "web", pool="p"),
+                O("b", "api", pool="p", purchase="spot"),
+                commitments=[C(covers={"p": (1, 1)}, existing=1)],
+            ),
+            False,
+        ),
+    ],
+)
+def test_workloads_are_together_where_they_share_a_limit_or_a_commitment(p: Problem, together: bool) -> None:
+    assert apart(p) == ([("web", "api")] if together else [("api",), ("web",)])
+
+
+@pytest.mark.parametrize(
+    ("w", "commitments", "cut"),
+    [
+        (W(demand=[2, 2]), [], True),
+        (W(demand=[2, 2], max_options=1), [], False),
+        (W(demand=[2, 2], activation_cost_usd=1.0), [], False),
+        (W(demand=[2, 2]), [C(covers={"p": (1, 1)}, existing=1.0)], True),
+        (W(demand=[2, 2]), [C(covers={"p": (1, 1)}, offered=1.0)], False),
+    ],
+)
+def test_periods_are_apart_unless_something_spans_them(w: W, commitments: Sequence[C], cut: bool) -> None:
+    p = problem(w, [O("a", pool="p"), O("b")], commitments=commitments)
+    assert [periods for _, periods in parts(p)] == ([("t0",), ("t1",)] if cut else [("t0", "t1")])
+
+
+def test_every_option_period_and_commitment_is_in_one_part_at_most() -> None:
+    plan = C(covers={"p": (0.5, 1.0)}, existing=1.0)
+    p = two(
+        O("a", "web", pool="p"), O("b", "api", pool="p", purchase="spot"), O("c", "api"), commitments=[plan]
+    )
+    seen = np.zeros((3, 2))
+    for part in components(p):
+        seen[np.ix_(part.options, part.periods)] += 1
+    assert (seen == 1).all()
+    owners = {part.problem.workloads for part in components(p) if len(part.commitments)}
+    assert owners == {("web",)}
+
+
+def test_cover_is_kept_where_another_part_uses_the_same_pool_for_spot() -> None:
+    plan = C(covers={"p": (0.5, 1.0)}, existing=1.0)
+    options = [O("a", "web", pool="p"), O("b", "api", pool="p", purchase="spot", price=0.5)]
+    for workloads in ([WEB, API], [API, WEB]):
+        found = solve(problem(workloads, options, commitments=[plan]))
+        assert found.cost_usd == pytest.approx(2 * (2 + 1 - 2))
+        assert found.gap_share == 0.0
+
+
+def test_migration_is_paid_in_the_first_period_only() -> None:
+    p = problem(W(demand=[1, 1]), [O("a", price=2, current=1, migration=3.0), O("b", price=1)])
+    found = solve(p, gap_share=1e-9)
+    assert found.placement.replicas.tolist() == [[1, 0], [0, 1]]
+    assert found.cost_usd == pytest.approx(3.0)
+
+
+def test_solved_jointly_or_in_parts_is_the_same() -> None:
+    shared = {"p": 5.0}
+    p = problem(
+        [W("web", demand=[2, 3], max_options=1), W("api", demand=[3, 1]), W("etl", demand=[1, 4])],
+        [
+            O("a", "web", pool="p", price=1.1),
+            O("b", "web", capacity=2, price=2.1),
+            O("c", "api", quota_pool="p"),
+            O("d", "api", price=1.7, capacity=2, region="us"),
+            O("e", "etl", capacity=3, price=2.5),
+            O("f", "etl", purchase="spot", price=0.7),
+        ],
+        pools=shared,
+        hours=[2.0, 1.0],
+    )
+    assert len(list(components(p))) == 3
+    whole, split = solve_component(p, 1e-9), solve(p, gap_share=1e-9)
+    assert split.cost_usd == pytest.approx(whole.cost_usd)
+    assert split.bound_usd == pytest.approx(whole.bound_usd)
+    assert check(p, split.placement) == ()
+    assert cost(p, split.placement) == split.cost_usd

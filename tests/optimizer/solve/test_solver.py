@@ -1,0 +1,183 @@
+"""What comes back is checked, proven and told honestly: gap, bound, stops, and a clean standard output."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optimizer.errors import InfeasibleError, SolverError
+from optimizer.problem import Placement, Problem, check, cost
+from optimizer.solve import solve, solver
+from tests.optimizer.problems import C, O, W, problem
+
+REPO = Path(__file__).resolve().parents[3]
+
+
+def knapsack(items: int = 30, seed: int = 3) -> Problem:
+    """One workload whose best mix of many sizes is hard to prove."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1000, 3000, items).astype(float)
+    prices = sizes * rng.uniform(0.97, 1.03, items)
+    options = [O(f"o{i}", capacity=sizes[i], price=prices[i]) for i in range(items)]
+    return problem(W(demand=[45_123.0, 31_771.0], max_options=4), options)
+
+
+def test_the_gap_is_what_was_asked_and_no_more_than_is_proven() -> None:
+    p = knapsack(12)
+    exact = solve(p, gap_share=1e-9)
+    assert exact.gap_share <= 1e-6
+    for asked in (0.05, 0.005):
+        found = solve(p, gap_share=asked)
+        assert found.gap_share <= asked
+        assert found.bound_usd <= exact.cost_usd * (1 + 1e-9) <= found.cost_usd * (1 + 2e-9)
+        assert found.stopped_by == "gap"
+        assert found.gap_share == pytest.approx((found.cost_usd - found.bound_usd) / found.cost_usd)
+
+
+def test_a_stop_at_the_node_limit_is_told_with_the_gap_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "MAX_NODES", 1)
+    found = solve(knapsack(), gap_share=1e-9)
+    assert found.stopped_by == "nodes"
+    assert found.gap_share > 1e-9
+    assert check(knapsack(), found.placement) == ()
+
+
+def test_no_placement_within_the_nodes_is_an_error_not_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "MAX_NODES", 0)
+    with pytest.raises(
+        SolverError, match="HiGHS ended with 'Solution limit reached' and without a placement"
+    ):
+        solve(knapsack(), gap_share=1e-9)
+
+
+def test_a_bound_at_the_node_limit_is_below_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = knapsack(12)
+    best = solve(p, gap_share=1e-9).cost_usd
+    for nodes in (1, 5, 50):
+        monkeypatch.setattr(solver, "MAX_NODES", nodes)
+        found = solve(p, gap_share=1e-9)
+        assert found.bound_usd <= best * (1 + 1e-9) <= found.cost_usd * (1 + 2e-9)
+
+
+def test_no_placement_within_the_time_is_an_error_not_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "TIME_LIMIT_SECONDS", 0.0)
+    with pytest.raises(SolverError, match="HiGHS ended with 'Time limit reached' and without a placement"):
+        solve(knapsack())
+
+
+def test_a_stop_by_the_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = knapsack(60)
+    for seconds in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
+        monkeypatch.setattr(solver, "TIME_LIMIT_SECONDS", seconds)
+        try:
+            found = solve(p, gap_share=1e-9)
+        except SolverError as error:
+            assert "Time limit reached" in str(error)  # noqa: PT017  either is honest; too slow a machine waits
+            continue
+        assert found.stopped_by == "time"
+        assert found.gap_share > 0
+        assert found.bound_usd < found.cost_usd
+        return
+    pytest.fail("no incumbent in 1.6 s")
+
+
+def test_a_status_that_is_not_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "STOPPED_BY", {"Optimal": "gap"})
+    monkeypatch.setattr(solver, "MAX_NODES", 1)
+    with pytest.raises(SolverError, match="^HiGHS ended with 'Solution limit reached'$"):
+        solve(knapsack(), gap_share=1e-9)
+
+
+@pytest.mark.parametrize("fault", ["replicas", "covered"])
+def test_a_placement_that_the_checker_refuses_never_leaves(
+    monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    plan = C(covers={"p": (0.5, 1.0)}, existing=1.0)
+    p = problem(W(demand=[4]), [O("a", pool="p")], commitments=[plan])
+    honest = solver.read_placement
+
+    def faulty(problem: Problem, v: object) -> Placement:
+        read = honest(problem, v)  # type: ignore[arg-type]
+        return replace(read, **{fault: getattr(read, fault) + (-1 if fault == "replicas" else 9)})
+
+    monkeypatch.setattr(solver, "read_placement", faulty)
+    with pytest.raises(SolverError, match="the checker refuses the placement"):
+        solve(p)
+
+
+def test_cost_is_recomputed_and_the_bound_is_the_solvers_own() -> None:
+    p = problem(
+        W(demand=[3.0, 5.0], activation_cost_usd=2.0),
+        [O("a", capacity=2, price=1.0, egress=0.1, migration=0.2, current=1), O("b", capacity=3, price=1.4)],
+        hours=[2.0, 4.0],
+    )
+    found = solve(p, gap_share=1e-9)
+    assert found.cost_usd == cost(p, found.placement)
+    assert found.bound_usd == pytest.approx(found.cost_usd)
+
+
+def test_a_workload_without_options_is_named() -> None:
+    p = problem([W("web"), W("api"), W("etl")], [O("a", "web")])
+    with pytest.raises(InfeasibleError, match="no option at all for api, etl"):
+        solve(p)
+
+
+def test_nothing_to_do_costs_nothing() -> None:
+    found = solve(problem(W(demand=[0.0, 0.0]), [O("a")]))
+    assert (found.cost_usd, found.bound_usd, found.gap_share, found.stopped_by) == (0.0, 0.0, 0.0, "gap")
+    assert not found.placement.replicas.any()
+
+
+def test_an_offer_without_limit_is_bought_as_far_as_it_pays() -> None:
+    plan = C(covers={"p": (0.5, 1.0)}, offered=float("inf"))
+    found = solve(problem(W(demand=[4, 2]), [O("a", pool="p")], commitments=[plan], hours=[1, 3]))
+    # The third and fourth unit run one hour in four: a dollar of commitment saves 2 x 1, costs 1 x 4.
+    assert found.placement.bought_usd_per_hour.tolist() == pytest.approx([1.0])
+    assert found.cost_usd == pytest.approx(10 - 2 * 4 + 4)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+def test_units_of_demand_do_not_matter(scale: float) -> None:
+    options = [O("a", capacity=3e3 * scale, price=2.0), O("b", capacity=0.7 * scale, price=0.9, egress=0.0)]
+    for demand, expected in ((0.01, 0.9), (2.0, 2.0), (3.1e3, 4.0)):
+        found = solve(problem(W(demand=[demand * scale]), options), gap_share=1e-9)
+        assert found.cost_usd == pytest.approx(expected)
+
+
+def test_egress_is_routed_to_the_cheapest_running_capacity() -> None:
+    p = problem(
+        W(demand=[3.0], min_regions=2),
+        [O("eu", capacity=2, egress=0.5), O("us", capacity=2, region="us", egress=0.1)],
+    )
+    found = solve(p, gap_share=1e-9)
+    assert found.placement.served[:, 0].tolist() == pytest.approx([1.0, 2.0])
+    assert found.cost_usd == pytest.approx(2 + 0.5 + 0.2)
+
+
+QUIET = """
+import json, sys
+from optimizer.solve import solve
+from tests.optimizer.problems import O, W, problem
+found = solve(problem(W(demand=[4]), [O("a", quota_pool="p")], pools={"p": 3}))
+json.dump([found.cost_usd, len(found.shortfalls)], sys.stderr)
+"""
+
+
+def test_standard_output_stays_clean_for_json() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", QUIET], cwd=REPO, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    assert json.loads(done.stderr) == [3.0, 1]
+
+
+def test_standard_output_works_again_after_a_solve(capfd: pytest.CaptureFixture[str]) -> None:
+    solve(problem(W(demand=[1]), [O("a")]))
+    print("after")
+    assert capfd.readouterr().out == "after\n"

@@ -1,0 +1,215 @@
+"""Recommendations: every saving once, in dollars, from whole months, and in words that match the numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimizer.inputs import Inputs
+from optimizer.placement import plan_placement
+from optimizer.plan import CommitmentAdvice, PlacementPlan
+from optimizer.recommend import (
+    DAYS_PER_MONTH,
+    commitment,
+    idle_resources,
+    newest_cost,
+    recommend,
+    shape,
+    whole_months,
+)
+from optimizer.report.data import KINDS, RISKS, Recommendation
+from tests.optimizer import worlds
+from tests.optimizer.worlds import AS_OF as NOW
+from tests.optimizer.worlds import batch, catalogue, option, steady, workload, world
+
+COSTS = ["resource", "team", "month", "currency", "effective_cost"]
+USED = ["resource", "metric", "workload", "p95", "n", "hours"]
+
+
+def costs(*rows: tuple[object, ...]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=COSTS)
+
+
+def used(*rows: tuple[object, ...]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=USED).astype({"workload": "str", "metric": "str"})
+
+
+def idle(
+    name: str = "vm", workload: str | None = None, p95: float = 0.01, hours: float = 336.0
+) -> tuple[object, ...]:
+    return name, "cpu_utilisation_share", workload, p95, 999, hours
+
+
+def planned(inputs: Inputs, **changes: object) -> PlacementPlan:
+    return plan_placement(inputs, worlds.settings(None, **changes))[0]
+
+
+def advise(
+    inputs: Inputs, bill: pd.DataFrame | None = None, metrics: pd.DataFrame | None = None, **changes: object
+) -> tuple[Recommendation, ...]:
+    made = planned(inputs, **changes)
+    return recommend(made, inputs, costs() if bill is None else bill, used() if metrics is None else metrics)
+
+
+def oversized() -> Inputs:
+    """18 requests/s on six machines that two of another kind can serve."""
+    rows = catalogue(
+        option("old", 3.0, instance_type="slow"), option("new", 1.0), option("ri", 0.7, purchase="commitment")
+    )
+    return world([workload(owner="shop")], rows, [steady(18.0)], running={("web", "old"): 6})
+
+
+def test_every_recommendation_is_well_formed_and_ordered() -> None:
+    found = advise(oversized(), costs(("vm", "x", "2026-04", "USD", 40.0)), used(idle()))
+    assert [r.kind for r in found] == ["rightsize", "commitment", "idle"]
+    mids = [r.saving_usd_per_month_mid or 0.0 for r in found]
+    assert mids == sorted(mids, reverse=True)
+    for r in found:
+        assert r.kind in KINDS
+        assert r.risk.startswith(RISKS)
+        assert r.reason
+        assert (
+            (r.saving_usd_per_month_low or 0)
+            <= (r.saving_usd_per_month_mid or 0)
+            <= (r.saving_usd_per_month_high or 0)
+        )
+    assert len({r.id for r in found}) == len(found)
+
+
+def test_a_change_of_machines_in_words_and_dollars() -> None:
+    change = next(r for r in advise(oversized()) if r.kind == "rightsize")
+    assert change.saving_usd_per_month_mid == pytest.approx((6 * 3.0 - 2 * 1.0) * 24 * DAYS_PER_MONTH)
+    assert change.title == "web: 2 × m on-demand (aws eu)"
+    assert change.owner == "shop"
+    assert dict(change.evidence) == {
+        "now": "6 × slow on-demand (aws eu)",
+        "planned": "2 × m on-demand (aws eu)",
+    }
+
+
+def test_machines_used_for_part_of_the_day_say_so() -> None:
+    w = batch("etl", work_units=10.0 * 3600 * 12, deadline=NOW.replace(hour=9))
+    found = advise(world([w], catalogue(option("a")), running={("etl", "a"): 3}))
+    assert [r.title for r in found] == ["etl: 0–2 × m on-demand (aws eu)"]
+    assert found[0].kind == "schedule"
+
+
+def test_a_present_machine_the_catalogue_lacks_is_named_by_its_option() -> None:
+    inputs = world(
+        [workload()], catalogue(option("a")), [steady(18.0)], running={("web", "a"): 9, ("web", "gone"): 1}
+    )
+    (change,) = advise(inputs)
+    assert dict(change.evidence)["now"] == "1 × gone + 9 × m on-demand (aws eu)"
+
+
+def test_a_workload_that_needs_more_says_so() -> None:
+    (change,) = advise(world([workload()], catalogue(option("a")), [steady(98.0)], running={("web", "a"): 2}))
+    assert change.title.startswith("web needs more: 10 ×")
+    assert change.saving_usd_per_month_mid == pytest.approx(-8 * 24 * DAYS_PER_MONTH)
+
+
+@pytest.mark.parametrize(("price", "told"), [(0.003, False), (1.0, True)])
+def test_small_change_is_not_worth_a_line(price: float, told: bool) -> None:
+    inputs = world([workload()], catalogue(option("a", price)), [steady(18.0)], running={("web", "a"): 3})
+    assert bool(advise(inputs)) == told
+
+
+def test_a_held_workload_gets_no_advice() -> None:
+    kept = workload("kept", do_not_touch=True)
+    assert advise(world([kept], catalogue(option("a")), running={("kept", "a"): 50})) == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (idle(), True),
+        (idle(workload="web"), False),  # what a workload runs has a recommendation of its own
+        (idle(p95=0.05), False),
+        (idle(p95=float("nan")), False),
+        (idle(hours=167.0), False),
+        (idle(hours=float("nan")), False),
+        (("vm", "memory_utilisation_share", None, 0.0, 999, 336.0), False),
+        (("vm", "network_bytes_per_s", None, 0.0, 999, 336.0), False),
+        (idle("other"), False),
+    ],
+)
+def test_idle_is_what_nobody_uses_for_a_week(row: tuple[object, ...], found: bool) -> None:
+    assert bool(list(idle_resources(costs(("vm", "x", "2026-04", "USD", 40.0)), used(row)))) == found
+
+
+def test_one_busy_metric_is_not_idle() -> None:
+    gpu = ("vm", "gpu_utilisation_share", None, 0.9, 999, 336.0)
+    assert not list(idle_resources(costs(("vm", "x", "2026-04", "USD", 40.0)), used(idle(), gpu)))
+
+
+def test_all_charges_of_the_newest_month_count_and_currencies_are_never_mixed() -> None:
+    bill = costs(
+        ("vm", "a", "2026-03", "USD", 900.0),
+        ("vm", "a", "2026-04", "USD", 40.0),
+        ("vm", "b", "2026-04", "USD", 60.0),
+        ("vm", "a", "2026-04", "EUR", 7.0),
+        ("eu", "a", "2026-04", "EUR", 70.0),
+    )
+    (found,) = idle_resources(bill, used(idle(), idle("eu")))
+    assert found.saving_usd_per_month_mid == pytest.approx(100.0)
+    assert (found.target, found.owner) == ("vm", "b")
+    assert newest_cost(bill)["month"].tolist() == ["2026-04"]
+
+
+def test_what_costs_nothing_is_not_worth_stopping() -> None:
+    bill = costs(("vm", None, "2026-04", "USD", 0.0), ("vm2", None, "2026-04", "USD", -3.0))
+    assert not list(idle_resources(bill, used(idle(), idle("vm2"))))
+
+
+@pytest.mark.parametrize(
+    ("as_of", "months"),
+    [
+        ("2026-05-12T03:00", ["2026-04"]),
+        ("2026-05-31T23:59", ["2026-04"]),
+        ("2026-06-01T00:00", ["2026-04", "2026-05"]),
+    ],
+)
+def test_a_running_month_shows_only_part_of_a_cost(as_of: str, months: list[str]) -> None:
+    bill = costs(*(("vm", "x", month, "USD", 40.0) for month in ("2026-04", "2026-05", "2026-06")))
+    moment = datetime.fromisoformat(as_of).replace(tzinfo=UTC)
+    assert whole_months(bill, moment)["month"].tolist() == months
+
+
+@settings(max_examples=100, deadline=None)
+@given(rate=st.floats(0.01, 100), saving=st.floats(0.01, 1000), use=st.floats(0, 1))
+def test_a_commitment_breaks_even_where_it_says(rate: float, saving: float, use: float) -> None:
+    item = CommitmentAdvice(commitment="x", usd_per_hour=rate, saving_usd_per_day=saving)
+    told = commitment(item, use)
+    fee = 24 * rate
+    covered = saving + fee
+    assert told.saving_usd_per_month_mid == pytest.approx(saving * DAYS_PER_MONTH)
+    assert told.saving_usd_per_month_low == pytest.approx((use * covered - fee) * DAYS_PER_MONTH, abs=1e-6)
+    share = fee / covered
+    assert commitment(item, share).saving_usd_per_month_low == pytest.approx(0.0, abs=1e-6 * fee * 31)
+    assert dict(told.evidence)["breaks even at"] == f"{share:.0%} of planned use"
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "=1+1", 'équipe "données"', "a|b\nc", "{{ x }}"]
+)
+def test_hostile_names_pass_through_untouched(name: str) -> None:
+    (found,) = idle_resources(
+        costs((f"/x/{name}".replace("</", "<\\"), name, "2026-04", "USD", 9.0)),
+        used(idle(f"/x/{name}".replace("</", "<\\"))),
+    )
+    assert found.owner == name
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), max_size=12))
+def test_shapes_name_the_range_of_each_machine(counts: list[tuple[str, int]]) -> None:
+    expected = []
+    for name in sorted({name for name, _ in counts}):
+        own = [count for other, count in counts if other == name]
+        span = f"{min(own)}–{max(own)}" if min(own) < max(own) else str(own[0])
+        expected.append(f"{span} × {name}")
+    assert shape(counts) == (" + ".join(expected) or "nothing")

@@ -1,0 +1,199 @@
+"""Every benchmark runs at a tiny size; ratios, tables and files say what was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import inputs, measure, plan
+from benchmarks.child import peak_mib
+from benchmarks.measure import Outcome, Result, Sample, machine, one_sample
+from benchmarks.problems import generated
+from benchmarks.registry import SIZES, SUBJECTS, Benchmark, Contender, Prepared, all_benchmarks, chosen
+from benchmarks.results import document, markdown, rows, write
+from optimizer.problem import check
+
+TINY = {"ingest-cur": 40, "ingest-focus": 40, "forecast": 2, "plan-capacity": 1, "plan-solve": 1}
+
+
+def judged(benchmark: Benchmark[Any, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Numbers of every contender on tiny input, without processes of their own."""
+    given, found = folder / "input", {}
+    given.mkdir(parents=True)
+    benchmark.prepare(given, TINY[benchmark.name])
+    for contender in benchmark.contenders:
+        scratch = folder / contender.name.replace(" ", "-").replace(":", "")
+        scratch.mkdir()
+        monkeypatch.chdir(scratch)
+        made = benchmark.load(given)
+        found[contender.name] = dict(benchmark.judge(made, contender.run(made)))
+    return found
+
+
+def test_every_benchmark_has_every_size_and_a_tiny_one_here() -> None:
+    known = all_benchmarks()
+    assert set(known) == set(TINY)
+    for benchmark in known.values():
+        assert tuple(benchmark.sizes) == SIZES
+        assert len({contender.name for contender in benchmark.contenders}) == len(benchmark.contenders)
+
+
+def test_a_subject_stands_for_its_benchmarks() -> None:
+    assert [b.name for b in chosen(["ingest"])] == ["ingest-cur", "ingest-focus"]
+    assert [b.name for b in chosen(["plan-solve"])] == ["plan-solve"]
+    assert len(chosen([])) == len(TINY)
+    with pytest.raises(KeyError, match="found 'ingst'; expected one of ingest"):
+        chosen(["ingst"])
+
+
+@pytest.mark.parametrize("name", ["ingest-cur", "ingest-focus"])
+def test_lake_and_pandas_find_the_same_sum(
+    name: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for numbers in judged(all_benchmarks()[name], tmp_path, monkeypatch).values():
+        assert numbers["sum error"] == 0
+
+
+def test_forecasters_are_judged_on_the_days_held_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for numbers in judged(all_benchmarks()["forecast"], tmp_path, monkeypatch).values():
+        assert all(math.isfinite(value) for value in numbers.values())
+        assert 0 <= numbers["uncovered"] < 0.5
+
+
+def test_peers_of_the_solver_break_no_rule_and_cost_no_less_than_the_gap_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = judged(all_benchmarks()["plan-solve"], tmp_path, monkeypatch)
+    best = found["trimtab (HiGHS)"]["USD"]
+    for numbers in found.values():
+        assert numbers["broken rules"] == 0
+        assert numbers["USD"] >= best * (1 - plan.GAP_SHARE) - 1e-9
+
+
+def test_generated_problems_are_equal_for_equal_seeds_and_not_easy() -> None:
+    one, same, other = generated(3), generated(3), generated(3, seed=8)
+    assert (one.demand == same.demand).all()
+    assert not (one.demand == other.demand).all()
+    assert not check(one, plan.greedy(one))
+
+
+def test_the_whole_plan_process_gives_cost_and_gap_of_generated_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
+    found = judged(all_benchmarks()["plan-capacity"], tmp_path, monkeypatch)
+    assert found["trimtab plan"]["USD"] > 0
+    assert found["trimtab plan"]["gap"] <= plan.GAP_SHARE
+
+
+@pytest.mark.parametrize("name", ["forecast", "plan-capacity"])
+def test_without_sample_data_input_is_generated_and_says_so(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
+    assert inputs.GENERATED in all_benchmarks()[name].prepare(tmp_path, TINY[name]).source
+
+
+def test_a_measurement_is_a_process_of_its_own(tmp_path: Path) -> None:
+    all_benchmarks()["plan-solve"].prepare(tmp_path, 1)
+    sample = one_sample("plan-solve", "greedy", tmp_path)
+    assert isinstance(sample, Sample)
+    assert sample.seconds > 0
+    assert 10 < sample.peak_mib < 2_000
+    assert sample.quality["broken rules"] == 0
+
+
+def test_peak_memory_is_a_process_own_not_its_parents() -> None:
+    held = bytearray(300 * 2**20)
+    held[::4096] = b"1" * len(held[::4096])
+    code = "from benchmarks.child import peak_mib; print(peak_mib())"
+    run = subprocess.run([sys.executable, "-c", code], cwd=measure.REPO, capture_output=True, check=True)
+    assert peak_mib() > 300
+    assert float(run.stdout) < 200 or not Path("/proc/self/status").is_file()
+
+
+def test_a_contender_that_fails_stops_the_run_and_shows_why(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"plan-solve, greedy ended with 1(.|\n)*FileNotFoundError"):
+        one_sample("plan-solve", "greedy", tmp_path)
+
+
+def outcome(**of: Result) -> Outcome:
+    """A hand-made outcome."""
+    contenders = tuple(Contender[Any, Any](name, lambda given: given) for name in of)
+    benchmark = Benchmark[Any, Any](
+        "subject-task", "What is done.", dict.fromkeys(SIZES, 1), lambda _, __: Prepared("", 0, ""),
+        lambda _: None, lambda _, __: {}, contenders[0], contenders[1:],
+    )  # fmt: skip
+    return Outcome(benchmark, "small", Prepared("a file", 100.0, "rows"), tuple(of.values()))
+
+
+def samples(*seconds: float, quality: Mapping[str, float]) -> tuple[Sample, ...]:
+    return tuple(Sample(s, s / 2, 100 * s, quality) for s in seconds)
+
+
+OURS = Result("ours", samples(1.0, 9.0, 2.0, quality={"USD": 10.0}))
+THEIRS = Result("theirs", samples(4.0, 5.0, 3.0, quality={"USD": math.nan}))
+ABSENT = Result("absent", (), "not installed")
+
+
+def test_medians_and_ratios_to_the_subject() -> None:
+    facts = machine()
+    made = document(outcome(ours=OURS, theirs=THEIRS, absent=ABSENT), facts)
+    ours, theirs, absent = made["contenders"]
+    assert ours["median"]["seconds"] == 2.0
+    assert theirs["ratio"]["seconds"] == 2.0
+    assert theirs["ratio"]["peak_mib"] == 2.0
+    assert ours["work_per_second"] == 50.0
+    assert theirs["quality"] == {"USD": None}
+    assert absent == {"name": "absent", "unavailable": "not installed"}
+
+
+def test_the_table_has_a_row_per_contender_and_says_what_is_left_out() -> None:
+    head, *body = rows(outcome(ours=OURS, theirs=THEIRS, absent=ABSENT))
+    assert {len(row) for row in body} == {len(head)}
+    assert body[1][:3] == ["theirs", "4.000", "2.00"]
+    assert body[1][-1] == "–"
+    assert body[2][1] == "left out: not installed"
+
+
+def test_files_hold_machine_facts_but_no_host_name(tmp_path: Path) -> None:
+    paths = write(outcome(ours=OURS, theirs=THEIRS), machine(), tmp_path / "results")
+    assert [path.name for path in paths] == ["subject-task.json", "subject-task.md"]
+    body = json.loads(paths[0].read_text(encoding="utf-8"))
+    assert set(body["machine"]) == {
+        "cores", "processor", "memory_gib", "system", "python", "load_1min", "packages"
+    }  # fmt: skip
+    assert body["machine"]["cores"] >= 1
+    assert "| ours | 2.000 | 1.00 |" in markdown(outcome(ours=OURS), machine())
+
+
+def test_the_command_measures_prints_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = iter(
+        [Sample(2.0, 1.0, 50.0, {"USD": 3.0}), "not installed", Sample(1.0, 1.0, 50.0, {"USD": 4.0})]
+    )
+    monkeypatch.setattr(measure, "one_sample", lambda *_: next(taken))
+    assert command.main(["plan-solve", "--repeat", "1", "--out", str(tmp_path)]) == 0
+    assert "greedy" in capsys.readouterr().out
+    assert (tmp_path / "plan-solve.md").is_file()
+
+
+def test_an_unknown_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["plan-slove"]) == 2
+    assert "found 'plan-slove'; expected one of" in capsys.readouterr().err
+
+
+def test_every_subject_has_a_file_of_its_own() -> None:
+    for subject in SUBJECTS:
+        assert (measure.REPO / "benchmarks" / f"{subject}.py").is_file()
