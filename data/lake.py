@@ -83,7 +83,7 @@ class Lake:
         if due and self.read_only:
             raise LakeError(
                 f"{self.root}: found a lake {due} schema steps behind; expected the current schema; "
-                "open it once for writing, for instance with `trimtab check`"
+                "open it once for writing, for instance with `trimtab plan`"
             )
         if due:
             with self.transaction("schema"):

@@ -79,7 +79,7 @@ class ProgressArtifact:
         self.last_s = time.monotonic()
         try:
             if self.artifact is None:
-                key = f"trimtab-{self.name}"
+                key = f"trimtab-progress-{self.name}"
                 self.artifact = create_progress_artifact(percent, key=key, description=description)
             else:
                 update_progress_artifact(self.artifact, progress=percent, description=description)

@@ -6,8 +6,9 @@ bill will show, since a provider's own order may waste some.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from scipy.optimize import linprog
 from scipy.sparse import block_diag, coo_array, eye_array, hstack, vstack
 
 from optimizer.problem import Floats, Ints, Problem
@@ -29,9 +30,16 @@ def best_cover(problem: Problem, replicas: Floats | Ints, bought_usd_per_hour: F
     rows[pools + pairs[:, 0], np.arange(len(pairs))] = problem.committed_rate[reach]
     for t in range(periods):
         limits = np.concatenate([running[:, t], budget])
-        best = linprog(-problem.covered_list_price[reach], A_ub=rows, b_ub=limits, method="highs-ds")
+        best = minimise(-problem.covered_list_price[reach], A_ub=rows, b_ub=limits)
         covered[pairs[:, 0], pairs[:, 1], t] = best.x
     return covered
+
+
+def minimise(objective: Floats, **rows: Any) -> Any:
+    """Solve a linear program with SciPy's own HiGHS."""
+    from scipy.optimize import linprog  # noqa: PLC0415  half a second that only commitments should cost
+
+    return linprog(objective, method="highs-ds", **rows)
 
 
 def saved_per_unit_hour(problem: Problem, replicas: Floats | Ints, covered: Floats) -> Floats:
@@ -68,7 +76,7 @@ def best_purchase(problem: Problem, replicas: Floats | Ints) -> Floats:
     saved = np.concatenate([hours * problem.covered_list_price[reach] for hours in problem.hours])
     fees = problem.fee_per_usd * problem.hours.sum()
     bounds = [(0, None)] * len(saved) + [(0, float(most)) for most in problem.offered_max_usd_per_hour]
-    best = linprog(
+    best = minimise(
         np.concatenate([-saved, fees]), A_ub=rows.tocsr(), b_ub=limits, bounds=bounds, method="highs-ds"
     )
     return np.asarray(best.x[len(saved) :], dtype=float)

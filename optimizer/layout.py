@@ -99,7 +99,9 @@ def taking_place(path: Path) -> Iterator[Path]:
             raise IsADirectoryError(EISDIR, "a folder in its place", str(path))
     except OSError as error:
         advice = "choose another --out or free the place"
-        raise InputError([Fault(str(path), str(error.strerror), "a file that can be written", advice)]) from error
+        raise InputError(
+            [Fault(str(path), str(error.strerror), "a file that can be written", advice)]
+        ) from error
     try:
         yield draft
         draft.replace(path)

@@ -27,7 +27,6 @@ from optimizer.layout import Layout, only_one, taking_place
 from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.report.data import Headline
-from optimizer.report.render import write as write_report
 from optimizer.reporting import record_plan, report_data
 
 Progress = Callable[[str, float], None]
@@ -105,6 +104,8 @@ def plan(
 
 def report(workspace: Path, *, placement: Path, progress: Progress = silent) -> Report:
     """report.html and report.md from the lake and a placement plan, as of that plan."""
+    from optimizer.report.render import write as write_report  # noqa: PLC0415  charts: no plan waits for them
+
     layout = Layout(workspace)
     made = read_plan(placement, PlacementPlan)
     progress("reading", 0.0)

@@ -22,7 +22,8 @@ from tests.conftest import REPO
 
 DOCS = REPO / "docs"
 ROOT = typer.main.get_command(app)
-PAGES = sorted([*DOCS.rglob("*.md"), REPO / "README.md", REPO / "CONTRIBUTING.md", REPO / "CHANGELOG.md"])
+OTHERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
+PAGES = sorted([*DOCS.rglob("*.md"), *(REPO / name for name in OTHERS)])
 VERBS = dict(docs.commands(ROOT))
 FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -116,6 +116,7 @@ def folder_in_place(name: str) -> Break:
     return apply
 
 
+LATE = pd.Timestamp("2026-05-10T03:00:00Z")
 MIXED = [f"2026-05-05T{hour:02d}:00:00" + ("Z" if hour else "") for hour in range(24)]
 LOCAL = demand()["ts"].dt.tz_convert(None)
 ENTRY = {"workload": "chat", "option_id": "virginia", "desired": 1, "ready": 1, "pending": 0}
@@ -382,36 +383,32 @@ def test_no_source_anywhere(root: Path) -> None:
     assert "--source" in refused(cli("ingest", "-w", root, "--json"))
 
 
-@pytest.mark.parametrize(
-    ("change", "filter_name", "way_out", "relaxed"),
-    [
-        ({"residency": ["JP"]}, "residency", "allow US in residency", {"residency": ["JP", "US"]}),
-        (
-            {"placement": {"regions": ["mars-1"]}},
-            "placement.regions",
-            "add us-east-1 to placement.regions",
-            {"placement": {"regions": ["mars-1", "us-east-1"]}},
-        ),
-        (
-            {"placement": {"providers": ["oracle"]}},
-            "placement.providers",
-            "add aws to placement.providers",
-            {"placement": {"providers": ["oracle", "aws"]}},
-        ),
-        ({"excluded": ["*"]}, "excluded", "from excluded", {"excluded": []}),
-        ({"pinned": ["no-*"]}, "pinned", "add spot to pinned", {"pinned": ["no-*", "spot"]}),
-        (
-            {"slo": {"ttft_s": 2.0, "tpot_ms": 10, "target": 0.99}},
-            "slo",
-            "tpot_ms",
-            {"slo": {"ttft_s": 2.0, "tpot_ms": 55, "target": 0.99}},
-        ),
-        ({"origins": {"AU": 1.0}, "max_rtt_ms": 20}, "max_rtt_ms", "max_rtt_ms", {"max_rtt_ms": 500}),
-    ],
-)
-def test_a_workload_that_no_option_fits(
-    root: Path, change: dict[str, object], filter_name: str, way_out: str, relaxed: dict[str, object]
-) -> None:
+WAYS_OUT: dict[str, tuple[dict[str, object], str, dict[str, object]]] = {
+    "residency": ({"residency": ["JP"]}, "allow US in residency", {"residency": ["JP", "US"]}),
+    "placement.regions": (
+        {"placement": {"regions": ["mars-1"]}},
+        "add us-east-1 to placement.regions",
+        {"placement": {"regions": ["mars-1", "us-east-1"]}},
+    ),
+    "placement.providers": (
+        {"placement": {"providers": ["oracle"]}},
+        "add aws to placement.providers",
+        {"placement": {"providers": ["oracle", "aws"]}},
+    ),
+    "excluded": ({"excluded": ["*"]}, "remove what matches spot from excluded", {"excluded": ["v*"]}),
+    "pinned": ({"pinned": ["no-*"]}, "add spot to pinned", {"pinned": ["no-*", "spot"]}),
+    "slo": (
+        {"slo": {"ttft_s": 2.0, "tpot_ms": 10, "target": 0.99}},
+        "55 ms per token",
+        {"slo": {"ttft_s": 2.0, "tpot_ms": 55, "target": 0.99}},
+    ),
+    "max_rtt_ms": ({"origins": {"AU": 1.0}, "max_rtt_ms": 20}, "max_rtt_ms", {"max_rtt_ms": 500}),
+}
+
+
+@pytest.mark.parametrize("filter_name", WAYS_OUT)
+def test_a_workload_that_no_option_fits(root: Path, filter_name: str) -> None:
+    change, way_out, _ = WAYS_OUT[filter_name]
     workspaces.declare(root, change)
     before = tree(root)
     ran = workspaces.plan(root)
@@ -421,6 +418,15 @@ def test_a_workload_that_no_option_fits(
     assert "'chat'" in line
     assert f"0 left after {filter_name}" in line
     assert way_out in line.partition("Cheapest way out: ")[2]
+    assert "that admits spot at 0.3 USD/h" in line
     assert tree(root) == before
-    workspaces.declare(root, {**change, **relaxed})
-    assert "spot" in workspaces.replicas(workspaces.planned(root))
+
+
+def test_every_way_out_works(root: Path) -> None:
+    mended = [{"name": name, **change, **relaxed} for name, (change, _, relaxed) in WAYS_OUT.items()]
+    workspaces.declare(root, *mended)
+    save(root, "history/usage.parquet", pd.concat([demand(name, rows=48, begin=LATE) for name in WAYS_OUT]))
+    (root / "state.json").unlink()
+    body = workspaces.planned(root)
+    for name in WAYS_OUT:
+        assert set(workspaces.replicas(body, name)) == {"spot"}

@@ -60,7 +60,7 @@ def test_daily_plans_and_reports_a_real_workspace(workspace: Path) -> None:
     assert "## What to do" in summary
     assert "## Demand" not in summary
     for name in ("forecast", "plan-capacity", "plan-placement", "report"):
-        assert shown(f"trimtab-{name}") == 100.0
+        assert shown(f"trimtab-progress-{name}") == 100.0
 
 
 class Failing:

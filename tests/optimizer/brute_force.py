@@ -17,7 +17,7 @@ EPS = 1e-7
 
 
 def cheapest(p: Problem, top: int) -> float | None:
-    """Least cost of any placement with at most `top` replicas per option and period; None if there is none."""
+    """Least cost of any placement with at most `top` replicas per option and period; None if none."""
     counts = np.array(list(product(range(top + 1), repeat=len(p.option_id))))
     allowed = [counts[feasible(p, counts, t)] for t in range(len(p.periods))]
     if any(len(rows) == 0 for rows in allowed):

@@ -117,7 +117,7 @@ def test_no_option_names_each_filter_with_what_it_left_and_the_cheapest_way_out(
 def test_the_cheapest_way_out_is_by_price_per_unit_served() -> None:
     w = workload(placement={"regions": ["us"]}, residency=["DE"])
     rows = [{**A, "price_hourly": 3.0, "capacity": 100.0}, B_US]
-    with pytest.raises(InfeasibleError, match="add eu to placement.regions; that admits a at 3 USD/h"):
+    with pytest.raises(InfeasibleError, match=r"add eu to placement\.regions; that admits a at 3 USD/h"):
         kept(w, *rows)
 
 

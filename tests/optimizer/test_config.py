@@ -43,13 +43,21 @@ def test_the_environment_wins_over_the_file_key_by_key(
 
 
 def test_unknown_keys_name_the_nearest_and_all_are_told_at_once(tmp_path: Path) -> None:
-    text = "[planing]\nx = 1\n[planning]\ndemand_quantil = 0.9\n[planning.autoscale]\ntarget = 1\ngap_share = 0.1\n"
+    text = """
+        [planing]
+        x = 1
+        [planning]
+        demand_quantil = 0.9
+        [planning.autoscale]
+        target_util = 1
+        gap_share = 1
+    """
     found = faults(written(tmp_path, text))
     assert len(found) == 4
     nearest = {
         "planing": "planning",
         "planning.demand_quantil": "planning.demand_quantile",
-        "planning.autoscale.target": "planning.autoscale.target_utilization",
+        "planning.autoscale.target_util": "planning.autoscale.target_utilization",
         "planning.autoscale.gap_share": "planning.gap_share",
     }
     for key, known in nearest.items():

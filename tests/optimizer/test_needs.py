@@ -50,9 +50,8 @@ def test_room_for_bursts_is_for_those_who_wait() -> None:
     waits = candidate_of(burstiness=4.0, slo=slo)
     assert with_queueing(waits, load)[0] == 0.0
     assert (with_queueing(waits, load)[1:] > load[1:]).all()
-    done = Candidate(
-        batch(work_units=1.0, deadline=AS_OF + timedelta(hours=1)), waits.pairs, waits.reference, None, None
-    )
+    later = batch(work_units=1.0, deadline=AS_OF + timedelta(hours=1), slo=slo, burstiness=4.0)
+    done = Candidate(later, waits.pairs, waits.reference, None, None)
     assert with_queueing(done, load).tolist() == load.tolist()
 
 

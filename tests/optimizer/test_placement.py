@@ -35,8 +35,9 @@ def wavy(name: str = "web") -> pd.DataFrame:
 def shared_world(committed: float, **changes: object) -> Inputs:
     """Two planned workloads and a held one that share machines and a commitment."""
     names = [workload("web"), workload("api"), workload("kept", do_not_touch=True)]
-    rows = catalogue(option("a", 2.0), option("z", 3.0, instance_type="slow"))
-    running = {("web", "a"): 9, ("api", "z"): 4, ("kept", "a"): 2, ("web", "gone"): 1}
+    unprofiled = option("old", 9.0, instance_type="old")  # runs now, but nothing may be planned on it
+    rows = catalogue(option("a", 2.0), option("z", 3.0, instance_type="slow"), unprofiled)
+    running = {("web", "a"): 9, ("api", "z"): 4, ("kept", "a"): 2, ("web", "old"): 1, ("web", "gone"): 1}
     offers = [Offer("plan", committed, 0.0, {PLACE: 1.0, ("aws", "eu", "slow"): 1.5})]
     made = world(names, rows, [wavy("web"), steady(28.0, "api")], running=running, commitments=offers)
     return worlds.without(made, **changes)

@@ -85,7 +85,7 @@ def history(
     return frame.assign(is_gap=frame["requests"].isna())
 
 
-def steady(rate: float, name: str = "web", *, days: float = 3.0) -> pd.DataFrame:
+def steady(rate: float, name: str = "web", *, days: float = 1.5) -> pd.DataFrame:
     """The same requests/s throughout."""
     return history([rate * 600.0] * int(days * 144), name)
 

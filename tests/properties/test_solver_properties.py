@@ -186,14 +186,14 @@ def test_a_shortage_breaks_nothing_but_what_is_told(p: Problem) -> None:
     told = {(s.rule, f"{s.workload},{s.period}") for s in found.shortfalls}
     assert {(v.rule, v.where) for v in check(p, found.placement)} == told
     assert check(p, found.placement, best_effort=True) == ()
-    assert all(0 < s.missing for s in found.shortfalls)
+    assert all(s.missing > 0 for s in found.shortfalls)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_a_model_without_a_rule_is_a_relaxation(rule: object) -> None:
     p = problem(
-        W(demand=[4.0], max_spot_share=0.5, max_options=2, min_regions=2, max_region_share=0.6, min_replicas=3,
-          min_on_demand_replicas=1, survive_region_loss=True),
+        W(demand=[4.0], max_spot_share=0.5, max_options=2, min_regions=2, max_region_share=0.6,
+          min_replicas=3, min_on_demand_replicas=1, survive_region_loss=True),
         [O("a", capacity=2, pool="p", current=3, migration=2.0), O("b", capacity=3, region="us", price=2.0),
          O("s", purchase="spot", price=0.3)],
         pools={"p": 5.0},

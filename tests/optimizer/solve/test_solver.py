@@ -90,7 +90,7 @@ def test_a_stop_by_the_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_status_that_is_not_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "STOPPED_BY", {"Optimal": "gap"})
     monkeypatch.setattr(solver, "MAX_NODES", 1)
-    with pytest.raises(SolverError, match="^HiGHS ended with 'Solution limit reached'$"):
+    with pytest.raises(SolverError, match=r"^HiGHS ended with 'Solution limit reached'$"):
         solve(knapsack(), gap_share=1e-9)
 
 
