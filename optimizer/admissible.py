@@ -26,13 +26,11 @@ class Context:
         country: (provider, region) to ISO-2 country.
         rtt_ms: (origin, provider, region) to round trip in ms; absent = unknown.
         spot_capacity: instances a spot pool is known to grant; absent = unknown, never infinite.
-        needs_known_spot: whether spot from a pool of unknown capacity is left out.
     """
 
     country: Mapping[tuple[str, str], str]
     rtt_ms: Mapping[tuple[str, str, str], float]
     spot_capacity: Mapping[str, float]
-    needs_known_spot: bool
 
 
 @dataclass(frozen=True)
@@ -112,9 +110,7 @@ def spot_wanted(w: Workload, pairs: pd.DataFrame, _: Context) -> pd.Series[bool]
 
 
 def spot_known(_: Workload, pairs: pd.DataFrame, context: Context) -> pd.Series[bool]:
-    """For machines, spot only from pools whose capacity is known and not 0."""
-    if not context.needs_known_spot:
-        return everything(pairs)
+    """Spot only from pools whose capacity is known and not 0: unknown is not unlimited."""
     known = pairs["pool"].map(lambda pool: context.spot_capacity.get(pool, np.nan)).astype(float).gt(0)
     return pairs["purchase"].ne("spot") | known
 

@@ -56,7 +56,7 @@ def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> 
     level = settings.planning.demand_quantile
     length = pd.Timedelta(minutes=settings.planning.interval_minutes)
     times = Timeline.of(pd.Timestamp(inputs.as_of), horizon, length)
-    outlook = look_ahead(inputs, horizon=horizon + length, levels=sorted({*LEVELS, level}), machine=True)
+    outlook = look_ahead(inputs, horizon=horizon + length, levels=sorted({*LEVELS, level}))
     solved = None
     if outlook.candidates:
         whole = assemble(

@@ -76,7 +76,5 @@ def best_purchase(problem: Problem, replicas: Floats | Ints) -> Floats:
     saved = np.concatenate([hours * problem.covered_list_price[reach] for hours in problem.hours])
     fees = problem.fee_per_usd * problem.hours.sum()
     bounds = [(0, None)] * len(saved) + [(0, float(most)) for most in problem.offered_max_usd_per_hour]
-    best = minimise(
-        np.concatenate([-saved, fees]), A_ub=rows.tocsr(), b_ub=limits, bounds=bounds, method="highs-ds"
-    )
+    best = minimise(np.concatenate([-saved, fees]), A_ub=rows.tocsr(), b_ub=limits, bounds=bounds)
     return np.asarray(best.x[len(saved) :], dtype=float)

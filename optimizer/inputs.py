@@ -6,11 +6,12 @@ Nothing later than `as_of` gets in: rows, prices and states are cut here, so no 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -191,12 +192,14 @@ class LakeTables:
         return options_from_offers(offers, self.lake.read("instance_types"))
 
     def commitments(self, options: pd.DataFrame) -> tuple[Offer, ...]:
-        """Commitments running at as-of, each reaching its provider's types with a known committed price."""
+        """Commitments running at as-of, each with the machines it reaches at their committed price."""
         rows = self.active_commitments()
-        columns = ("commitment", "cost_per_hour", "provider")
+        columns = ("commitment", "cost_per_hour", "provider", "category", *SCOPE)
         return tuple(
-            Offer(name, float(cost), 0.0, committed_rates(options, provider))
-            for name, cost, provider in rows_of(rows.loc[usable(rows)], *columns)
+            Offer(
+                name, float(cost), 0.0, committed_rates(options, provider, None if by_spend(kind) else scope)
+            )
+            for name, cost, provider, kind, *scope in rows_of(rows.loc[usable(rows)], *columns)
         )
 
     def unused_commitments(self) -> list[str]:
@@ -208,7 +211,9 @@ class LakeTables:
     def active_commitments(self) -> pd.DataFrame:
         """View `commitments_active` at as-of; empty where there is no lake."""
         if self.lake is None:
-            return pd.DataFrame(columns=["commitment", "cost_per_hour", "provider", "currency"])
+            return pd.DataFrame(
+                columns=["commitment", "cost_per_hour", "provider", "currency", "category", *SCOPE]
+            )
         return self.lake.read("commitments_active", as_of=self.as_of.to_pydatetime())
 
 
@@ -261,10 +266,34 @@ def options_from_offers(offers: pd.DataFrame, types: pd.DataFrame) -> pd.DataFra
     )
 
 
-def committed_rates(options: pd.DataFrame, provider: str) -> dict[tuple[str, str, str], float]:
-    """Committed price per instance-hour of a provider's types, where one is known."""
+SCOPE = ("regions", "instance_types", "description")  # of a commitment, as the bill and its contract show it
+
+
+def by_spend(category: object) -> bool:
+    """Whether a commitment is to an amount of money (FOCUS: Spend): it reaches every type of its provider."""
+    return category == "Spend"
+
+
+def committed_rates(
+    options: pd.DataFrame, provider: str, scope: Sequence[Any] | None
+) -> dict[tuple[str, str, str], float]:
+    """Committed price per instance-hour of what a commitment reaches, where one is known.
+
+    Args:
+        options: the catalogue.
+        provider: whose commitment it is.
+        scope: regions and types it was seen to cover, and its description; None reaches everything. A
+            reservation or resource commitment reaches only types that were seen or that its description
+            names, in the regions where it was seen.
+    """
     committed = committed_options(options)
-    return prices_of(committed.loc[committed["provider"].eq(provider.lower())])
+    own = committed.loc[committed["provider"].eq(provider.lower())]
+    if scope is None:
+        return prices_of(own)
+    regions, types, description = (str(text) if pd.notna(text) else "" for text in scope)
+    seen = own["instance_type"].isin(types.split(","))
+    named = pd.Series([name in description for name in own["instance_type"]], index=own.index, dtype=bool)
+    return prices_of(own.loc[own["region"].isin(regions.split(",")) & (seen | named)])
 
 
 def committed_options(options: pd.DataFrame) -> pd.DataFrame:

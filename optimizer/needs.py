@@ -56,19 +56,18 @@ class Outlook:
     forecasts: pd.DataFrame  # unique_id, ds, model, q…, slot_s; requests/s
 
 
-def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float], machine: bool) -> Outlook:
+def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float]) -> Outlook:
     """Find what may serve each workload and forecast what it will need.
 
     Args:
         inputs: what is known.
         horizon: from as-of on.
         levels: quantile levels.
-        machine: whether the plan is for machines, which need spot capacity that is known.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
     """
-    context = Context(inputs.country, inputs.rtt_ms, inputs.spot_capacity, needs_known_spot=machine)
+    context = Context(inputs.country, inputs.rtt_ms, inputs.spot_capacity)
     held: dict[str, str] = {}
     candidates = []
     for workload in inputs.workloads:

@@ -44,7 +44,7 @@ def plan_placement(inputs: Inputs, settings: Settings) -> tuple[PlacementPlan, O
     """
     choice = settings.placement
     horizon = pd.Timedelta(days=choice.forecast_days + 1)
-    outlook = look_ahead(inputs, horizon=horizon, levels=levels_of(settings), machine=False)
+    outlook = look_ahead(inputs, horizon=horizon, levels=levels_of(settings))
     if not outlook.candidates:
         return document(inputs, outlook, settings, None), outlook
     whole = typical_day(inputs, outlook, settings)

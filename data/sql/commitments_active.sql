@@ -2,10 +2,16 @@
 -- grain: source, commitment
 -- units: cost and quantity over the whole period; cost_per_hour in `currency` per hour
 -- source: contract_commitments; provider (aws, azure, gcp) from the charges that name the commitment, else from its
---         id, else empty
+--         id, else empty; regions and instance_types are those it was seen to cover, separated by commas
 -- parameters: $as_of, a moment
 WITH billed AS (
-    SELECT CommitmentDiscountId, cloud_of(min(ServiceProviderName)) AS provider
+    SELECT
+        CommitmentDiscountId,
+        cloud_of(min(ServiceProviderName)) AS provider,
+        string_agg(DISTINCT RegionId, ',' ORDER BY RegionId) FILTER (WHERE CommitmentDiscountStatus = 'Used')
+        AS regions,
+        string_agg(DISTINCT instance_type_of(SkuPriceDetails), ',' ORDER BY instance_type_of(SkuPriceDetails))
+        FILTER (WHERE CommitmentDiscountStatus = 'Used') AS instance_types
     FROM charges
     WHERE CommitmentDiscountId IS NOT NULL
     GROUP BY ALL
@@ -21,6 +27,8 @@ SELECT
     ContractCommitmentType AS type,
     ContractCommitmentCategory AS category,
     ContractCommitmentDescription AS description,
+    billed.regions,
+    billed.instance_types,
     ContractCommitmentPeriodStart AS period_start,
     ContractCommitmentPeriodEnd AS period_end,
     BillingCurrency AS currency,

@@ -5,8 +5,7 @@
 SELECT
     ResourceId AS resource,
     ResourceType AS type,
-    CASE WHEN json_valid(SkuPriceDetails) THEN json_extract_string(SkuPriceDetails, '$.InstanceType') END
-    AS instance_type,
+    instance_type_of(SkuPriceDetails) AS instance_type,
     RegionId AS region,
     coalesce(ServiceProviderName, x_Source) AS provider,
     ServiceName AS service,

@@ -50,7 +50,9 @@ def test_a_real_trace_is_served(llm: Path, traced: dict[str, Any]) -> None:
         profile = profiles.loc[options.loc[option, "accelerator"]]
         seconds = usage["tokens_in"] / profile["prefill_tps"] + usage["tokens_out"] / profile["decode_tps"]
         wished = [plans.running(traced, "chat", ts.to_pydatetime()).get(option, 0) for ts in usage["ts"]]
-        cover += pd.Series(wished, index=usage.index) * options.loc[option, "accelerator_count"] / seconds * 60.0
+        cover += (
+            pd.Series(wished, index=usage.index) * options.loc[option, "accelerator_count"] / seconds * 60.0
+        )
     assert len(cover) == 24 * 60
     assert (cover >= 1.0).mean() > 0.97
     assert cover.median() < 3.0
@@ -61,7 +63,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with every optional file, planned once."""
     root = make(tmp_path_factory.mktemp("base") / "ws")
     save(root, "history/spot_capacity.parquet", spot_history("pool-a", capacity=40.0))
-    events = {"ts": [NOW - pd.Timedelta(days=1)], "workload": "chat", "option_id": "virginia", "event": "failed"}
+    events = {
+        "ts": [NOW - pd.Timedelta(days=1)],
+        "workload": "chat",
+        "option_id": "virginia",
+        "event": "failed",
+    }
     save(root, "history/events.parquet", pd.DataFrame(events))
     workspaces.fleet(root, {("chat", "virginia"): 4})
     prices = lake_offer(price=0.5, as_of="2026-05-01T00:00:00Z")
@@ -150,7 +157,13 @@ def test_only_the_lake_and_nothing_later(base: Path, tmp_path: Path) -> None:
         assert cli("ingest", "-w", root, "--source", root / name).code == 0
         (root / name).unlink()
     (root / "catalog.parquet").unlink()
-    types = {"provider": ["aws"], "instance_type": "g6.xlarge", "vcpu": 4, "memory_gib": 16.0, "accelerator": "L4"}
+    types = {
+        "provider": ["aws"],
+        "instance_type": "g6.xlarge",
+        "vcpu": 4,
+        "memory_gib": 16.0,
+        "accelerator": "L4",
+    }
     ingest_later(pd.DataFrame({**types, "accelerator_count": 1}))(root)
     body = planned(root)
     plans.check(body)
@@ -180,10 +193,12 @@ RULED = {
 
 
 @pytest.fixture(scope="module")
-def ruled(tmp_path_factory: pytest.TempPathFactory  ) -> dict[str, Any]:
+def ruled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One plan for a workload per rule."""
     root = tmp_path_factory.mktemp("ruled") / "ws"
-    usage = pd.concat([demand(name, rows=96, begin=NOW - pd.Timedelta(hours=96)) for name in RULED if name != "unseen"])
+    usage = pd.concat(
+        [demand(name, rows=96, begin=NOW - pd.Timedelta(hours=96)) for name in RULED if name != "unseen"]
+    )
     make(root, *({"name": name, **rules} for name, rules in RULED.items()), usage=usage)
     save(root, "history/spot_capacity.parquet", spot_history("pool-a"))
     workspaces.fleet(root, {("stays", "europe"): 7, ("stays", "gone"): 1, ("unseen", "oregon"): 2})
@@ -252,7 +267,10 @@ def test_floors_and_ceilings(ruled: dict[str, Any]) -> None:
 
 
 def test_shortage_of_quota_is_told_and_the_rest_is_served(tmp_path: Path) -> None:
-    scarce = [{"option_id": "virginia", "quota": 1.0}, {"option_id": "oregon", "quota": 1.0, "region": "us-west-2"}]
+    scarce = [
+        {"option_id": "virginia", "quota": 1.0},
+        {"option_id": "oregon", "quota": 1.0, "region": "us-west-2"},
+    ]
     root = make(tmp_path / "ws", options=scarce)
     body = planned(root)
     plans.check(body, quota={"virginia": 1, "oregon": 1})
@@ -293,9 +311,7 @@ def test_odd_horizons_and_moments(tmp_path: Path, as_of: str, horizon: str, hour
     assert replicas(body)
 
 
-@pytest.mark.parametrize(
-    ("rows", "minutes"), [(0, 60), (1, 60), (60, 1), (3, 7)]
-)
+@pytest.mark.parametrize(("rows", "minutes"), [(0, 60), (1, 60), (60, 1), (3, 7)])
 def test_cold_start(tmp_path: Path, rows: int, minutes: int) -> None:
     begin = NOW - pd.Timedelta(minutes=minutes * rows)
     root = make(tmp_path / "ws", usage=demand(rows=rows, minutes=minutes, begin=begin))
@@ -352,7 +368,13 @@ def test_batch_work_is_done_by_its_deadline(tmp_path: Path) -> None:
 def mill() -> dict[str, object]:
     """A profile by instance type: five units a second."""
     nothing = dict.fromkeys(("accelerator", "prefill_tps", "decode_tps", "max_concurrency", "tpot_ms"))
-    return {**nothing, "model": "mill", "instance_type": OPTION["instance_type"], "rps": 5.0, "latency_ms": 20.0}
+    return {
+        **nothing,
+        "model": "mill",
+        "instance_type": OPTION["instance_type"],
+        "rps": 5.0,
+        "latency_ms": 20.0,
+    }
 
 
 def test_a_service_that_is_no_language_model(tmp_path: Path) -> None:
@@ -386,4 +408,3 @@ def test_columns_that_nobody_knows_are_ignored(base: Path, tmp_path: Path) -> No
     (root / "state.json").write_text(json.dumps({**state, "cloud": "pink"}))
     planned(root, name="again.json")
     assert (root / "plans/again.json").read_bytes() == (base / "plans/plan.json").read_bytes()
-

@@ -81,7 +81,9 @@ def finish(root: Path, cur: Ran, focus: Ran, as_of: pd.Timestamp, end: pd.Timest
 def cost_and_usage(shared: Path) -> list[Path]:
     """Every Cost and Usage file among the samples: those with a BilledCost column."""
     files = sorted((shared / "billing_samples/focus").glob("*.csv"))
-    found = [path for path in files if "BilledCost" in path.read_text(encoding="utf-8-sig").partition("\n")[0]]
+    found = [
+        path for path in files if "BilledCost" in path.read_text(encoding="utf-8-sig").partition("\n")[0]
+    ]
     assert len(found) >= 8
     return found
 
@@ -89,7 +91,9 @@ def cost_and_usage(shared: Path) -> list[Path]:
 def test_every_bill_is_loaded_to_the_cent(journey: Journey, shared: Path) -> None:
     assert journey.cur.code == 0, journey.cur.err
     assert journey.focus.code == 0, journey.focus.err
-    wanted = exact_sums(shared / "billing_samples" / CUR, "line_item_unblended_cost", "line_item_currency_code")
+    wanted = exact_sums(
+        shared / "billing_samples" / CUR, "line_item_unblended_cost", "line_item_currency_code"
+    )
     assert total(journey.cur.json["loads"]) == wanted
     wanted = {}
     for path in cost_and_usage(shared):
@@ -139,7 +143,7 @@ def test_the_report_is_written_and_stands_alone(journey: Journey) -> None:
     html, markdown = (Path(name) for name in journey.report.json["files"])
     text = html.read_text(encoding="utf-8")
     assert "<svg" in text
-    assert "src=\"http" not in text
+    assert 'src="http' not in text
     assert SERIES in markdown.read_text(encoding="utf-8")
 
 

@@ -73,7 +73,9 @@ def test_another_seed_does_not_overwrite_it(demo: DemoRuns, tmp_path: Path) -> N
 
 def test_an_edited_plan_is_refused(demo: DemoRuns, tmp_path: Path) -> None:
     path = tmp_path / "placement.json"
-    path.write_text((demo.root / "plans/placement.json").read_text().replace('"replicas": 1', '"replicas": 2', 1))
+    path.write_text(
+        (demo.root / "plans/placement.json").read_text().replace('"replicas": 1', '"replicas": 2', 1)
+    )
     before = tree(demo.root)
     ran = cli("report", "-w", demo.root, "--plan", path, "--json")
     assert ran.code == 2

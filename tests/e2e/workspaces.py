@@ -147,7 +147,7 @@ def demand(
     workload: str = "chat",
     *,
     begin: pd.Timestamp = BEGIN,
-    rows: int = 172,
+    rows: int = 171,
     minutes: int = 60,
     per_second: float = 4.0,
 ) -> pd.DataFrame:
@@ -201,7 +201,9 @@ def lake_content(root: Path) -> dict[str, int]:
     """Snapshots and rows per table of a workspace's lake."""
     with Lake.open(root / "lake", read_only=True) as lake:
         tables = ("charges", "loads", "demand", "usage", "offers", "profiles", "forecasts", "plans")
-        rows = {name: int(lake.sql(f"SELECT count(*) AS n FROM {name}").to_pylist()[0]["n"]) for name in tables}
+        rows = {
+            name: int(lake.sql(f"SELECT count(*) AS n FROM {name}").to_pylist()[0]["n"]) for name in tables
+        }
         return {"snapshots": len(lake.snapshots()), **rows}
 
 

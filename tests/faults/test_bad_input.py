@@ -171,7 +171,7 @@ CASES: dict[str, tuple[Break, int, list[str]]] = {
     "history cut short": (cut_short("history/usage.parquet"), 1, ["history/usage.parquet"]),
     "history without zone": (usage(ts=LOCAL), 1, ["ts", "zone"]),
     "history of a stranger": (usage_with(demand("nobody", rows=40)), 1, ["'nobody'", "declare it"]),
-    "history twice": (usage_with(demand(rows=1)), 1, ["row 173", "ts"]),
+    "history twice": (usage_with(demand(rows=1)), 1, ["row 172", "ts"]),
     "history negative": (edit("history/usage.parquet", requests=-3.0), 1, ["row 2", "requests", "-3"]),
     "history without tokens": (edit("history/usage.parquet", tokens_in=None), 1, ["row 2", "tokens_in"]),
     "history column missing": (
@@ -279,7 +279,9 @@ def test_a_workspace_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     for verb in ("plan", "forecast", "ingest", "report"):
         for name in ("absent", "file"):
-            ran = cli(verb, "-w", tmp_path / name, "--json", *(["--source", __file__] if verb == "ingest" else []))
+            ran = cli(
+                verb, "-w", tmp_path / name, "--json", *(["--source", __file__] if verb == "ingest" else [])
+            )
             refused(ran)
     assert (tmp_path / "file").read_text() == "not a folder"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

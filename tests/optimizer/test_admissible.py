@@ -27,8 +27,8 @@ def workload(**keys: Any) -> Workload:
     )
 
 
-def context(*, needs_known_spot: bool = True, **known: float) -> Context:
-    return Context(COUNTRY, RTT, known, needs_known_spot=needs_known_spot)
+def context(**known: float) -> Context:
+    return Context(COUNTRY, RTT, known)
 
 
 def options(*rows: Mapping[str, Any]) -> pd.DataFrame:
@@ -79,11 +79,10 @@ def test_a_filter_leaves_out_what_it_is_for(
     assert kept(workload(**keys), *rows) == left
 
 
-def test_spot_of_a_known_pool_stays_and_of_an_empty_or_unknown_pool_goes_for_machines() -> None:
+def test_spot_of_a_known_pool_stays_and_of_an_empty_or_unknown_pool_goes() -> None:
     assert kept(workload(), A, SPOT, known=context(p=3.0)) == ["a", "s"]
     assert kept(workload(), A, SPOT, known=context(p=0.0)) == ["a"]
     assert kept(workload(), A, {**SPOT, "pool": None}, known=context(p=3.0)) == ["a"]
-    assert kept(workload(), A, SPOT, known=context(needs_known_spot=False)) == ["a", "s"]
 
 
 def test_llms_need_both_their_prefill_and_their_pace() -> None:

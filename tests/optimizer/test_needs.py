@@ -92,7 +92,7 @@ def test_reasons_for_leaving_a_workload_as_it_is() -> None:
     names = [workload(n) for n in ("stale", "unknown", "blind", "never")]
     kept = workload("kept", do_not_touch=True, excluded=["*"])  # would be infeasible if it were planned
     inputs = world([*names, late, kept], catalogue(option("a")), [stale, unknown, blind, steady(1.0, "kept")])
-    outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS, machine=True)
+    outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS)
     assert outlook.candidates == ()
     assert set(outlook.held) == {"stale", "unknown", "blind", "never", "late", "kept"}
     assert "do_not_touch" in outlook.held["kept"]
@@ -102,7 +102,7 @@ def test_reasons_for_leaving_a_workload_as_it_is() -> None:
 
 def test_no_demand_is_zero_need_and_not_an_error() -> None:
     inputs = world([workload()], catalogue(option("a")), [steady(0.0)])
-    outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS, machine=True)
+    outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS)
     (need,) = needs(outlook, starts(1), HOUR, level=0.99)
     assert need.demand.tolist() == [0.0]
 
@@ -110,20 +110,14 @@ def test_no_demand_is_zero_need_and_not_an_error() -> None:
 def test_a_workload_that_nothing_may_serve_is_infeasible() -> None:
     inputs = world([workload(excluded=["a*"])], catalogue(option("a")), [steady(1.0)])
     with pytest.raises(InfeasibleError, match="excluded"):
-        look_ahead(inputs, horizon=HOUR, levels=LEVELS, machine=True)
+        look_ahead(inputs, horizon=HOUR, levels=LEVELS)
 
 
-def test_spot_of_unknown_capacity_is_for_people_not_for_machines() -> None:
+def test_spot_of_unknown_capacity_is_not_used() -> None:
     rows = catalogue(option("od"), option("spot", 0.1, purchase="spot", pool="p"))
     inputs = world([workload(spot={"max_share": 1.0})], rows, [steady(1.0)])
-    ids = {
-        machine: look_ahead(inputs, horizon=HOUR, levels=LEVELS, machine=machine)
-        .candidates[0]
-        .pairs["option_id"]
-        for machine in (True, False)
-    }
-    assert ids[True].tolist() == ["od"]
-    assert ids[False].tolist() == ["od", "spot"]
+    (planned,) = look_ahead(inputs, horizon=HOUR, levels=LEVELS).candidates
+    assert planned.pairs["option_id"].tolist() == ["od"]
 
 
 def llm_world(tokens: tuple[list[float], list[float]] | None) -> Candidate:
@@ -144,7 +138,7 @@ def llm_world(tokens: tuple[list[float], list[float]] | None) -> Candidate:
         }
     )
     inputs = type(inputs)(**{**vars(inputs), "profiles": chips})
-    return look_ahead(inputs, horizon=HOUR, levels=LEVELS, machine=True).candidates[0]
+    return look_ahead(inputs, horizon=HOUR, levels=LEVELS).candidates[0]
 
 
 def test_tokens_say_what_a_replica_of_an_llm_serves() -> None:
@@ -161,7 +155,7 @@ def test_without_token_counts_documented_ones_are_used() -> None:
 def test_the_need_follows_as_of_to_the_second() -> None:
     as_of = datetime.fromisoformat("2026-05-12T03:07:41+00:00")
     inputs = world([workload()], catalogue(option("a")), [steady(3.0)], as_of=as_of)
-    outlook = look_ahead(inputs, horizon=2 * HOUR, levels=LEVELS, machine=True)
+    outlook = look_ahead(inputs, horizon=2 * HOUR, levels=LEVELS)
     begin = pd.date_range(as_of, periods=2, freq=HOUR, unit="us")
     (need,) = needs(outlook, begin, HOUR, level=0.5)
     assert outlook.forecasts["ds"].iloc[0] == pd.Timestamp(as_of)
