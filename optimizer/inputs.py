@@ -40,7 +40,8 @@ class Inputs:
         profiles: throughput per model and accelerator or instance type.
         demand: `workload, ts, interval_s, requests, tokens_in, tokens_out, is_gap`.
         fleet: `workload, option_id, desired, ready, pending` as last seen.
-        spot_capacity: pool to instances it granted throughout the last day.
+        spot_capacity: pool to instances it granted throughout the last day: for the next hours.
+        usual_spot_capacity: pool to instances it granted half of the time: for a typical day.
         commitments: existing ones, as offers with nothing to buy.
         country, rtt_ms: of regions; see `optimizer.admissible.Context`.
         notes: what was defaulted, derived or left out.
@@ -54,6 +55,7 @@ class Inputs:
     events: pd.DataFrame
     fleet: pd.DataFrame
     spot_capacity: Mapping[str, float]
+    usual_spot_capacity: Mapping[str, float]
     commitments: tuple[Offer, ...]
     country: Mapping[tuple[str, str], str]
     rtt_ms: Mapping[tuple[str, str, str], float]
@@ -69,7 +71,8 @@ class Inputs:
             frame = getattr(self, name)
             digest.update(name.encode())
             digest.update(pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy().tobytes())
-        digest.update(repr(sorted(self.spot_capacity.items())).encode())
+        for capacity in (self.spot_capacity, self.usual_spot_capacity):
+            digest.update(repr(sorted(capacity.items())).encode())
         digest.update(
             repr([(offer.name, offer.existing_usd_per_hour) for offer in self.commitments]).encode()
         )
@@ -114,6 +117,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         events=files.events if files.events is not None else lake.table("events"),
         fleet=on_demand_ids(fleet, options),
         spot_capacity=granted(capacity, as_of),
+        usual_spot_capacity=usually_granted(capacity),
         commitments=lake.commitments(options),
         country={(p, r): c for p, r, c in rows_of(places, "provider", "region", "country")},
         rtt_ms=round_trips(files.workloads, places),
@@ -325,6 +329,13 @@ def granted(capacity: pd.DataFrame, as_of: datetime) -> dict[str, float]:
         return {}
     recent = capacity.loc[capacity["ts"] > pd.Timestamp(as_of) - SPOT_LOOKBACK]
     return {str(pool): float(low) for pool, low in recent.groupby("pool")["capacity"].min().items()}
+
+
+def usually_granted(capacity: pd.DataFrame) -> dict[str, float]:
+    """Instances each spot pool granted half of the time or more, over all its history."""
+    if capacity.empty:
+        return {}
+    return {str(pool): float(usual) for pool, usual in capacity.groupby("pool")["capacity"].median().items()}
 
 
 def round_trips(workloads: tuple[Workload, ...], places: pd.DataFrame) -> dict[tuple[str, str, str], float]:

@@ -7,6 +7,7 @@ need inside it at the chosen quantile; batch work is spread until its deadline.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ def plan_placement(inputs: Inputs, settings: Settings) -> tuple[PlacementPlan, O
         InfeasibleError: a workload has no admissible option.
     """
     choice = settings.placement
+    inputs = replace(inputs, spot_capacity=inputs.usual_spot_capacity)
     horizon = pd.Timedelta(days=choice.forecast_days + 1)
     outlook = look_ahead(inputs, horizon=horizon, levels=levels_of(settings))
     if not outlook.candidates:

@@ -68,7 +68,7 @@ SERVICES: tuple[Service, ...] = (
     Service(
         "chat", "llm-8b", "assistants",
         (Slot("azure", "eastus", "Standard_NC24ads_A100_v4", "on_demand", 4),),
-        Demand(15.0, 17, 0.55, 0.65, 0.02, 0.08, bursts_per_day=0.5, tokens=(800, 150)),
+        Demand(14.0, 17, 0.55, 0.65, 0.02, 0.08, bursts_per_day=0.5, tokens=(800, 150)),
         {
             "slo": {"ttft_s": 2.0, "tpot_ms": 60, "target": 0.999}, "timeout_s": 30, "burstiness": 4.0,
             "origins": {"US": 0.6, "CA": 0.1, "GB": 0.15, "DE": 0.15}, "min_replicas": 2,
@@ -78,7 +78,7 @@ SERVICES: tuple[Service, ...] = (
     Service(
         "code-assistant", "llm-70b", "assistants",
         (Slot("gcp", "us-central1", "a2-ultragpu-1g", "on_demand", 5, newest=2),),
-        Demand(0.62, 16, 0.6, 0.3, 0.03, 0.08, bursts_per_day=0.3, tokens=(3000, 400)),
+        Demand(0.40, 16, 0.6, 0.3, 0.03, 0.08, bursts_per_day=0.3, tokens=(3000, 400)),
         {
             "slo": {"ttft_s": 6.0, "tpot_ms": 60, "target": 0.99}, "timeout_s": 60, "burstiness": 2.0,
             "origins": {"US": 0.7, "CA": 0.1, "IN": 0.2}, "min_replicas": 1,
@@ -89,7 +89,7 @@ SERVICES: tuple[Service, ...] = (
     Service(
         "embeddings", "text-embedding", "knowledge",
         (Slot("gcp", "europe-west4", "g2-standard-4", "on_demand", 6),),
-        Demand(640, 10, 0.5, 0.45, 0.01, 0.05, bursts_per_day=0.2),
+        Demand(470, 10, 0.5, 0.45, 0.01, 0.05, bursts_per_day=0.2),
         {
             "slo": {"latency_ms": 150, "target": 0.995}, "timeout_s": 5, "burstiness": 3.0,
             "origins": {"DE": 0.5, "FR": 0.3, "NL": 0.2}, "residency": EU_COUNTRIES, "max_rtt_ms": 40,

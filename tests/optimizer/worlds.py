@@ -116,7 +116,8 @@ def world(
         as_of=as_of, workloads=tuple(workloads), options=options, profiles=profiles(),
         demand=counted.sort_values(["workload", "ts"], ignore_index=True),
         events=pd.DataFrame(columns=list(EMPTY["events"])), fleet=fleet(running),
-        spot_capacity=dict(spot_capacity or {}), commitments=tuple(commitments),
+        spot_capacity=dict(spot_capacity or {}), usual_spot_capacity=dict(spot_capacity or {}),
+        commitments=tuple(commitments),
         country={}, rtt_ms={}, notes=(),
     )  # fmt: skip
 
