@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
@@ -82,11 +84,16 @@ def lake(layout: Layout, _: datetime) -> Iterator[Finding]:
         )
 
 
-def plans(layout: Layout, _: datetime) -> Iterator[Finding]:
+def plans(layout: Layout, now: datetime) -> Iterator[Finding]:
     """Every plan in plans/ is whole and unchanged."""
     for path in sorted(layout.plans.glob("*.json")):
-        made = read_plan(path)
-        yield Finding("ok", "plan", f"{path.name}: {made.plan_schema} of {made.as_of:%F %R} UTC, hash holds")
+        yield from guarded("plan", partial(plan_file, path), layout, now)
+
+
+def plan_file(path: Path, _: Layout, __: datetime) -> Iterator[Finding]:
+    """One plan is whole and unchanged."""
+    made = read_plan(path)
+    yield Finding("ok", "plan", f"{path.name}: {made.plan_schema} of {made.as_of:%F %R} UTC, hash holds")
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (

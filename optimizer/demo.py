@@ -69,9 +69,13 @@ def fill(workspace: Path, seed: int, progress: Progress) -> None:
         found = "a folder with other content" if workspace.is_dir() else "a file in its place"
         advice = "choose another --workspace, or remove it"
         raise InputError([Fault(str(workspace), found, f"no folder yet, or a demo of seed {seed}", advice)])
-    write_demo(workspace, seed=seed, as_of=AS_OF, progress=lambda text, done: progress(text, 0.15 * done))
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(str(seed), encoding="utf-8")
+    try:
+        write_demo(workspace, seed=seed, as_of=AS_OF, progress=lambda text, done: progress(text, 0.15 * done))
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(str(seed), encoding="utf-8")
+    except OSError as error:
+        expected, advice = "a folder that can be made and written", "choose another --workspace"
+        raise InputError([Fault(str(workspace), str(error.strerror), expected, advice)]) from error
 
 
 def fingerprint(paths: tuple[Path, ...]) -> str:

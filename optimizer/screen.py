@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -90,7 +91,7 @@ def show_loads(delivery: Loads) -> None:
         period = "-" if load.period_start is None else f"{load.period_start:%Y-%m-%d}"
         period += "" if load.period_end is None else f" to {load.period_end:%Y-%m-%d}"
         billed = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in load.billed_cost.items())
-        table.add_row(load.source, load.kind, f"{load.rows:,}", period, billed or "-", load.status)
+        table.add_row(escape(load.source), load.kind, f"{load.rows:,}", period, billed or "-", load.status)
     out.print(table)
     for item in delivery.skipped:
         out.print(f"left out {item.name}: {item.reason}", markup=False)
@@ -113,7 +114,7 @@ def show_forecast(frame: pd.DataFrame) -> None:
     for name, rows in frame.groupby("unique_id", sort=True):
         means = [f"{rows[column].mean():,.4g}" for column in quantiles]
         span = (f"{rows['ds'].min():%Y-%m-%d %H:%M}", f"{rows['ds'].max():%Y-%m-%d %H:%M}")
-        table.add_row(str(name), str(rows["model"].iloc[0]), *span, *means)
+        table.add_row(escape(str(name)), escape(str(rows["model"].iloc[0])), *span, *means)
     out.print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from models.ladder import forecast
 from optimizer.errors import Fault, InputError
 
 COLUMNS = ("unique_id", "ds", "y")
+MOST_STEPS = 10_000  # more than a year of hours
 
 
 def forecast_file(series: Path, *, freq: str, steps: str, levels: str, out: Path | None) -> pd.DataFrame:
@@ -32,27 +34,39 @@ def forecast_file(series: Path, *, freq: str, steps: str, levels: str, out: Path
     try:
         made = forecast(frame, freq=step, horizon_steps=count, levels=wanted, assume_utc=True)
     except FrameError as error:
-        lines = str(error).splitlines() or ["unusable"]
-        advice = "correct the file or --freq"
-        raise InputError(
-            [Fault(str(series), line, "a regular series per unique_id", advice) for line in lines]
-        ) from error
+        raise InputError(faults_of(series, error)) from error
     if out is not None:
         write_table(made, out)
     return made
 
 
+def faults_of(series: Path, error: FrameError) -> list[Fault]:
+    """What the forecasters found in a file, with the file's name and the series where they know it."""
+    return [
+        Fault(
+            str(series) if fault.series is None else f"{series}, series {fault.series}",
+            fault.found,
+            fault.expected,
+            fault.action,
+            row=fault.row,
+            column=fault.column,
+        )
+        for fault in error.faults
+    ]
+
+
 def parse_arguments(freq: str, steps: str, levels: str) -> tuple[int, pd.Timedelta, Sequence[float]]:
     """The flags as values, or every fault of them."""
     faults = []
-    count = int(steps) if steps.isdigit() else 0
-    if count < 1:
-        faults.append(Fault("--horizon", repr(steps), "a number of steps of at least 1", "correct it"))
+    count = int(steps) if re.fullmatch(r"[0-9]{1,9}", steps) else 0
+    if not 1 <= count <= MOST_STEPS:
+        expected = f"a number of steps from 1 to {MOST_STEPS:,}"
+        faults.append(Fault("--horizon", repr(steps), expected, "correct it"))
     try:
         step = pd.Timedelta(freq)
     except ValueError:
         step = pd.Timedelta(0)
-    if step <= pd.Timedelta(0):
+    if not step > pd.Timedelta(0):  # not a time compares false with everything
         faults.append(Fault("--freq", repr(freq), "a length such as 1h or 10min", "correct it"))
     try:
         wanted = [float(level) for level in levels.split(",")]

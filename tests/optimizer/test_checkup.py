@@ -58,7 +58,7 @@ def test_all_faults_of_all_parts_are_found(root: Path) -> None:
     (root / "lake/catalog.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 40)
     before = tree(root)
     faults = levels(root, 2)["fault"]
-    for part, word in {"settings": "gap_shrae", "inputs": "state.json", "lake": "lake", "plans": "edited"}.items():
+    for part, word in {"settings": "gap_shrae", "inputs": "state.json", "lake": "lake", "plan": "edited"}.items():
         assert any(text.startswith(part) and word in text for text in faults), (part, faults)
     assert any("broken.json" in text for text in faults)
     assert tree(root) == before

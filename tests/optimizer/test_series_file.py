@@ -18,8 +18,8 @@ def series() -> pd.DataFrame:
     """Two hourly series that end at different times; naive times."""
     parts = []
     for name, end in ENDS.items():
-        ds = pd.date_range(end=end, periods=24 * 6, freq="1h", unit="us")
-        y = 100.0 + 50.0 * np.sin(2 * np.pi * ds.hour / 24) + (ds.day % 3)
+        ds = pd.date_range(end=end, periods=24 * 28, freq="1h", unit="us")
+        y = 100.0 + 50.0 * np.sin(2 * np.pi * ds.hour / 24)
         parts.append(pd.DataFrame({"unique_id": name, "ds": ds, "y": y}))
     return pd.concat(parts, ignore_index=True)
 
@@ -75,7 +75,6 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_name_of_digits_stays_text(tmp_path: Path) -> None:
-    run(save(series().assign(unique_id="007"), tmp_path / "in.csv").parent / "in.csv", tmp_path / "out.csv")
     frame = series().loc[series()["unique_id"].eq("a")].assign(unique_id="007")
     assert run(save(frame, tmp_path / "in.csv"), tmp_path / "out.csv").code == 0
     assert set(pd.read_csv(tmp_path / "out.csv", dtype="str")["unique_id"]) == {"007"}
@@ -106,10 +105,10 @@ BAD: dict[str, tuple[pd.DataFrame, list[str]]] = {
     "no ds": (series().drop(columns="ds"), ["ds"]),
     "no y, no id": (series()[["ds"]], ["unique_id", "y"]),
     "time in words": (spoil(3, "ds", "noon"), ["row 3", "noon"]),
-    "number in words": (spoil(4, "y", "many"), ["row 4", "many"]),
+    "number in words": (spoil(4, "y", "many"), ["row 4", "column y"]),
     "infinite": (spoil(4, "y", "inf"), ["row 4", "inf"]),
-    "twice": (pd.concat([series(), series().head(1)]), ["row 289"]),
-    "off the grid": (spoil(9, "ds", "2026-03-02T07:13:00"), ["row 9"]),
+    "twice": (pd.concat([series(), series().head(1)]), ["row 1345"]),
+    "off the grid": (spoil(9, "ds", "2026-02-20T07:13:00"), ["row 9"]),
     "no rows": (series().head(0), ["row"]),
     "nothing but gaps": (series().assign(y=np.nan), ["y"]),
 }
@@ -124,7 +123,7 @@ def test_bad_tables(tmp_path: Path, case: str) -> None:
     assert ran.faults
     for line in ran.faults:
         assert "in.csv" in line
-        assert ": found " in line
+        assert line.count("found ") == 1
         assert "; expected " in line
     for word in words:
         assert word in ran.err
