@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def check_allocations(body: Mapping[str, Any], quota: Mapping[str, float]) -> No
         assert spans == sorted(spans)
         assert spans[0][0] == begin
         assert (spans[-1][1] - begin).total_seconds() == round(body["horizon_hours"] * 3600)
-        assert all(earlier[1] == later[0] for earlier, later in zip(spans, spans[1:], strict=False))
+        assert all(earlier[1] == later[0] for earlier, later in pairwise(spans))
 
 
 def check_forecast(body: Mapping[str, Any]) -> None:

@@ -64,6 +64,11 @@ def edit(name: str, **columns: object) -> Break:
     return apply
 
 
+def edit_to_nothing(name: str) -> Break:
+    """Keep the columns of a Parquet file and none of its rows."""
+    return lambda root: save(root, name, pd.read_parquet(root / name).iloc[:0])
+
+
 def text(name: str, content: str) -> Break:
     """Put a text in the place of a file."""
     return lambda root: (root / name).write_text(content, encoding="utf-8")
@@ -125,7 +130,7 @@ CASES: dict[str, tuple[Break, int, list[str]]] = {
     "catalog empty": (text("catalog.parquet", ""), 1, ["catalog.parquet"]),
     "catalog is text": (text("catalog.parquet", "option_id,price\na,1\n"), 1, ["catalog.parquet"]),
     "catalog is a folder": (folder_in_place("catalog.parquet"), 1, ["catalog.parquet"]),
-    "catalog without rows": (lambda root: offer_none(root), 1, ["catalog.parquet"]),
+    "catalog without rows": (edit_to_nothing("catalog.parquet"), 1, ["catalog.parquet"]),
     "price negative": (edit("catalog.parquet", price_hourly=-1.0), 1, ["row 2", "price_hourly", "-1"]),
     "price NaN": (edit("catalog.parquet", price_hourly=float("nan")), 1, ["row 2", "price_hourly"]),
     "price infinite": (edit("catalog.parquet", price_hourly=float("inf")), 1, ["price_hourly", "inf"]),
@@ -204,11 +209,6 @@ CASES: dict[str, tuple[Break, int, list[str]]] = {
     "settings no TOML": (text("trimtab.toml", "[planning\n"), 1, ["trimtab.toml", "TOML"]),
     "settings a folder": (lambda root: (root / "trimtab.toml").mkdir(), 1, ["trimtab.toml"]),
 }
-
-
-def offer_none(root: Path) -> None:
-    """A catalogue with its columns and no rows."""
-    save(root, "catalog.parquet", pd.read_parquet(root / "catalog.parquet").iloc[:0])
 
 
 @pytest.mark.parametrize("case", CASES)

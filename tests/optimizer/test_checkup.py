@@ -42,7 +42,9 @@ def test_a_lake_and_a_plan(root: Path, tmp_path: Path) -> None:
     assert cli("ingest", "-w", root, "--source", focus_csv(tmp_path / "bill.csv")).code == 0
     held = lake_content(root)
     found = levels(root, 0)
-    assert any(text.startswith("plan: plan.json: capacity-plan/1 of 2026-05-12 03:00 UTC") for text in found["ok"])
+    assert any(
+        text.startswith("plan: plan.json: capacity-plan/1 of 2026-05-12 03:00 UTC") for text in found["ok"]
+    )
     assert any("snapshots" in text for text in found["ok"])
     assert any(text.startswith("demand: newest row is") for text in found["note"])
     assert lake_content(root) == held
@@ -58,7 +60,12 @@ def test_all_faults_of_all_parts_are_found(root: Path) -> None:
     (root / "lake/catalog.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 40)
     before = tree(root)
     faults = levels(root, 2)["fault"]
-    for part, word in {"settings": "gap_shrae", "inputs": "state.json", "lake": "lake", "plan": "edited"}.items():
+    for part, word in {
+        "settings": "gap_shrae",
+        "inputs": "state.json",
+        "lake": "lake",
+        "plan": "edited",
+    }.items():
         assert any(text.startswith(part) and word in text for text in faults), (part, faults)
     assert any("broken.json" in text for text in faults)
     assert tree(root) == before

@@ -64,7 +64,9 @@ def test_help_imports_nothing_heavy() -> None:
         "heavy = {'pandas', 'numpy', 'duckdb', 'pulp', 'altair', 'scipy', 'pydantic'} & sys.modules.keys()\n"
         "print('heavy:', sorted(heavy), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stderr.strip() == "heavy: []"
 
 
@@ -138,7 +140,12 @@ def test_init_then_plan_gives_the_next_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(InputError([]), 2), (InfeasibleError("none fits"), 3), (LakeError("torn"), 1), (TransientError("soon"), 1)],
+    [
+        (InputError([]), 2),
+        (InfeasibleError("none fits"), 3),
+        (LakeError("torn"), 1),
+        (TransientError("soon"), 1),
+    ],
 )
 def test_each_kind_of_error_has_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, code: int

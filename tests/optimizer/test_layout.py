@@ -65,9 +65,14 @@ def test_a_draft_takes_its_place_at_the_end(tmp_path: Path) -> None:
 def test_a_failure_keeps_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text("before")
-    with pytest.raises(OSError, match="later"), taking_place(path) as draft:
-        draft.write_text("after")
-        raise OSError("a later step failed")
+
+    def fail() -> None:
+        with taking_place(path) as draft:
+            draft.write_text("after")
+            raise OSError("a later step failed")
+
+    with pytest.raises(OSError, match="later"):
+        fail()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

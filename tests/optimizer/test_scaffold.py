@@ -41,7 +41,12 @@ def test_every_setting_is_shown_at_its_default(tmp_path: Path) -> None:
     assert values.pop("sources") == {"bill": "exports/aws"}
     assert Settings(**values) == Settings()
     shown = set(re.findall(r"^# (\w+) = ", text, flags=re.MULTILINE))
-    leaves = {key.rsplit(".", 1)[-1] for key in known_keys()} - {"planning", "autoscale", "placement", "sources"}
+    leaves = {key.rsplit(".", 1)[-1] for key in known_keys()} - {
+        "planning",
+        "autoscale",
+        "placement",
+        "sources",
+    }
     assert leaves <= shown
     (tmp_path / "trimtab.toml").write_text(live)
     assert load_settings(tmp_path).planning == Settings().planning

@@ -24,7 +24,8 @@ def test_lengths_of_time(text: str, hours: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "24", "0h", "-1h", "nan", "NaT", "inf", "1e3h", "1h30", "h", "1 fortnight", "36d", "9" * 30 + "h"]
+    "text",
+    ["", "24", "0h", "-1h", "nan", "NaT", "inf", "1e3h", "1h30", "h", "1 fortnight", "36d", "9" * 30 + "h"],
 )
 def test_other_lengths_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="--horizon: found") as error:
@@ -60,7 +61,11 @@ def test_a_forecast_of_nothing() -> None:
 
 
 def test_findings_are_json_and_faults_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    findings = (Finding("fault", "x", "[bold]broken[/bold]"), Finding("ok", "y", "fine"), Finding("note", "z", "old"))
+    findings = (
+        Finding("fault", "x", "[bold]broken[/bold]"),
+        Finding("ok", "y", "fine"),
+        Finding("note", "z", "old"),
+    )
     assert json.loads(json.dumps(screen.check_summary(findings)))["findings"][0]["level"] == "fault"
     seen = io.StringIO()
     monkeypatch.setattr(screen, "out", Console(file=seen, width=80))
