@@ -3,6 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# In a variable, because a comma would end an argument of call.
+EVERYTHING := .[all,dev]
 UV := $(shell command -v uv 2>/dev/null)
 
 .PHONY: demo test lint bench docs clean
@@ -43,7 +45,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing trimtab with every extra into $(VENV)"
-	@$(call install,".[all,dev]")
+	@$(call install,"$(EVERYTHING)")
 	@touch $@ $(VENV)/.base
 
 ifdef UV

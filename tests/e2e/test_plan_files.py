@@ -1,4 +1,4 @@
-"""`trimtab plan` on workspaces made of files alone: valid, repeatable, blind to the future, true to its rules."""
+"""`trimtab plan` on workspaces made of files: valid, repeatable, blind to the future, true to its rules."""
 
 from __future__ import annotations
 

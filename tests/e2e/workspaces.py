@@ -182,7 +182,7 @@ def fleet(root: Path, counts: Mapping[tuple[str, str], int], *, as_of: str = AS_
 
 
 def tree(root: Path) -> dict[str, str]:
-    """Every file below a folder by hash, but for locks and the empty journal that a reader of SQLite leaves."""
+    """Every file below a folder by hash, but for locks and the empty journal that readers of SQLite leave."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
