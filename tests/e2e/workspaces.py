@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -214,9 +213,3 @@ def replicas(body: Mapping[str, Any], workload: str = "chat") -> dict[str, int]:
         if row["workload"] == workload and row["replicas"]:
             most[row["option_id"]] = max(most.get(row["option_id"], 0), row["replicas"])
     return most
-
-
-def environment(**more: str) -> dict[str, str]:
-    """This process's environment without settings of Trimtab."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_PL")}
-    return {**kept, **more}

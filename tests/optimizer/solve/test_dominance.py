@@ -60,6 +60,12 @@ REASONS = {
         replace(LARGE, pool="q"),
         commitments=[C(covers={"p": (0.5, 1.0), "q": (0.9, 2.5)}, existing=9.0)],
     ),
+    "covered at a lower price": pair(
+        W(),
+        replace(SMALL, pool="p"),
+        replace(LARGE, pool="q"),
+        commitments=[C(covers={"p": (0.1, 0.5), "q": (0.9, 2.4)}, existing=9.0)],
+    ),
     "covered by one more": pair(
         W(),
         replace(SMALL, pool="p"),

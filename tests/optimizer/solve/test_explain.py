@@ -112,6 +112,27 @@ def test_the_cost_is_least_among_those_that_miss_least_whatever_the_gap() -> Non
     assert tight.bound_usd == pytest.approx(tight.cost_usd)
 
 
+def test_a_loose_gap_on_the_cost_misses_no_more() -> None:
+    rng = np.random.default_rng(2)
+    size = rng.integers(100, 300, 20).astype(float)
+    units, price = np.round(size * rng.uniform(0.9, 1.1, 20)), rng.uniform(0.5, 2.0, 20)
+    options = [
+        O(
+            f"o{i}",
+            ("web", "api")[i % 2],
+            region=("eu", "us")[i // 2 % 2],
+            capacity=size[i],
+            price=price[i],
+            pool="p",
+            pool_units=units[i],
+        )
+        for i in range(20)
+    ]
+    p = problem([W("web", [5000.0]), W("api", [3000.0], min_regions=2)], options, pools={"p": 4321.0})
+    tight, loose = (sum(s.missing / s.wanted for s in answer(p, gap).shortfalls) for gap in (1e-4, 0.9))
+    assert loose == pytest.approx(tight, rel=1e-4)
+
+
 def test_one_workload_s_shortage_excuses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     p = problem([W("web", demand=[4]), W("api", demand=[2])], [EU, O("b", "api")], pools={"p": 3})
     assert {(s.rule, s.workload) for s in answer(p).shortfalls} == {("meet_demand", "web")}

@@ -16,6 +16,7 @@ from optimizer.problem import Placement, Problem, check, cost
 from optimizer.solve import solve, solver
 from tests.optimizer.problems import C, O, W, problem
 
+EXACT = 1e-9
 REPO = Path(__file__).resolve().parents[3]
 
 
@@ -30,7 +31,7 @@ def knapsack(items: int = 30, seed: int = 3) -> Problem:
 
 def test_the_gap_is_what_was_asked_and_no_more_than_is_proven() -> None:
     p = knapsack(12)
-    exact = solve(p, gap_share=1e-9)
+    exact = solve(p, gap_share=EXACT)
     assert exact.gap_share <= 1e-6
     for asked in (0.05, 0.005):
         found = solve(p, gap_share=asked)
@@ -42,7 +43,7 @@ def test_the_gap_is_what_was_asked_and_no_more_than_is_proven() -> None:
 
 def test_a_stop_at_the_node_limit_is_told_with_the_gap_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "MAX_NODES", 1)
-    found = solve(knapsack(), gap_share=1e-9)
+    found = solve(knapsack(), gap_share=EXACT)
     assert found.stopped_by == "nodes"
     assert found.gap_share > 1e-9
     assert check(knapsack(), found.placement) == ()
@@ -53,15 +54,15 @@ def test_no_placement_within_the_nodes_is_an_error_not_an_answer(monkeypatch: py
     with pytest.raises(
         SolverError, match="HiGHS ended with 'Solution limit reached' and without a placement"
     ):
-        solve(knapsack(), gap_share=1e-9)
+        solve(knapsack(), gap_share=EXACT)
 
 
 def test_a_bound_at_the_node_limit_is_below_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
     p = knapsack(12)
-    best = solve(p, gap_share=1e-9).cost_usd
+    best = solve(p, gap_share=EXACT).cost_usd
     for nodes in (1, 5, 50):
         monkeypatch.setattr(solver, "MAX_NODES", nodes)
-        found = solve(p, gap_share=1e-9)
+        found = solve(p, gap_share=EXACT)
         assert found.bound_usd <= best * (1 + 1e-9) <= found.cost_usd * (1 + 2e-9)
 
 
@@ -76,7 +77,7 @@ def test_a_stop_by_the_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for seconds in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
         monkeypatch.setattr(solver, "TIME_LIMIT_SECONDS", seconds)
         try:
-            found = solve(p, gap_share=1e-9)
+            found = solve(p, gap_share=EXACT)
         except SolverError as error:
             assert "Time limit reached" in str(error)  # noqa: PT017  either is honest; too slow a machine waits
             continue
@@ -91,7 +92,7 @@ def test_a_status_that_is_not_known_is_an_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(solver, "STOPPED_BY", {"Optimal": "gap"})
     monkeypatch.setattr(solver, "MAX_NODES", 1)
     with pytest.raises(SolverError, match=r"^HiGHS ended with 'Solution limit reached'$"):
-        solve(knapsack(), gap_share=1e-9)
+        solve(knapsack(), gap_share=EXACT)
 
 
 @pytest.mark.parametrize("fault", ["replicas", "covered"])
@@ -117,9 +118,19 @@ def test_cost_is_recomputed_and_the_bound_is_the_solvers_own() -> None:
         [O("a", capacity=2, price=1.0, egress=0.1, migration=0.2, current=1), O("b", capacity=3, price=1.4)],
         hours=[2.0, 4.0],
     )
-    found = solve(p, gap_share=1e-9)
+    found = solve(p, gap_share=EXACT)
     assert found.cost_usd == cost(p, found.placement)
     assert found.bound_usd == pytest.approx(found.cost_usd)
+
+
+def test_an_option_that_already_runs_is_not_activated_anew() -> None:
+    p = problem(
+        W(demand=[2.0], max_options=1, activation_cost_usd=5.0),
+        [O("runs", price=2.0, current=1), O("new", price=1.0)],
+    )
+    found = solve(p, gap_share=EXACT)
+    assert found.placement.replicas.tolist() == [[2], [0]]
+    assert (found.cost_usd, found.bound_usd) == (4.0, pytest.approx(4.0))
 
 
 def test_a_workload_without_options_is_named() -> None:
@@ -146,7 +157,7 @@ def test_an_offer_without_limit_is_bought_as_far_as_it_pays() -> None:
 def test_units_of_demand_do_not_matter(scale: float) -> None:
     options = [O("a", capacity=3e3 * scale, price=2.0), O("b", capacity=0.7 * scale, price=0.9, egress=0.0)]
     for demand, expected in ((0.01, 0.9), (2.0, 2.0), (3.1e3, 4.0)):
-        found = solve(problem(W(demand=[demand * scale]), options), gap_share=1e-9)
+        found = solve(problem(W(demand=[demand * scale]), options), gap_share=EXACT)
         assert found.cost_usd == pytest.approx(expected)
 
 
@@ -155,7 +166,7 @@ def test_egress_is_routed_to_the_cheapest_running_capacity() -> None:
         W(demand=[3.0], min_regions=2),
         [O("eu", capacity=2, egress=0.5), O("us", capacity=2, region="us", egress=0.1)],
     )
-    found = solve(p, gap_share=1e-9)
+    found = solve(p, gap_share=EXACT)
     assert found.placement.served[:, 0].tolist() == pytest.approx([1.0, 2.0])
     assert found.cost_usd == pytest.approx(2 + 0.5 + 0.2)
 
