@@ -97,7 +97,8 @@ def plan(
         progress("writing", 0.9)
         with taking_place(out) as draft:
             write_plan(made, draft)
-            store_forecasts(layout.lake, outlook.forecasts, metric=STANDARD_REQUESTS, origin=as_of)
+            metric = f"{STANDARD_REQUESTS}_{kind}"  # the two kinds look differently far ahead at other levels
+            store_forecasts(layout.lake, outlook.forecasts, metric=metric, origin=as_of)
             record_plan(layout, made, out)
     return made
 

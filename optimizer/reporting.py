@@ -128,6 +128,8 @@ def came_true(forecasts: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
 
 def capacity_rows(plan: PlacementPlan, inputs: Inputs) -> pd.DataFrame:
     """Present against planned replicas per workload and option; planned ones are means over the day."""
+    if inputs.fleet.empty and not plan.placements:
+        return empty("capacity")
     keys = ["workload", "option_id"]
     columns = ["provider", "region", "instance_type", "purchase", "price_hourly"]
     options = inputs.options[["option_id", *columns]]

@@ -169,7 +169,7 @@ def _utc(moment: datetime) -> str:
 def _time_axis(ds: pd.Series[Any]) -> alt.Axis:
     hours = (ds.max() - ds.min()).total_seconds() / 3600 if len(ds) else 24.0
     if hours <= 30:
-        return alt.Axis(grid=False, format="%H:%M", tickCount={"interval": "hour", "step": 6})
+        return alt.Axis(grid=False, format="%H:%M", tickCount=4)
     step = math.ceil(hours / 24 / 5)
     ticks = {"interval": "day", "step": step}
     return alt.Axis(grid=False, format="%-d %b", tickCount=ticks, labelOverlap="greedy")

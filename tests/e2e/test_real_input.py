@@ -78,12 +78,13 @@ def finish(root: Path, cur: Ran, focus: Ran, as_of: pd.Timestamp, end: pd.Timest
 
 
 def cost_and_usage(shared: Path) -> list[Path]:
-    """Every Cost and Usage file among the samples: those with a BilledCost column."""
+    """Every Cost and Usage export among the samples; golden cases of single rules have no billing period."""
     files = sorted((shared / "billing_samples/focus").glob("*.csv"))
+    headers = {path: path.read_text(encoding="utf-8-sig").partition("\n")[0] for path in files}
     found = [
-        path for path in files if "BilledCost" in path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        path for path, names in headers.items() if "BilledCost" in names and "BillingPeriodStart" in names
     ]
-    assert len(found) >= 8
+    assert len(found) == 7
     return found
 
 

@@ -109,7 +109,6 @@ def test_every_verb_speaks_json_alone(tmp_path: Path) -> None:
     assert {finding["level"] for finding in seen["check"]["findings"]} <= {"ok", "note"}
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="the chart of a span of at most 30 h is not drawn")
 def test_a_report_after_a_forecast_of_a_few_hours(tmp_path: Path) -> None:
     root = make(tmp_path / "ws")
     assert cli("forecast", "-w", root, "--as-of", AS_OF, "--horizon", "6h").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -91,6 +92,12 @@ def test_without_a_fleet_there_is_a_cost_but_no_saving(tmp_path: Path) -> None:
     assert top.current_usd_per_month is None
     assert top.saving_usd_per_month_mid is None
     assert top.planned_usd_per_month == pytest.approx(made.expected_cost_usd * DAYS_PER_MONTH)
+
+
+def test_without_fleet_and_placements_there_are_no_capacity_rows(planned: tuple[Inputs, PlacementPlan]) -> None:
+    inputs, plan = planned
+    bare = replace(inputs, fleet=inputs.fleet.iloc[:0])
+    assert capacity_rows(plan.model_copy(update={"placements": ()}), bare).empty
 
 
 def test_capacity_rows_are_means_over_the_day_at_list_price(planned: tuple[Inputs, PlacementPlan]) -> None:

@@ -303,3 +303,10 @@ def test_ten_workloads_are_drawn_and_the_gap_is_shaded() -> None:
     drawings = re.findall(r'<svg\b[^>]*aria-labelledby="demand-\d+-title".*?</svg>', shown.html, re.DOTALL)
     assert len(drawings) == 10
     assert all(drawing.count('fill="#e6e9ec"') == 2 for drawing in drawings)
+
+
+def test_a_window_of_hours_is_drawn() -> None:
+    data = sample()
+    few = data.forecasts.loc[data.forecasts["ds"] < data.forecasts["ds"].min() + pd.Timedelta(hours=6)]
+    html = render(replace(data, forecasts=few, history=empty("history"))).html
+    assert html.count("<svg") > 0
