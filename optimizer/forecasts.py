@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import pandas as pd
 
@@ -61,11 +60,11 @@ def as_it_was(inputs: Inputs, workload: str, moment: datetime) -> Inputs:
     return replace(inputs, as_of=moment, demand=own.loc[own["ts"] < moment])
 
 
-def store_forecasts(lake_root: Path, forecasts: pd.DataFrame, *, metric: str, origin: datetime) -> None:
+def store_forecasts(lake: Lake, forecasts: pd.DataFrame, *, metric: str, origin: datetime) -> None:
     """Keep forecasts in the lake. The same forecast again changes nothing.
 
     Args:
-        lake_root: folder of the lake.
+        lake: open for writing.
         forecasts: `unique_id, ds, model` and a column per quantile.
         metric: what is forecast.
         origin: when; the forecast uses nothing later.
@@ -77,11 +76,10 @@ def store_forecasts(lake_root: Path, forecasts: pd.DataFrame, *, metric: str, or
     )
     keys = ["unique_id", "ds", "model", "quantile"]
     rows = rows.astype({"value": float}).sort_values(keys, ignore_index=True)
-    with Lake.open(lake_root) as lake:
-        stored = lake.read("forecasts_of_origin", metric=metric, origin=origin)
-        known = stored.sort_values(keys, ignore_index=True)
-        if len(known) != len(rows) or not (known[[*keys, "value"]] == rows[[*keys, "value"]]).all(axis=None):
-            lake.replace("forecasts", {"metric": metric, "origin": origin}, rows)
+    stored = lake.read("forecasts_of_origin", metric=metric, origin=origin)
+    known = stored.sort_values(keys, ignore_index=True)
+    if len(known) != len(rows) or not (known[[*keys, "value"]] == rows[[*keys, "value"]]).all(axis=None):
+        lake.replace("forecasts", {"metric": metric, "origin": origin}, rows)
 
 
 def levels_in(frame: pd.DataFrame) -> Sequence[float]:

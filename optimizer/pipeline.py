@@ -70,7 +70,8 @@ def forecast(
         progress("forecasting", 0.3)
         quantiles = forecast_requests(inputs, horizon)
         progress("storing", 0.9)
-        store_forecasts(layout.lake, quantiles, metric=REQUESTS, origin=as_of)
+        with Lake.open(layout.lake) as lake:
+            store_forecasts(lake, quantiles, metric=REQUESTS, origin=as_of)
     return quantiles
 
 
@@ -95,11 +96,11 @@ def plan(
         else:
             made, outlook = plan_capacity(inputs, horizon, settings)
         progress("writing", 0.9)
-        with taking_place(out) as draft:
+        metric = f"{STANDARD_REQUESTS}_{kind}"  # the two kinds look differently far ahead at other levels
+        with taking_place(out) as draft, Lake.open(layout.lake) as lake, lake.transaction():
             write_plan(made, draft)
-            metric = f"{STANDARD_REQUESTS}_{kind}"  # the two kinds look differently far ahead at other levels
-            store_forecasts(layout.lake, outlook.forecasts, metric=metric, origin=as_of)
-            record_plan(layout, made, out)
+            store_forecasts(lake, outlook.forecasts, metric=metric, origin=as_of)
+            record_plan(lake, made, out)
     return made
 
 

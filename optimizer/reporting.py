@@ -178,7 +178,7 @@ def other_currencies(spend: pd.DataFrame, shown: str) -> list[str]:
     ]
 
 
-def record_plan(layout: Layout, plan: CapacityPlan | PlacementPlan, path: Path) -> None:
+def record_plan(lake: Lake, plan: CapacityPlan | PlacementPlan, path: Path) -> None:
     """Keep a plan's summary in the lake; the same plan again changes nothing."""
     kind = plan.plan_schema.removesuffix("-plan/1")
     row = pd.DataFrame(
@@ -192,8 +192,7 @@ def record_plan(layout: Layout, plan: CapacityPlan | PlacementPlan, path: Path) 
             "path": [path.name],
         }
     )
-    with Lake.open(layout.lake) as lake:
-        known = lake.read("plans")
-        same = known["hash"].eq(plan.hash) & known["kind"].eq(kind)
-        if not same.any():
-            lake.replace("plans", {"as_of": plan.as_of, "kind": kind}, row)
+    known = lake.read("plans")
+    same = known["hash"].eq(plan.hash) & known["kind"].eq(kind)
+    if not same.any():
+        lake.replace("plans", {"as_of": plan.as_of, "kind": kind}, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,11 @@ def two_workloads() -> worlds.Inputs:
     return world([workload(), workload("api"), workload("stale")], catalogue(option("a")), demand)
 
 
+def store(root: Path, forecasts: pd.DataFrame, *, metric: str, origin: datetime) -> None:
+    with Lake.open(root) as lake:
+        store_forecasts(lake, forecasts, metric=metric, origin=origin)
+
+
 def test_every_declared_workload_with_recent_demand_is_forecast_from_as_of() -> None:
     made = forecast_requests(two_workloads(), HORIZON)
     assert sorted(made["unique_id"].unique()) == ["api", "web"]
@@ -52,7 +57,7 @@ def test_nothing_to_forecast_is_an_empty_frame() -> None:
 
 def test_a_forecast_is_kept_once_with_origin_and_model(tmp_path: Path) -> None:
     made = forecast_requests(two_workloads(), HORIZON)
-    store_forecasts(tmp_path, made, metric=REQUESTS, origin=AS_OF)
+    store(tmp_path, made, metric=REQUESTS, origin=AS_OF)
     with Lake.open(tmp_path) as lake:
         stored, states = lake.read("forecasts"), len(lake.snapshots())
     assert len(stored) == len(made) * 4
@@ -60,7 +65,7 @@ def test_a_forecast_is_kept_once_with_origin_and_model(tmp_path: Path) -> None:
     assert (stored["metric"] == REQUESTS).all()
     wide = stored.pivot_table(index=["unique_id", "ds"], columns="quantile", values="value").reset_index()
     assert wide[0.9].tolist() == pytest.approx(made.sort_values(["unique_id", "ds"])["q0.9"].tolist())
-    store_forecasts(tmp_path, made.sample(frac=1.0, random_state=1), metric=REQUESTS, origin=AS_OF)
+    store(tmp_path, made.sample(frac=1.0, random_state=1), metric=REQUESTS, origin=AS_OF)
     with Lake.open(tmp_path) as lake:
         assert len(lake.snapshots()) == states
 
@@ -68,9 +73,9 @@ def test_a_forecast_is_kept_once_with_origin_and_model(tmp_path: Path) -> None:
 def test_a_changed_forecast_takes_the_place_of_its_own_origin_only(tmp_path: Path) -> None:
     made = forecast_requests(two_workloads(), HORIZON)
     before = AS_OF - timedelta(days=1)
-    store_forecasts(tmp_path, made, metric=REQUESTS, origin=before)
-    store_forecasts(tmp_path, made, metric=REQUESTS, origin=AS_OF)
-    store_forecasts(tmp_path, made.assign(**{"q0.9": 99.0}), metric=REQUESTS, origin=AS_OF)
+    store(tmp_path, made, metric=REQUESTS, origin=before)
+    store(tmp_path, made, metric=REQUESTS, origin=AS_OF)
+    store(tmp_path, made.assign(**{"q0.9": 99.0}), metric=REQUESTS, origin=AS_OF)
     with Lake.open(tmp_path) as lake:
         stored = lake.read("forecasts")
     changed = stored["value"].eq(99.0)
@@ -79,9 +84,11 @@ def test_a_changed_forecast_takes_the_place_of_its_own_origin_only(tmp_path: Pat
     assert len(stored) == 2 * 4 * len(made)
 
 
-def test_an_empty_forecast_leaves_no_lake(tmp_path: Path) -> None:
-    store_forecasts(tmp_path / "lake", pd.DataFrame(), metric=REQUESTS, origin=AS_OF)
-    assert not (tmp_path / "lake").exists()
+def test_an_empty_forecast_changes_nothing(tmp_path: Path) -> None:
+    with Lake.open(tmp_path) as lake:
+        before = len(lake.snapshots())
+        store_forecasts(lake, pd.DataFrame(), metric=REQUESTS, origin=AS_OF)
+        assert len(lake.snapshots()) == before
 
 
 @pytest.mark.parametrize("offset_s", [0, 1, 61, 599, 600, 5000])

@@ -94,7 +94,9 @@ def test_without_a_fleet_there_is_a_cost_but_no_saving(tmp_path: Path) -> None:
     assert top.planned_usd_per_month == pytest.approx(made.expected_cost_usd * DAYS_PER_MONTH)
 
 
-def test_without_fleet_and_placements_there_are_no_capacity_rows(planned: tuple[Inputs, PlacementPlan]) -> None:
+def test_without_fleet_and_placements_there_are_no_capacity_rows(
+    planned: tuple[Inputs, PlacementPlan],
+) -> None:
     inputs, plan = planned
     bare = replace(inputs, fleet=inputs.fleet.iloc[:0])
     assert capacity_rows(plan.model_copy(update={"placements": ()}), bare).empty
@@ -148,9 +150,9 @@ def test_forecasts_of_yesterday_and_today_are_both_shown(tmp_path: Path) -> None
     made, _ = plan_placement(inputs, worlds.settings())
     for origin in (AS_OF - timedelta(days=1, seconds=20), AS_OF, AS_OF - timedelta(days=3)):
         before = worlds.without(inputs, as_of=origin, demand=inputs.demand.loc[inputs.demand["ts"] < origin])
-        store_forecasts(
-            layout.lake, forecast_requests(before, pd.Timedelta("24h")), metric=REQUESTS, origin=origin
-        )
+        with Lake.open(layout.lake) as lake:
+            ahead = forecast_requests(before, pd.Timedelta("24h"))
+            store_forecasts(lake, ahead, metric=REQUESTS, origin=origin)
     shown = report_data(layout, inputs, made).forecasts
     assert shown["origin"].nunique() == 2
     told = shown.groupby("origin")["actual"].agg(lambda values: int(values.notna().sum()))
@@ -169,13 +171,13 @@ def test_currencies_are_never_added_up() -> None:
 
 def test_a_plan_is_recorded_once(tmp_path: Path, planned: tuple[Inputs, PlacementPlan]) -> None:
     layout = Layout(tmp_path)
-    for _ in range(2):
-        record_plan(layout, planned[1], tmp_path / "plans" / "p.json")
     with Lake.open(layout.lake) as lake:
+        for _ in range(2):
+            record_plan(lake, planned[1], tmp_path / "plans" / "p.json")
         rows, states = lake.read("plans"), len(lake.snapshots())
     assert rows[["hash", "kind", "path"]].to_numpy().tolist() == [[planned[1].hash, "placement", "p.json"]]
-    record_plan(layout, planned[1].model_copy(update={"hash": "other"}), tmp_path / "q.json")
     with Lake.open(layout.lake) as lake:
+        record_plan(lake, planned[1].model_copy(update={"hash": "other"}), tmp_path / "q.json")
         assert lake.read("plans")["hash"].tolist() == ["other"]
         assert len(lake.snapshots()) == states + 1
 
