@@ -95,7 +95,7 @@ def test_no_file_names_a_place_on_someones_machine() -> None:
     assert not named
 
 
-@pytest.mark.parametrize("text", ["/home/ann/x", 'open("/tmp/x")', "see /work/main"])
+@pytest.mark.parametrize("text", ["/home/ann/x", 'open("/tmp/x")', "see /root/y"])
 def test_such_a_place_is_seen(text: str) -> None:
     assert HOME.search(text)
 
