@@ -61,13 +61,12 @@ class Column:
 class Table:
     """One table of the lake.
 
-    `partition` is how its Parquet files are laid out; `key` is what makes a row unique (empty: nothing does).
+    `key` is what makes a row unique (empty: nothing does).
     """
 
     name: str
     grain: str
     columns: tuple[Column, ...]
-    partition: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
 
     @property

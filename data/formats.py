@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Container = Literal["csv", "parquet", "json"]
+Container = Literal["csv", "parquet", "json", "jsonl"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class RawFile:
     """One file of a delivery whose header has been read.
 
     `name` is what people see in messages: relative to the delivery, with the archive it came out of.
-    `path` is plain text or Parquet: compression has been taken off already.
+    `path` is plain text or Parquet: compression has been taken off already. `container` is json for one
+    document, jsonl for records. `batch` is the export run the file is a part of: what no manifest says is a
+    run of its own.
     """
 
     path: Path
@@ -24,6 +26,7 @@ class RawFile:
     container: Container
     columns: tuple[str, ...]
     delimiter: str = ","
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Format:
     required: tuple[frozenset[str], ...]
     canonical: Callable[[str], str] = str.lower
     accepts: Callable[[frozenset[str]], bool] = bool
-    containers: tuple[Container, ...] = ("csv", "parquet")
+    containers: tuple[Container, ...] = ("csv", "parquet", "jsonl")
 
     def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
         """What the columns lack, alternatives joined by a slash; empty if they are this format."""

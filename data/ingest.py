@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import overload
@@ -18,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data import delivery
-from data.billing.charges import BillFile, Prepared, commit_bills, drop_prepared, prepare_bills
+from data.billing.charges import UnreadableBill, faults_of, load_bills, refuse
 from data.billing.commitments import latest_commitments, read_commitments
+from data.billing.staged_bills import BillFile, Delivered, delivered
 from data.convert import EPOCH, LOCAL_ZONE, Context, Converted
 from data.delivery import Skipped
 from data.errors import Fault, InputError
@@ -67,14 +69,6 @@ class _Known:
     format: Format
 
 
-@dataclass
-class _Checked:
-    """What is ready to be written."""
-
-    bills: Prepared | None = None
-    others: list[tuple[_Known, Converted]] = field(default_factory=list)
-
-
 def ingest(
     lake: Lake,
     path: Path,
@@ -83,25 +77,36 @@ def ingest(
     progress: Progress | None = None,
     epoch: datetime = EPOCH,
     local_zone: str = LOCAL_ZONE,
+    is_truth: bool = False,
 ) -> Loads:
     """Load the delivery at `path` and say what it did.
 
     `loaded_at` is the moment of the load; `epoch` what relative times (offset_s) count from; `local_zone` the
-    zone of times that a source calls local. `progress` is told the step and the share done (0..1). Raises
-    InputError with every fault found, or if nothing is recognised; then the lake is as it was. Recognised
-    headers without rows are loads with the status empty. Unrecognised files of a folder are in `skipped`.
+    zone of times that a source calls local. `progress` is told the step and the share done (0..1). `is_truth`
+    takes bills as they are even where they look older than what the lake has. Raises InputError with every
+    fault found, or if nothing is recognised; then the lake is as it was. Recognised headers without rows are
+    loads with the status empty. Unrecognised files of a folder are in `skipped`.
     """
     tell = progress or (lambda _step, _share: None)
     tell("unpacking", 0.0)
     with translated(lake.root), delivery.unpacked(path, lake.scratch(), exclude=lake.root) as files:
         known = _recognised(files, single=path.is_file() and len(files.files) == 1)
-        try:
-            checked = _read(lake, known, lambda name: Context(name, loaded_at, epoch, local_zone), tell)
-            tell("writing", 0.9)
-            with lake.transaction(f"ingest {path.name}"):
-                loads = list(_write(lake, checked, loaded_at))
-        finally:
-            drop_prepared(lake)
+        bills = [BillFile(item.file, item.format) for item in known if item.format.table == "charges"]
+        others = [item for item in known if item.format.table != "charges"]
+        with ExitStack() as stack:
+            tell(f"reading {len(bills)} bills", 0.1)
+            faults: list[Fault] = []
+            bill_run: Delivered | None = None
+            try:
+                bill_run = stack.enter_context(delivered(lake, bills)) if bills else None
+            except InputError as error:
+                faults += error.faults
+            converted, wrong = _read(lake, others, lambda n: Context(n, loaded_at, epoch, local_zone), tell)
+            if faults or wrong:
+                told = faults or (faults_of(lake, bill_run) if bill_run else [])
+                raise InputError([*told, *wrong])
+            tell("writing", 0.6)
+            loads = _commit(lake, path.name, bill_run, converted, loaded_at, is_truth=is_truth)
     tell("done", 1.0)
     return Loads(tuple(loads), tuple(files.skipped))
 
@@ -131,27 +136,44 @@ def _recognised(unpacked: delivery.Unpacked, *, single: bool) -> list[_Known]:
     return known
 
 
-def _read(lake: Lake, known: Sequence[_Known], context: Callable[[str], Context], tell: Progress) -> _Checked:
-    """Read and check every file; raise the faults of all of them together."""
-    checked = _Checked()
+def _read(
+    lake: Lake, others: Sequence[_Known], context: Callable[[str], Context], tell: Progress
+) -> tuple[list[tuple[_Known, Converted]], list[Fault]]:
+    """Read and check every file that is no bill; the faults of all of them together."""
+    converted: list[tuple[_Known, Converted]] = []
     faults: list[Fault] = []
-    bills = [item for item in known if item.format.table == "charges"]
-    others = [item for item in known if item.format.table != "charges"]
-    if bills:
-        tell(f"reading {len(bills)} bills", 0.1)
-        try:
-            checked.bills = prepare_bills(lake, [BillFile(item.file, item.format) for item in bills])
-        except InputError as error:
-            faults += error.faults
     for done, item in enumerate(others):
-        tell(f"reading {item.file.name}", 0.5 + 0.4 * done / len(others))
+        tell(f"reading {item.file.name}", 0.4 + 0.2 * done / len(others))
         try:
-            checked.others.append((item, _convert(lake, item, context(item.file.name))))
+            converted.append((item, _convert(lake, item, context(item.file.name))))
         except InputError as error:
             faults += error.faults
-    if faults:
-        raise InputError(faults)
-    return checked
+    return converted, faults
+
+
+def _commit(
+    lake: Lake,
+    name: str,
+    bills: Delivered | None,
+    others: Sequence[tuple[_Known, Converted]],
+    loaded_at: datetime,
+    *,
+    is_truth: bool,
+) -> list[Load]:
+    """Write everything as one snapshot; none if the lake has it all. Raises InputError for broken bills."""
+    loads: list[Load] = []
+    try:
+        with lake.transaction(f"ingest {name}") as change:
+            if bills is not None:
+                loads += load_bills(lake, bills, loaded_at=loaded_at, is_truth=is_truth)
+            for table in dict.fromkeys(item.format.table for item, _ in others):
+                mine = [pair for pair in others if pair[0].format.table == table]
+                loads += _write_table(lake, table, mine, loaded_at)
+            if all(load.status in ("unchanged", "empty") for load in loads):
+                change.discard()
+    except UnreadableBill as error:
+        raise refuse(lake, error) from error
+    return loads
 
 
 def _convert(lake: Lake, item: _Known, context: Context) -> Converted:
@@ -159,7 +181,7 @@ def _convert(lake: Lake, item: _Known, context: Context) -> Converted:
         return catalog.state(json.loads(item.file.path.read_bytes()), context)
     if item.format.table == "contract_commitments":
         return Converted("contract_commitments", read_commitments(lake, item.file, item.format))
-    rows = as_text(lake, item.file) if item.file.container == "csv" else _parquet(item.file)
+    rows = _parquet(item.file) if item.file.container == "parquet" else as_text(lake, item.file)
     if not rows.num_rows:  # a file without rows may have any types
         return Converted(item.format.table, arrow_schema(item.format.table).empty_table())
     return READERS[item.format.name](rows, context)
@@ -178,15 +200,6 @@ def _parquet(file: RawFile) -> pa.Table:
         for column in table.columns
     ]
     return pa.table(plain, names=table.column_names)
-
-
-def _write(lake: Lake, checked: _Checked, loaded_at: datetime) -> Iterator[Load]:
-    if checked.bills is not None:
-        yield from commit_bills(lake, checked.bills, loaded_at=loaded_at)
-    for table in dict.fromkeys(item.format.table for item, _ in checked.others):
-        yield from _write_table(
-            lake, table, [pair for pair in checked.others if pair[0].format.table == table], loaded_at
-        )
 
 
 def _write_table(

@@ -16,6 +16,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,17 @@ _FULL = ("No space left", "File too large", "disk is full", "disk I/O error", "D
 _LATER = ("database is locked", "conflict", "busy")
 
 
+@dataclass
+class Change:
+    """A transaction as its block sees it."""
+
+    is_discarded: bool = False
+
+    def discard(self) -> None:
+        """Roll back at the end of the block."""
+        self.is_discarded = True
+
+
 class Lake:
     """An open lake. Use `Lake.open`; close it, or use it in a `with` statement."""
 
@@ -43,7 +55,7 @@ class Lake:
         self.root = root
         self.read_only = read_only
         self._lock = filelock.FileLock(root / "write.lock", timeout=wait_s)
-        self._writing = False
+        self._change: Change | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._scratch_lock: filelock.BaseFileLock | None = None
         self._connection = _connect()
@@ -150,16 +162,22 @@ class Lake:
     # -- writing -----------------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self, message: str | None = None) -> Iterator[None]:
-        """Several writes as one snapshot: all or, after any exception, none. Inner ones join the outer."""
-        if self._writing:
-            yield
+    def transaction(self, message: str | None = None) -> Iterator[Change]:
+        """Several writes as one snapshot: all or, after any exception, none. Inner ones join the outer.
+
+        `discard` of what is given leaves the lake as it was, without an exception.
+        """
+        if self._change is not None:
+            yield self._change
             return
         with self._locked():
             self.sql("BEGIN TRANSACTION")
-            self._writing = True
+            change = self._change = Change()
             try:
-                yield
+                yield change
+                if change.is_discarded:
+                    self.sql("ROLLBACK")
+                    return
                 if message:
                     self.sql("CALL ducklake_set_commit_message('lake', 'trimtab', $message)", message=message)
                 self.sql("COMMIT")
@@ -168,7 +186,7 @@ class Lake:
                     self._connection.execute("ROLLBACK")
                 raise
             finally:
-                self._writing = False
+                self._change = None
 
     def replace(self, table: str, partition: Mapping[str, object], rows: Rows) -> int:
         """Put `rows` in the place of every row whose columns equal `partition` (empty: of the whole table).

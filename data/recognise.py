@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.billing import cur, focus
+from data import nested
+from data.billing import importers
 from data.errors import Fault, InputError
 from data.formats import Format, RawFile
 from data.prices import catalog
 from data.usage import files as usage
 
-FORMATS: tuple[Format, ...] = (*focus.FORMATS, *cur.FORMATS, *usage.FORMATS, *catalog.FORMATS)
+FORMATS: tuple[Format, ...] = (*importers.FORMATS, *usage.FORMATS, *catalog.FORMATS)
 
 _HEADER_BYTES = 1 << 20
+_RECORDS = 100
 
 _DELIMITERS = ",;\t|"
 
@@ -38,27 +43,49 @@ def open_file(path: Path, name: str) -> RawFile:
         raise InputError([Fault(name, "an empty file", "a header and rows", "export it again")])
     if start[:4] == b"PAR1":
         return RawFile(path, name, "parquet", _parquet_columns(path, name))
-    if start.lstrip()[:1] in (b"{", b"["):
-        return RawFile(path, name, "json", _json_keys(path, name))
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        return _json(path, name, start)
     delimiter, columns = _csv_header(start, name)
     return RawFile(path, name, "csv", columns, delimiter)
 
 
 def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
     try:
-        return tuple(pq.read_schema(path).names)
+        return tuple(flat.name for flat in nested.of_schema(pq.read_schema(path)))
     except (pa.ArrowInvalid, OSError) as error:
         found = f"a damaged Parquet file ({' '.join(str(error).split())[:120]})"
         raise InputError([Fault(name, found, "a whole Parquet file", "copy or export it again")]) from error
 
 
-def _json_keys(path: Path, name: str) -> tuple[str, ...]:
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        fault = Fault(name, f"damaged JSON ({error})", "a whole JSON document", "write it again")
-        raise NotRecognised([fault]) from error
-    return tuple(value) if isinstance(value, dict) else ()
+def _json(path: Path, name: str, start: bytes) -> RawFile:
+    """A document, or records; columns from the first records, nested ones with dotted names."""
+    records = list(itertools.islice(_records(start), _RECORDS))
+    if len(records) < 2:  # a document, or one record longer than what was read
+        try:
+            whole = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            fault = Fault(name, f"damaged JSON ({error})", "a whole JSON document", "write it again")
+            raise NotRecognised([fault]) from error
+        records = whole if isinstance(whole, list) else [whole]
+    one = all(isinstance(record, dict) for record in records)
+    structure: object = functools.reduce(nested.merged, records) if one and records else {}
+    columns = tuple(flat.name for flat in nested.of_structure(structure))
+    return RawFile(path, name, "json" if len(records) == 1 else "jsonl", columns)
+
+
+def _records(start: bytes) -> Iterator[object]:
+    """The whole JSON values at the start of a file: of an array, or one after the other."""
+    text = start.decode("utf-8", errors="ignore").lstrip("\ufeff \t\r\n").removeprefix("[")
+    decoder = json.JSONDecoder()
+    position = 0
+    while True:
+        while text[position : position + 1] in (" ", "\t", "\r", "\n", ","):
+            position += 1
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return
+        yield value
 
 
 def _csv_header(start: bytes, name: str) -> tuple[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import sys
 
 import pyarrow as pa
 
-from data.billing.columns import CONTRACT_COMMITMENT, COST_AND_USAGE, LOAD_COLUMNS
+from data.billing.columns import BILLING_PERIOD, CONTRACT_COMMITMENT, COST_AND_USAGE, LOAD_COLUMNS
 from data.columns import Column, Table, flag, integer, money, number, text, time
 from data.conform import Rows, schema_of
 from data.conform import conform as _conform
@@ -21,18 +21,47 @@ STATUSES = ("new", "unchanged", "restated", "empty")
 
 _LOAD_ID = integer("load_id", "Load that brought the row; see loads")
 
+_OF_EVERY_BILL = ("x_Source", "x_LoadId", "x_Row", "x_Extra")
+
 CHARGES = Table(
     "charges",
     "one row per charge of a bill, as FOCUS 1.4",
     COST_AND_USAGE + LOAD_COLUMNS,
-    partition=("x_Source", "x_Month"),
 )
 
 CONTRACT_COMMITMENTS = Table(
     "contract_commitments",
     "one row per commitment of a contract, as FOCUS 1.4",
-    (*CONTRACT_COMMITMENT, *(c for c in LOAD_COLUMNS if c.name != "x_Month")),
+    CONTRACT_COMMITMENT + tuple(c for c in LOAD_COLUMNS if c.name in _OF_EVERY_BILL),
     key=("x_Source", "ContractCommitmentId"),
+)
+
+BILLING_PERIODS = Table(
+    "billing_periods",
+    "one row per billing account, month and invoice issuer, as FOCUS 1.4",
+    (
+        *BILLING_PERIOD,
+        text("x_Source", "Who bills: aws, azure, gcp, or the issuer's name", nullable=False),
+        text("x_BillingAccountId", "Account that receives the invoice", nullable=False),
+        text("x_Month", "Month of BillingPeriodStart, YYYY-MM", nullable=False),
+        flag("x_IsRestated", "Charges changed after the period was closed", nullable=False),
+        _LOAD_ID,
+    ),
+    key=("x_Source", "x_BillingAccountId", "x_Month", "InvoiceIssuerName"),
+)
+
+FX_RATES = Table(
+    "fx_rates",
+    "one row per pair of currencies, day and source",
+    (
+        time("date", "Day from which the rate holds, midnight UTC", nullable=False),
+        text("base_currency", "Currency that is converted, ISO 4217", nullable=False),
+        text("quote_currency", "Currency it is converted to, ISO 4217", nullable=False),
+        money("rate", "Quote currency for one of the base currency", "quote/base", nullable=False),
+        text("source", "Who says so"),
+        _LOAD_ID,
+    ),
+    key=("date", "base_currency", "quote_currency"),
 )
 
 LOADS = Table(
@@ -46,12 +75,16 @@ LOADS = Table(
         text("kind", "Format that was recognised, such as focus-1.2 or aws-cur", nullable=False),
         text("account", "BillingAccountId of the part that was replaced"),
         text("month", "Month of the part that was replaced, YYYY-MM"),
+        text("dataset", "Which of a provider's exports, where it has several"),
         text("currency", "Currency of the costs, ISO 4217"),
         integer("row_count", "Rows delivered", "rows", nullable=False),
         time("period_start", "Earliest moment the rows speak of"),
         time("period_end", "Latest moment the rows speak of, exclusive"),
         money("billed_cost", "Sum of BilledCost", "currency"),
         money("effective_cost", "Sum of EffectiveCost", "currency"),
+        money("list_cost", "Sum of ListCost", "currency"),
+        money("native_cost", "Sum of the provider's own invoice column", "currency"),
+        integer("snapshot_id", "Snapshot of the lake that the load made"),
         text("content_hash", "Fingerprint of the rows, whatever their order", nullable=False),
         text("status", "What it did to the lake", nullable=False, allowed=STATUSES),
         text("file_names", "Names of the files, without folders"),
@@ -60,7 +93,7 @@ LOADS = Table(
             "What a reader should know: rounding, zones taken for granted, the cost before a restatement",
         ),
     ),
-    key=("load_id", "table_name", "source", "account", "month", "currency"),
+    key=("load_id", "table_name", "source", "account", "month", "dataset", "currency"),
 )
 
 DEMAND = Table(
@@ -239,8 +272,8 @@ PLANS = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        CHARGES, CONTRACT_COMMITMENTS, LOADS, DEMAND, USAGE, EVENT, SPOT_CAPACITY, OFFERS, INSTANCE_TYPES,
-        REGIONS, PROFILES, DEPLOYMENTS, FORECASTS, PLANS,
+        CHARGES, CONTRACT_COMMITMENTS, BILLING_PERIODS, FX_RATES, LOADS, DEMAND, USAGE, EVENT, SPOT_CAPACITY,
+        OFFERS, INSTANCE_TYPES, REGIONS, PROFILES, DEPLOYMENTS, FORECASTS, PLANS,
     )
 }  # fmt: skip
 
@@ -274,8 +307,6 @@ def reference_markdown() -> str:
 
 def _section(table: Table) -> str:
     lines = [f"## {table.name}", "", f"Grain: {table.grain}."]
-    if table.partition:
-        lines.append(f"Partitioned by {', '.join(table.partition)}.")
     if table.key:
         lines.append(f"Unique by {', '.join(table.key)}.")
     lines += ["", "| column | type | unit | empty | meaning |", "|---|---|---|---|---|"]

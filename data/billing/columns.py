@@ -89,10 +89,27 @@ COST_AND_USAGE: tuple[Column, ...] = (
 
 LOAD_COLUMNS: tuple[Column, ...] = (
     text("x_Source", "Who bills: aws, azure, gcp, or the issuer's name", nullable=False),
+    text(
+        "x_Dataset",
+        "Which of a provider's exports the row is from, where it has several: actual, amortized, …",
+    ),
+    time("x_ExportTime", "When the provider exported the row; append-only exports alone"),
+    text("x_Repaired", "Costs the provider left at 0 that were filled in: ListCost, ContractedCost"),
     text("x_Month", "Month of BillingPeriodStart, YYYY-MM", nullable=False),
     integer("x_LoadId", "Load that brought the row; see loads", nullable=False),
     integer("x_Row", "Row in its file, the first after the header is 1", nullable=False),
     Column("x_Extra", Kind.MAP, "Every source column without a FOCUS home that has a value", None),
+)
+
+BILLING_PERIOD: tuple[Column, ...] = (
+    time("BillingPeriodCreated", "When the first charge of the period was loaded", nullable=False),
+    time("BillingPeriodEnd", "End of the period, exclusive", nullable=False),
+    time("BillingPeriodLastUpdated", "When its charges last changed", nullable=False),
+    time("BillingPeriodStart", "Start of the period, inclusive", nullable=False),
+    text(
+        "BillingPeriodStatus", "Whether more charges are expected", nullable=False, allowed=("Open", "Closed")
+    ),
+    text("InvoiceIssuerName", "Who sends the invoice"),
 )
 
 _TERMS = ("No Upfront", "Partial Upfront", "All Upfront")

@@ -13,7 +13,7 @@ from data.conform import conform
 from data.errors import InputError
 from data.formats import Format, RawFile
 from data.lake import Lake
-from data.staging import refuse_broken_rows, staged
+from data.staging import ROW, staged
 from data.tables import CONTRACT_COMMITMENTS
 
 # Version 1.3 does not say who the contract is with. The id of the commitment usually does; where it does not,
@@ -30,22 +30,21 @@ def read_commitments(lake: Lake, file: RawFile, known: Format) -> pa.Table:
     for macro in mapping.MACROS:
         lake.sql(macro)
     with staged(lake, file) as raw:
-        fitted = mapping.fit(rules, file.columns, known.canonical)
-        faults = list(mapping.unreadable(lake, raw, fitted))
+        fitted = mapping.fit(rules, raw, known.canonical)
+        faults = mapping.unreadable(lake, raw, fitted)
         if faults:
             raise InputError(faults)
         rows = lake.sql(
             f"""
             WITH rows AS (
-                SELECT *, nullif({source_sql(_ISSUER)}, '') AS source, row_number() OVER () AS "x_Row"
-                FROM ({fitted.sql(raw.relation)})
+                SELECT *, nullif({source_sql(_ISSUER)}, '') AS source
+                FROM ({fitted.sql(raw.relation, fitted.select | {"x_Row": ROW}, strict=False)})
             )
             SELECT *, coalesce(source, mode(source) OVER (), 'unknown') AS "x_Source", 0 AS "x_LoadId"
             FROM rows
             ORDER BY "x_Row"
             """
         )
-        refuse_broken_rows(lake, file)
     return conform(replace(CONTRACT_COMMITMENTS, key=()), rows, where=file.name)
 
 

@@ -94,7 +94,11 @@ def cost_and_usage(columns: Sequence[str]) -> Mapping:
     rules["ServiceCategory"] = f"CASE WHEN {category} IN ({_CATEGORY_LIST}) THEN {category} ELSE 'Other' END"
     unknown = f"CASE WHEN {category} NOT IN ({_CATEGORY_LIST}) THEN {category} END"
     return Mapping(
-        f"focus-{version(columns)}", rules, extra={"ServiceCategory": unknown}, consumed=("servicecategory",)
+        f"focus-{version(columns)}",
+        rules,
+        extra={"ServiceCategory": unknown},
+        consumed=("servicecategory",),
+        native="{money:billedcost}",
     )
 
 

@@ -1,8 +1,8 @@
 """Rules from a bill's own columns to ours, as SQL with placeholders, and the checks that follow from them.
 
-A rule is SQL over `{text:column}`, `{money:column}` and `{time:column}`, the column in the format's canonical
-spelling; a column the file lacks is NULL. A source column that is copied as it is has found a home. Every
-other one goes to x_Extra, so that nothing of a bill is lost.
+A rule is SQL over `{text:column}`, `{money:column}`, `{time:column}` and `{date:column}`, the column in the
+format's canonical spelling; a column the file lacks is NULL. A source column that is copied as it is has
+found a home. Every other one goes to x_Extra, so that nothing of a bill is lost.
 """
 
 # ruff: noqa: S608 - names in the SQL come from the data dictionary, never from input; values are bound
@@ -12,17 +12,19 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from data.columns import Table
+from data.billing.columns import COST_AND_USAGE
 from data.errors import Fault
 from data.lake import Lake, quoted
-from data.staging import ROW, Staged
+from data.staging import FILE, ROW, Staged, text_of
 
 FAULTS_PER_COLUMN = 5
-_PLACE = re.compile(r"\{(text|money|time):([^{}]+)\}")
-_READ = {"text": "{}", "money": "as_money({})", "time": "as_time({})"}
+UNREADABLE = "unreadable value in a bill"
+_PLACE = re.compile(r"\{(text|money|time|date):([^{}]+)\}")
+_TIME = "a time such as 2026-05-01T00:00:00Z"
 _EXPECTED = {
     "money": "a decimal number of at most 20 digits before the point",
-    "time": "a time such as 2026-05-01T00:00:00Z",
+    "time": _TIME,
+    "date": "a date such as 2026-05-01 or 5/1/2026 (month first)",
 }
 
 # DuckDB reads 1_000 as a number; no bill means that.
@@ -36,92 +38,147 @@ _AS_TIME = """
     CREATE OR REPLACE TEMP MACRO as_time(x) AS
     CASE WHEN x LIKE '____-__-__%' THEN TRY_CAST(x AS TIMESTAMPTZ) END
 """
+_AS_DATE = """
+    CREATE OR REPLACE TEMP MACRO as_date(x) AS
+    CASE
+        WHEN x LIKE '____-__-__%' THEN TRY_CAST(x AS TIMESTAMPTZ)
+        ELSE timezone('UTC', try_strptime(x, ['%m/%d/%Y', '%m/%d/%Y %H:%M:%S', '%m/%d/%Y %I:%M:%S %p']))
+    END
+"""
 # Digits after the point that count: 1.230e-2 has four.
 _DECIMALS = """
     CREATE OR REPLACE TEMP MACRO decimals(x) AS
     length(rtrim(regexp_extract(x, '\\.(\\d+)', 1), '0'))
     - coalesce(TRY_CAST(regexp_extract(x, '[eE]([+-]?\\d+)$', 1) AS INTEGER), 0)
 """
-MACROS = (_AS_MONEY, _AS_TIME, _DECIMALS)
+# Only long values and exponents can have so many decimals: the pattern is tried on few rows.
+_IS_ROUNDED = """
+    CREATE OR REPLACE TEMP MACRO is_rounded(x) AS
+    CASE WHEN length(x) > 19 OR contains(x, 'e') OR contains(x, 'E') THEN decimals(x) > 18 ELSE false END
+"""
+_REFUSE = f"""
+    CREATE OR REPLACE TEMP MACRO refuse_if_present(x) AS
+    CASE WHEN x IS NOT NULL THEN error({quoted(UNREADABLE)}) END
+"""
+MACROS = (_AS_MONEY, _AS_TIME, _AS_DATE, _DECIMALS, _IS_ROUNDED, _REFUSE)
 
 
 @dataclass(frozen=True)
 class Mapping:
     """The rules of one format: `rules` by target column, `extra` by x_Extra key.
 
-    `consumed` names source columns that have a home although no rule copies them as they are.
+    `consumed` names source columns that have a home although no rule copies them as they are. `native` is
+    what the provider invoices for a row, in BillingCurrency, without any rule of ours.
     """
 
     kind: str
     rules: dict[str, str]
     extra: dict[str, str] = field(default_factory=dict)
     consumed: tuple[str, ...] = ()
+    native: str = "NULL"
+
+
+@dataclass(frozen=True)
+class Read:
+    """One source column read as a type; `alias` is the name under which rules see it."""
+
+    position: int
+    kind: str
+    source: str
+
+    @property
+    def alias(self) -> str:
+        """Name of the value in the SQL of the mapping."""
+        return f"{self.kind}_{self.position}"
+
+    @property
+    def value(self) -> str:
+        """SQL of the value; NULL where it is missing or unreadable."""
+        column = f"c{self.position}"
+        if self.source == "VARCHAR":
+            return f"as_{self.kind}({column})"
+        if self.kind == "money":
+            exact = self.source.startswith("DECIMAL") or self.source.endswith("INT")
+            # A float becomes the shortest decimal that is the same float: 0.1 stays 0.1.
+            return f"TRY_CAST({column} AS DECIMAL(38, 18))" if exact else f"as_money({column}::VARCHAR)"
+        if self.source == "TIMESTAMP WITH TIME ZONE":
+            return column
+        if self.source.startswith(("TIMESTAMP", "DATE")):
+            return f"timezone('UTC', {column}::TIMESTAMP)"
+        return f"as_{self.kind}({column}::VARCHAR)"
+
+    @property
+    def strict(self) -> str:
+        """The same, but an unreadable value stops the statement."""
+        return f"coalesce({self.value}, refuse_if_present(c{self.position}))"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A mapping put on one file's columns: SQL per target, and which source column is read as which type."""
+    """A mapping put on the columns of a staged file: SQL per target, source columns read as a type."""
 
+    kind: str
     select: dict[str, str]
-    typed: tuple[tuple[int, str], ...]
+    native: str
+    reads: tuple[Read, ...]
 
-    def sql(self, relation: str) -> str:
-        """The SELECT of the mapped rows, each source column converted once.
+    def sql(self, relation: str, targets: dict[str, str] | None = None, *, strict: bool = True) -> str:
+        """The SELECT of the mapped rows (or of `targets` of them), each source column converted once."""
+        wanted = self.select if targets is None else targets
+        named = ", ".join(f'{value} AS "{target}"' for target, value in wanted.items())
+        return f"SELECT {named} FROM ({self.read(relation, ' '.join(wanted.values()), strict=strict)})"
 
-        Beside the targets it counts, per row, `unreadable` values and `rounded` amounts (over 18 decimals,
-        which DECIMAL(38,18) rounds half away from zero).
-        """
-        casts = "".join(f", {_READ[kind].format(f'c{i}')} AS {kind}_{i}" for i, kind in self.typed)
-        unreadable = [f"(c{i} IS NOT NULL AND {kind}_{i} IS NULL)::INTEGER" for i, kind in self.typed]
-        # Only long values and exponents can have so many decimals: the pattern is tried on few rows.
-        rounded = [
-            f"CASE WHEN length(c{i}) > 19 OR contains(c{i}, 'e') OR contains(c{i}, 'E') "
-            f"THEN (decimals(c{i}) > 18)::INTEGER ELSE 0 END"
-            for i, kind in self.typed
-            if kind == "money"
+    def read(self, relation: str, used: str, *, strict: bool) -> str:
+        """The source columns and those typed values that the SQL `used` speaks of."""
+        casts = "".join(
+            f", {read.strict if strict else read.value} AS {read.alias}"
+            for read in self.reads
+            if re.search(rf"\b{read.alias}\b", used)
+        )
+        return f"SELECT *{casts} FROM {relation}"
+
+    @property
+    def rounded(self) -> str:
+        """SQL of the number of amounts in a row that have over 18 decimals, which DECIMAL(38,18) rounds."""
+        counts = [
+            f"coalesce(is_rounded(c{read.position}{'' if read.source == 'VARCHAR' else '::VARCHAR'}), false)"
+            for read in self.reads
+            if read.kind == "money" and read.source in ("VARCHAR", "DOUBLE", "FLOAT")
         ]
-        targets = ", ".join(f'{value} AS "{target}"' for target, value in self.select.items())
-        return f"""
-            SELECT {targets}, {_total(unreadable)} AS unreadable, {_total(rounded)} AS rounded
-            FROM (SELECT *{casts} FROM {relation})
-        """
+        return " + ".join(f"{count}::INTEGER" for count in counts) or "0"
 
 
-def _total(counts: list[str]) -> str:
-    return " + ".join(f"coalesce({count}, 0)" for count in counts) or "0"
-
-
-def fit(mapping: Mapping, columns: Sequence[str], canonical: Callable[[str], str]) -> Fitted:
+def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fitted:
     """Put the file's columns into the rules."""
     index: dict[str, int] = {}
-    for position, name in enumerate(columns):
+    for position, name in enumerate(staged.columns):
         index.setdefault(canonical(name), position)
-    typed: dict[tuple[int, str], None] = {}
+    reads: dict[str, Read] = {}
+
+    def value_of(kind: str, name: str) -> str:
+        if name not in index:
+            return "NULL"
+        position = index[name]
+        if kind == "text":
+            return text_of(f"c{position}", staged.types[position])
+        read = Read(position, kind, staged.types[position])
+        reads[read.alias] = read
+        return read.alias
 
     def fill(template: str) -> str:
-        for kind, name in _PLACE.findall(template):
-            if kind != "text" and name in index:
-                typed[index[name], kind] = None
-        return _PLACE.sub(
-            lambda m: _READ[m[1]].format(f"c{index[m[2]]}") if m[2] in index else "NULL", template
-        )
+        return _PLACE.sub(lambda m: value_of(m[1], m[2]), template)
 
     select = {target: fill(rule) for target, rule in mapping.rules.items()}
     homes = {
         index[m[2]] for rule in mapping.rules.values() if (m := _PLACE.fullmatch(rule)) and m[2] in index
     }
     homes |= {index[name] for name in mapping.consumed if name in index}
-    entries = {name: f"c{i}" for i, name in enumerate(columns) if i not in homes}
+    entries = {
+        name: text_of(f"c{i}", staged.types[i]) for i, name in enumerate(staged.columns) if i not in homes
+    }
     entries |= {name: fill(template) for name, template in mapping.extra.items()}
     select["x_Extra"] = map_of(entries)
-    return Fitted(select, tuple(typed))
-
-
-def _reference(kind: str, position: int | None) -> str:
-    """How the SQL of `Fitted.sql` names a source column read as `kind`."""
-    if position is None:
-        return "NULL"
-    return f"c{position}" if kind == "text" else f"{kind}_{position}"
+    return Fitted(mapping.kind, select, fill(mapping.native), tuple(reads.values()))
 
 
 def targets_of(mapping: Mapping, sources: Sequence[str]) -> set[str]:
@@ -144,51 +201,58 @@ def map_of(entries: dict[str, str]) -> str:
     )
 
 
-def unreadable(lake: Lake, raw: Staged, fitted: Fitted) -> Iterator[Fault]:
+# -- what is wrong with a file ---------------------------------------------------------------------
+
+
+def faults(
+    lake: Lake, raw: Staged, fitted: Fitted, rules: Mapping, canonical: Callable[[str], str]
+) -> list[Fault]:
+    """Every value that cannot be read or is missing where there must be one."""
+    found = unreadable(lake, raw, fitted)
+    # A value that could not be read is missing as well: one fault for it is enough.
+    judged = targets_of(rules, [canonical(fault.column) for fault in found if fault.column])
+    return found + [fault for fault in _missing(lake, raw, fitted) if fault.column not in judged]
+
+
+def unreadable(lake: Lake, raw: Staged, fitted: Fitted) -> list[Fault]:
     """A fault for each value that is there but is not of the type its rule reads."""
-    wrong = {
-        (i, kind): f"c{i} IS NOT NULL AND {_READ[kind].format(f'c{i}')} IS NULL" for i, kind in fitted.typed
-    }
-    if not wrong:
-        return
-    counts = ", ".join(f"count(*) FILTER (WHERE {test})" for test in wrong.values())
-    found = lake.sql(f"SELECT {counts} FROM {raw.relation}")
-    for position, ((i, kind), test) in enumerate(wrong.items()):
-        count = int(found.column(position)[0].as_py())
+    found: list[Fault] = []
+    tests = [(read, f"c{read.position} IS NOT NULL AND {read.value} IS NULL") for read in fitted.reads]
+    for (read, test), count in zip(tests, _counts(lake, raw.relation, [t for _, t in tests]), strict=True):
         if count:
-            sample = f"SELECT {ROW} AS r, c{i} AS v FROM {raw.numbered} WHERE {test} ORDER BY {ROW}"
-            name = raw.file.columns[i]
-            expected = _EXPECTED[kind]
-            yield from _faults(lake, sample, count, where=raw.file.name, column=name, expected=expected)
+            column = raw.columns[read.position]
+            sample = f"SELECT {FILE}, {ROW}, c{read.position}::VARCHAR AS v FROM {raw.relation} WHERE {test}"
+            found += _faults(lake, raw, sample, count, column=column, expected=_EXPECTED[read.kind])
+    return found
 
 
-def illegal(lake: Lake, relation: str, table: Table, where: str) -> Iterator[Fault]:
-    """A fault for each missing value and each name the dictionary does not know, in rows already mapped."""
-    tests: list[tuple[str, str, str]] = []
-    for column in table.columns:
-        name = f'"{column.name}"'
-        if not column.nullable:
-            tests.append((column.name, f"{name} IS NULL", "a value"))
-        if column.allowed:
-            names = ", ".join(quoted(value) for value in column.allowed)
-            tests.append((column.name, f"{name} NOT IN ({names})", "one of " + ", ".join(column.allowed)))
-    counts = ", ".join(f"count(*) FILTER (WHERE {test})" for _, test, _ in tests)
-    found = lake.sql(f"SELECT {counts} FROM {relation}")
-    for position, (column_name, test, expected) in enumerate(tests):
-        count = int(found.column(position)[0].as_py())
+def _missing(lake: Lake, raw: Staged, fitted: Fitted) -> Iterator[Fault]:
+    """A fault for each missing value, in rows already mapped."""
+    needed = [c.name for c in COST_AND_USAGE if not c.nullable]
+    targets = {name: fitted.select[name] for name in needed} | {FILE: FILE, ROW: ROW}
+    mapped = f"({fitted.sql(raw.relation, targets, strict=False)})"
+    tests = [f'"{name}" IS NULL' for name in needed]
+    for name, test, count in zip(needed, tests, _counts(lake, mapped, tests), strict=True):
         if count:
-            sample = (
-                f'SELECT "x_Row" AS r, "{column_name}"::VARCHAR AS v FROM {relation} WHERE {test} ORDER BY r'
-            )
-            yield from _faults(lake, sample, count, where=where, column=column_name, expected=expected)
+            sample = f"SELECT {FILE}, {ROW}, NULL AS v FROM {mapped} WHERE {test}"
+            yield from _faults(lake, raw, sample, count, column=name, expected="a value")
+
+
+def _counts(lake: Lake, relation: str, tests: Sequence[str]) -> list[int]:
+    if not tests:
+        return []
+    counts = ", ".join(f"count(*) FILTER (WHERE {test}) AS n{i}" for i, test in enumerate(tests))
+    return [int(column[0].as_py()) for column in lake.sql(f"SELECT {counts} FROM {relation}").columns]
 
 
 def _faults(
-    lake: Lake, sample: str, count: int, *, where: str, column: str, expected: str
+    lake: Lake, raw: Staged, sample: str, count: int, *, column: str, expected: str
 ) -> Iterator[Fault]:
-    for row in lake.sql(f"{sample} LIMIT {FAULTS_PER_COLUMN}").to_pylist():
+    where = raw.name
+    for row in lake.sql(f"{sample} ORDER BY {FILE}, {ROW} LIMIT {FAULTS_PER_COLUMN}").to_pylist():
         value = "nothing" if row["v"] is None else repr(str(row["v"])[:80])
-        yield Fault(where, value, expected, "correct the value or export again", int(row["r"]), column)
+        where = raw.files[row[FILE]].name
+        yield Fault(where, value, expected, "correct the value or export again", int(row[ROW]), column)
     if count > FAULTS_PER_COLUMN:
         found = f"{count - FAULTS_PER_COLUMN} more values of the same kind"
         yield Fault(where, found, expected, "correct them too", column=column)

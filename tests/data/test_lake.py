@@ -198,13 +198,13 @@ def test_an_older_lake_gets_what_the_dictionary_added(
             assert lake.arrow("spot_capacity").schema == arrow_schema("spot_capacity")
             assert lake.read("plans").empty
             taken = lake.sql("SELECT version, name FROM schema_migrations ORDER BY version").to_pylist()
-            assert [row["version"] for row in taken] == [1, 2]
+            assert [row["version"] for row in taken] == [*range(1, len(steps) + 1)]
 
 
 def test_a_newer_lake_is_refused(tmp_path: Path) -> None:
     with Lake.open(tmp_path / "lake") as lake, lake.transaction():
         lake.sql("INSERT INTO schema_migrations VALUES (99, 'from the future')")
-    with pytest.raises(LakeError, match=r"version 99; this Trimtab knows versions up to 1; upgrade Trimtab"):
+    with pytest.raises(LakeError, match=r"version 99; this Trimtab knows versions up to \d; upgrade Trimtab"):
         Lake.open(tmp_path / "lake")
 
 

@@ -56,7 +56,7 @@ def test_the_reference_page_is_the_one_the_dictionary_makes() -> None:
 
 def test_a_change_of_the_dictionary_needs_a_migration() -> None:
     """One fingerprint per released step: add a Migration and its line here, never change an old line."""
-    released = {1: "b7a9b1ca124d0c09"}
+    released = {1: "b7a9b1ca124d0c09", 2: "86f7880aca01f20d"}
     now = hashlib.sha256("\n".join(ddl(name) for name in TABLES).encode()).hexdigest()[:16]
     assert released[len(MIGRATIONS)] == now
 
@@ -72,7 +72,7 @@ def test_schema_types_follow_the_dictionary() -> None:
 def test_every_column_has_a_meaning_and_every_measure_a_unit() -> None:
     for table in TABLES.values():
         assert len(set(table.names)) == len(table.names)
-        assert set(table.partition) | set(table.key) <= set(table.names)
+        assert set(table.key) <= set(table.names)
         for column in table.columns:
             assert column.meaning, f"{table.name}.{column.name}"
             if column.kind in (Kind.DECIMAL, Kind.NUMBER, Kind.TIME):
