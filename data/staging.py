@@ -121,20 +121,41 @@ def is_nested(kind: str) -> bool:
 
 
 def _as_parquet(lake: Lake, file: RawFile, target: Path) -> None:
-    select = _csv(lake, file) if file.container == "csv" else _json(lake, file)
+    if file.container != "csv":
+        _copy(lake, file, _json(lake, file), target)
+        return
+    _copy(lake, file, _csv(lake, file), target)
+    if _lacks_last_columns(lake, target):
+        _copy(lake, file, _csv(lake, file, pad=True), target)
+    _refuse_broken_rows(lake, file)
+
+
+def _copy(lake: Lake, file: RawFile, select: str, target: Path) -> None:
     try:
         lake.sql(f"COPY ({select}) TO {quoted(target)} (FORMAT parquet)")
     except LakeError as error:
         raise InputError([_unreadable(file, error)]) from error
-    if file.container == "csv":
-        _refuse_broken_rows(lake, file)
+
+
+def _lacks_last_columns(lake: Lake, target: Path) -> bool:
+    """Whether every row ends before the header does, all at the same column: some tools write that.
+
+    One short row among whole ones is a file cut short.
+    """
+    if pq.read_metadata(target).num_rows:
+        return False
+    found = lake.sql(
+        f"SELECT count(DISTINCT line) AS n, count(DISTINCT column_idx) AS ends, "
+        f"bool_and(error_type = 'MISSING COLUMNS') AS is_short FROM {REJECTED}"
+    ).to_pylist()[0]
+    return bool(found["n"] > 1 and found["ends"] == 1 and found["is_short"])
 
 
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _csv(lake: Lake, file: RawFile) -> str:
+def _csv(lake: Lake, file: RawFile, *, pad: bool = False) -> str:
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(file.columns)))
     nulls = ", ".join(f"'{value}'" for value in NULLS)
     for table in (REJECTED, REJECTED_SCANS):
@@ -145,7 +166,7 @@ def _csv(lake: Lake, file: RawFile) -> str:
         read_csv({quoted(str(file.path))}, auto_detect = false, header = true,
                  delim = {quoted(file.delimiter)}, quote = '"', escape = '"', columns = {{{columns}}},
                  nullstr = [{nulls}],
-                 strict_mode = true, null_padding = false, max_line_size = {LONGEST_ROW_BYTES},
+                 strict_mode = true, null_padding = {str(pad).lower()}, max_line_size = {LONGEST_ROW_BYTES},
                  store_rejects = true, rejects_table = '{REJECTED}', rejects_scan = '{REJECTED_SCANS}',
                  rejects_limit = 0)
     """

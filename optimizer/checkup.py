@@ -16,6 +16,7 @@ from optimizer.errors import InputError, TrimtabError
 from optimizer.inputs import read_inputs
 from optimizer.layout import Layout
 from optimizer.plan import read_plan
+from optimizer.reconciliation import reconciled
 
 OLD_PRICES = pd.Timedelta(days=90)
 OLD_DEMAND = pd.Timedelta(hours=24)
@@ -84,6 +85,19 @@ def lake(layout: Layout, _: datetime) -> Iterator[Finding]:
         )
 
 
+def bills(layout: Layout, _: datetime) -> Iterator[Finding]:
+    """What was loaded is the invoice: every rule of reconciliation, and what breaks it."""
+    if not (layout.lake / "catalog.sqlite").is_file():
+        return
+    with Lake.open(layout.lake, read_only=True) as opened:
+        rules = reconciled(opened)
+    for rule in rules:
+        level = "ok" if not rule.misses else "fault" if rule.is_fault else "note"
+        yield Finding(level, f"bill, {rule.name}", rule.text)
+        for line in rule.misses:
+            yield Finding(level, f"bill, {rule.name}", line)
+
+
 def plans(layout: Layout, now: datetime) -> Iterator[Finding]:
     """Every plan in plans/ is whole and unchanged."""
     for path in sorted(layout.plans.glob("*.json")):
@@ -100,5 +114,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", settings),
     ("inputs", inputs),
     ("lake", lake),
+    ("bills", bills),
     ("plans", plans),
 )

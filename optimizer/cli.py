@@ -27,6 +27,10 @@ app = typer.Typer(
 )
 schedule_app = typer.Typer(help="Run the daily flow on a schedule.", no_args_is_help=True)
 app.add_typer(schedule_app, name="schedule")
+bill_app = typer.Typer(help="Look into the bills that were loaded.", no_args_is_help=True)
+app.add_typer(bill_app, name="bill")
+prices_app = typer.Typer(help="Look into the prices that plans use.", no_args_is_help=True)
+app.add_typer(prices_app, name="prices")
 
 Workspace = Annotated[Path, typer.Option("--workspace", "-w", help="Folder with workloads.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary.")]
@@ -89,13 +93,16 @@ def demo(
 def ingest(
     workspace: Workspace = HERE,
     source: Annotated[Path | None, typer.Option(help="File, folder or archive. Default: [sources].")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take bills as they are, even where they look older.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Read bills, demand, utilisation, prices or state into the lake."""
     from optimizer import pipeline, screen
 
     with screen.progress("ingest") as progress:
-        loads = pipeline.ingest(workspace, source, now=datetime.now(UTC), progress=progress)
+        loads = pipeline.ingest(workspace, source, now=datetime.now(UTC), is_truth=replace, progress=progress)
     show(as_json, screen.ingest_summary(loads), lambda: screen.show_loads(loads))
 
 
@@ -187,6 +194,39 @@ def check(workspace: Workspace = HERE, as_json: Json = False) -> None:
     show(as_json, screen.check_summary(findings), lambda: screen.show_findings(findings))
     if any(finding.level == "fault" for finding in findings):
         raise typer.Exit(2)
+
+
+@bill_app.command("diff")
+@ends_with_code
+def bill_diff(
+    period: Annotated[str, typer.Option(help="Month of the bill, YYYY-MM.")],
+    workspace: Workspace = HERE,
+    load: Annotated[
+        int | None, typer.Option(help="Load to look at. Default: the last that restated the month.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a restatement of a month changed, by service and account."""
+    from optimizer import bill_screen, pipeline
+
+    found = pipeline.bill_diff(workspace, period=period, load_id=load)
+    show(as_json, bill_screen.diff_summary(found), lambda: bill_screen.show_diff(found))
+
+
+@prices_app.command("show")
+@ends_with_code
+def prices_show(
+    instance_type: Annotated[str, typer.Argument(help="Provider's name, such as m5.xlarge.")],
+    workspace: Workspace = HERE,
+    region: Annotated[str | None, typer.Option(help="Provider's region. Default: all.")] = None,
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
+    """Show what one more hour of an instance type costs you, and why."""
+    from optimizer import bill_screen, pipeline
+
+    found = pipeline.prices(workspace, instance_type=instance_type, region=region, as_of=moment(as_of))
+    show(as_json, bill_screen.prices_summary(found), lambda: bill_screen.show_prices(found))
 
 
 @schedule_app.command("start")

@@ -22,12 +22,15 @@ from data.workloads import Workload
 from data.workspace import WorkspaceFiles, read_workspace
 from optimizer.errors import Fault, InputError
 from optimizer.formulate import OPTION_COLUMNS, Offer
+from optimizer.prices import BILLED, LOOKBACK, effective
 from optimizer.rows import prices_of, rows_of
 
 DEFAULT_BOOT_SECONDS = 300.0
 SPOT_LOOKBACK = pd.Timedelta(hours=24)
 CURRENCY = "USD"  # of every plan; amounts in another are left out, never taken for dollars
 ONE_YEAR = ("1y", "")  # terms of committed prices that are used; longer ones bind for too long to advise
+UNUSED_WINDOW = pd.Timedelta(days=7)
+NOW = pd.Timedelta(0)
 TABLES = ("options", "profiles", "demand", "events", "fleet")
 
 
@@ -97,6 +100,8 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
     if options.empty and files.catalog is None:
         options = listed_options(as_of)
         notes.append("neither catalog.parquet nor offers in the lake: built-in public list prices are used")
+    if files.catalog is None:
+        options = effective(options, lake.billed_prices())
     notes += lake.unused_commitments()
     profiles = files.profiles if files.profiles is not None else lake.table("profiles")
     require(workspace, options, profiles)
@@ -194,6 +199,24 @@ class LakeTables:
         offers = self.lake.read("offers_latest", as_of=self.as_of.to_pydatetime())
         offers = offers.loc[offers["currency"].eq(CURRENCY)]
         return options_from_offers(offers, self.lake.read("instance_types"))
+
+    def billed_prices(self, since: pd.Timedelta = LOOKBACK, until: pd.Timedelta = NOW) -> pd.DataFrame:
+        """View `billed_prices` in USD, of the bill's days from `since` to `until` before as-of."""
+        if self.lake is None:
+            return pd.DataFrame(columns=BILLED)
+        window = {"since": self.as_of - since, "until": self.as_of - until}
+        rows = self.lake.read("billed_prices", **{k: v.to_pydatetime() for k, v in window.items()})
+        return rows.loc[rows["currency"].eq(CURRENCY)]
+
+    def unused_usd_per_hour(self) -> dict[str, float]:
+        """What each commitment cost per hour in the last week without covering anything, USD."""
+        if self.lake is None:
+            return {}
+        since = (self.as_of - UNUSED_WINDOW).to_pydatetime()
+        rows = self.lake.read("unused_commitments", since=since, until=self.as_of.to_pydatetime())
+        rows = rows.loc[rows["currency"].eq(CURRENCY)]
+        hours = UNUSED_WINDOW / pd.Timedelta(hours=1)
+        return {str(name): float(cost) / hours for name, cost in rows_of(rows, "commitment", "unused_cost")}
 
     def commitments(self, options: pd.DataFrame) -> tuple[Offer, ...]:
         """Commitments running at as-of, each with the machines it reaches at their committed price."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data.billing.history import Restatement, restatement
 from data.ingest import Loads
 from data.ingest import ingest as ingest_files
 from data.lake import Lake
@@ -22,8 +23,9 @@ from optimizer.capacity import plan_capacity
 from optimizer.checkup import Finding, findings
 from optimizer.config import load_settings
 from optimizer.forecasts import REQUESTS, STANDARD_REQUESTS, forecast_requests, store_forecasts
-from optimizer.inputs import read_inputs
+from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
+from optimizer.marginal import Price, prices_of_type
 from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.report.data import Headline
@@ -46,13 +48,23 @@ def silent(_step: str, _share: float) -> None:
 
 
 def ingest(
-    workspace: Path, source: Path | None = None, *, now: datetime, progress: Progress = silent
+    workspace: Path,
+    source: Path | None = None,
+    *,
+    now: datetime,
+    is_truth: bool = False,
+    progress: Progress = silent,
 ) -> Loads:
-    """Bills, demand, utilisation, offers and state into the lake; the same content twice changes nothing."""
+    """Bills, demand, utilisation, offers and state into the lake; the same content twice changes nothing.
+
+    `is_truth` takes a bill as it is even where it looks older than what the lake has.
+    """
     layout = Layout(workspace)
     sources = [source] if source else layout.sources(load_settings(workspace))
     with only_one(layout), Lake.open(layout.lake) as lake:
-        done = [ingest_files(lake, path, loaded_at=now, progress=progress) for path in sources]
+        done = [
+            ingest_files(lake, path, loaded_at=now, is_truth=is_truth, progress=progress) for path in sources
+        ]
     return Loads(
         tuple(load for part in done for load in part.loads),
         tuple(item for part in done for item in part.skipped),
@@ -114,6 +126,20 @@ def report(workspace: Path, *, placement: Path, progress: Progress = silent) -> 
     data = report_data(layout, read_inputs(workspace, made.as_of), made)
     progress("drawing", 0.4)
     return Report(*write_report(data, layout.reports), data.headline)
+
+
+def bill_diff(workspace: Path, *, period: str, load_id: int | None = None) -> Restatement:
+    """What a restatement of a month (YYYY-MM) changed, by service and account."""
+    with Lake.open(Layout(workspace).lake, read_only=True) as lake:
+        return restatement(lake, period, load_id)
+
+
+def prices(workspace: Path, *, instance_type: str, region: str | None, as_of: datetime) -> tuple[Price, ...]:
+    """What one more hour of an instance type costs, for each offer of it, step by step."""
+    inputs = read_inputs(workspace, as_of)
+    with lake_tables(Layout(workspace).lake, as_of) as tables:
+        unused = tables.unused_usd_per_hour()
+    return prices_of_type(inputs, unused, instance_type, region)
 
 
 def check(workspace: Path, *, now: datetime) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""The legacy AWS Cost and Usage Report as FOCUS charges.
+"""The AWS Cost and Usage Report, legacy and 2.0, as FOCUS charges.
 
 Column names are compared in snake case, so lineItem/UnblendedCost of the CSV and line_item_unblended_cost of
 the Parquet export are one; the many product/ and resourceTags/ columns vary from month to month and end in
@@ -13,12 +13,17 @@ x_Extra and Tags. Rules of the amounts:
   has.
 * ContractedCost is the price before commitments: billed for ordinary usage and fees, list for covered usage.
 * Split cost allocation lines repeat the cost of their parent line, so every amount of theirs is 0.
+
+CUR 2.0 has the same lines under the names Athena uses, but a fixed set of columns: what were many columns are
+maps (product, resource_tags, cost_category, discount), written as JSON in CSV, and the region is
+product_region_code alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from data.billing.aws_services import SERVICE_CATEGORY
 from data.billing.mapping import Mapping, map_of
 from data.formats import Format, needs, snake_case
 from data.lake import quoted
@@ -27,7 +32,7 @@ FORMATS = (
     Format(
         "aws-cur",
         "charges",
-        "legacy AWS Cost and Usage Report",
+        "AWS Cost and Usage Report, legacy or 2.0",
         needs(
             "bill_payer_account_id", "bill_billing_period_start_date", "bill_billing_period_end_date",
             "line_item_line_item_type", "line_item_usage_start_date", "line_item_usage_end_date",
@@ -121,31 +126,6 @@ _STATUS = _by_type(
     "NULL",
 )
 
-# Product codes by FOCUS service category. What is not here is Other: a wrong category misleads, a missing one
-# asks.
-SERVICE_CATEGORY: dict[str, tuple[str, ...]] = {
-    "Compute": ("AmazonEC2", "AWSLambda", "AmazonECS", "AmazonEKS", "AmazonLightsail", "AWSElasticBeanstalk",
-                "AmazonECR", "AmazonECRPublic", "AWSBatch"),
-    "Storage": ("AmazonS3", "AmazonEFS", "AmazonFSx", "AmazonS3GlacierDeepArchive", "AmazonGlacier",
-                "AWSBackup", "AWSStorageGateway"),
-    "Databases": ("AmazonRDS", "AmazonDynamoDB", "AmazonElastiCache", "AmazonRedshift", "AmazonDocDB",
-                  "AmazonNeptune", "AmazonMemoryDB", "AmazonTimestream", "AmazonDAX"),
-    "Networking": ("AmazonVPC", "AmazonCloudFront", "AmazonRoute53", "AWSELB", "AWSDataTransfer",
-                   "AmazonApiGateway", "AWSDirectConnect", "AWSGlobalAccelerator", "AWSTransitGateway"),
-    "AI and Machine Learning": ("AmazonSageMaker", "AmazonBedrock", "AmazonRekognition", "AmazonComprehend",
-                                "AmazonTextract", "AmazonPolly", "AmazonLex", "comprehend", "translate"),
-    "Analytics": ("AmazonAthena", "AWSGlue", "AmazonKinesis", "AmazonKinesisFirehose", "AmazonMSK",
-                  "AmazonES", "ElasticMapReduce", "AmazonQuickSight"),
-    "Integration": ("AmazonSNS", "AWSQueueService", "AmazonMQ", "AWSEvents", "AmazonStates", "AmazonMWAA"),
-    "Security": ("awskms", "AWSSecretsManager", "AmazonGuardDuty", "AmazonInspector", "awswaf",
-                 "AWSSecurityHub", "AmazonMacie", "AWSCertificateManager", "AWSShield"),
-    "Identity": ("AmazonCognito", "AWSDirectoryService"),
-    "Management and Governance": ("AmazonCloudWatch", "AWSCloudTrail", "AWSConfig", "AWSSystemsManager",
-                                  "AWSSupportBusiness", "AWSSupportEnterprise", "AWSDeveloperSupport",
-                                  "AWSServiceCatalog", "AWSCostExplorer", "AWSXRay"),
-    "Developer Tools": ("AWSCodeCommit", "AWSCodePipeline", "CodeBuild", "AWSAmplify", "AWSCodeArtifact"),
-    "Business Applications": ("AmazonSES", "AmazonConnect", "AmazonWorkDocs", "AmazonWorkMail"),
-}  # fmt: skip
 _PRODUCT = "{text:line_item_product_code}"
 _SERVICE_CATEGORY = _by_type(
     {
@@ -155,8 +135,17 @@ _SERVICE_CATEGORY = _by_type(
     "'Other'",
 )
 _COMMITMENT = f"coalesce({_PLAN}, {_RESERVATION})"
-_REGION = "coalesce({text:product_region_code}, {text:product_region})"
-_INSTANCE = "{text:product_instance_type}"
+
+
+def _of_product(name: str) -> str:
+    """SQL of a product attribute: a column of its own, or in the map of CUR 2.0."""
+    inside = f"json_extract_string({{text:product}}, '$.{name}')"
+    return f"coalesce({{text:product_{name}}}, CASE WHEN json_valid({{text:product}}) THEN {inside} END)"
+
+
+_REGION = f"coalesce({{text:product_region_code}}, {_of_product('region')})"
+_INSTANCE = _of_product("instance_type")
+_SYSTEM = _of_product("operating_system")
 
 RULES: dict[str, str] = {
     "BilledCost": f"CASE WHEN {_SPLIT} THEN 0 ELSE {_BILLED} END",
@@ -194,18 +183,19 @@ RULES: dict[str, str] = {
     "InvoiceIssuerName": "coalesce({text:bill_invoicing_entity}, 'AWS')",
     "ServiceProviderName": "'AWS'",
     "HostProviderName": "'AWS'",
-    "ServiceName": f"coalesce({{text:product_product_name}}, {_PRODUCT})",
+    "ServiceName": f"coalesce({_of_product('product_name')}, {_PRODUCT})",
     "ServiceCategory": _SERVICE_CATEGORY,
     "RegionId": _REGION,
     "RegionName": "{text:product_location}",
     "AvailabilityZone": "{text:line_item_availability_zone}",
     "ResourceId": "{text:line_item_resource_id}",
-    "ResourceType": "{text:product_product_family}",
+    "ResourceType": _of_product("product_family"),
     "SkuId": "{text:product_sku}",
     "SkuMeter": "{text:line_item_usage_type}",
     "SkuPriceId": "{text:pricing_rate_id}",
     "SkuPriceDetails": f"CASE WHEN {_INSTANCE} IS NOT NULL "
-    f"THEN to_json({{'InstanceType': {_INSTANCE}}})::VARCHAR END",
+    f"THEN json_merge_patch(to_json({{'InstanceType': {_INSTANCE}}}), CASE WHEN {_SYSTEM} IS NOT NULL "
+    f"THEN to_json({{'OperatingSystem': {_SYSTEM}}}) ELSE '{{}}'::JSON END)::VARCHAR END",
     "x_Source": "'aws'",
 }
 
@@ -224,11 +214,26 @@ def tag_name(column: str) -> str | None:
     return None
 
 
+# resource_tags of CUR 2.0: user_owner is the tag owner, aws_x the tag aws:x of AWS itself.
+_TAG_MAP = (
+    "CASE WHEN json_valid({text:resource_tags}) THEN to_json(map_from_entries(list_transform(map_entries("
+    "{text:resource_tags}::JSON::MAP(VARCHAR, VARCHAR)), lambda e: {'k': regexp_replace("
+    "regexp_replace(e.key, '^user[_:]', ''), '^aws[_:]', 'aws:'), 'v': e.value})))::VARCHAR END"
+)
+_ONLY_IN_2 = {"resource_tags", "cost_category", "discount", "product", "bill_payer_account_name"}
+
+
 def line_items(columns: Sequence[str]) -> Mapping:
     """The rules for a report with these columns."""
-    tags = {name: f"{{text:{snake_case(column)}}}" for column in columns if (name := tag_name(column))}
+    present = {snake_case(column) for column in columns}
     rules = dict(RULES)
+    tags = {name: f"{{text:{snake_case(column)}}}" for column in columns if (name := tag_name(column))}
+    homes = [snake_case(column) for column in columns if tag_name(column)]
     if tags:
         rules["Tags"] = f"to_json({map_of(tags)})::VARCHAR"
-    homes = tuple(snake_case(column) for column in columns if tag_name(column))
-    return Mapping("aws-cur", rules, consumed=homes)
+    elif "resource_tags" in present:
+        rules["Tags"] = _TAG_MAP
+        homes.append("resource_tags")
+    kind = "aws-cur-2" if present & _ONLY_IN_2 else "aws-cur"
+    native = f"CASE WHEN {_SPLIT} THEN 0 ELSE {_BILLED} END"
+    return Mapping(kind, rules, consumed=tuple(homes), native=native)

@@ -81,6 +81,17 @@ _READ = {Kind.DECIMAL: "money", Kind.TIME: "time", Kind.TEXT: "text"}
 _CATEGORY_LIST = ", ".join(quoted(name) for name in SERVICE_CATEGORIES)
 
 
+# Azure leaves SkuPriceDetails out and names the size of a machine in a column of its own.
+_AZURE_TYPE = """
+    CASE WHEN json_valid({text:x_skudetails}) AND coalesce(
+        json_extract_string({text:x_skudetails}, '$.InstanceType'),
+        json_extract_string({text:x_skudetails}, '$.ServiceType')) IS NOT NULL
+    THEN to_json({'InstanceType': coalesce(
+        json_extract_string({text:x_skudetails}, '$.InstanceType'),
+        json_extract_string({text:x_skudetails}, '$.ServiceType'))})::VARCHAR END
+"""
+
+
 def cost_and_usage(columns: Sequence[str]) -> Mapping:
     """FOCUS columns from a file of any version.
 
@@ -90,6 +101,8 @@ def cost_and_usage(columns: Sequence[str]) -> Mapping:
     rules = {column.name: f"{{{_READ[column.kind]}:{column.name.lower()}}}" for column in COST_AND_USAGE}
     if "serviceprovidername" not in {column.lower() for column in columns}:
         rules["ServiceProviderName"] = "{text:providername}"
+    rules["SkuPriceDetails"] = f"coalesce({{text:skupricedetails}}, {_AZURE_TYPE})"
+    rules["Tags"] = "tags_object({text:tags})"  # Google lists them, key by key
     category = "{text:servicecategory}"
     rules["ServiceCategory"] = f"CASE WHEN {category} IN ({_CATEGORY_LIST}) THEN {category} ELSE 'Other' END"
     unknown = f"CASE WHEN {category} NOT IN ({_CATEGORY_LIST}) THEN {category} END"
@@ -97,7 +110,7 @@ def cost_and_usage(columns: Sequence[str]) -> Mapping:
         f"focus-{version(columns)}",
         rules,
         extra={"ServiceCategory": unknown},
-        consumed=("servicecategory",),
+        consumed=("servicecategory", "skupricedetails", "tags"),
         native="{money:billedcost}",
     )
 

@@ -19,6 +19,12 @@ from data.staging import FILE, ROW, Staged, text_of
 
 FAULTS_PER_COLUMN = 5
 UNREADABLE = "unreadable value in a bill"
+_ABSENT = {
+    "text": "NULL::VARCHAR",
+    "money": "NULL::DECIMAL(38, 18)",
+    "time": "NULL::TIMESTAMPTZ",
+    "date": "NULL::TIMESTAMPTZ",
+}
 _PLACE = re.compile(r"\{(text|money|time|date):([^{}]+)\}")
 _TIME = "a time such as 2026-05-01T00:00:00Z"
 _EXPECTED = {
@@ -36,7 +42,10 @@ _AS_MONEY = """
 # keeps out what the engine also takes for a time, such as 'infinity' and 'epoch'.
 _AS_TIME = """
     CREATE OR REPLACE TEMP MACRO as_time(x) AS
-    CASE WHEN x LIKE '____-__-__%' THEN TRY_CAST(x AS TIMESTAMPTZ) END
+    CASE WHEN x LIKE '____-__-__%' THEN coalesce(
+        TRY_CAST(x AS TIMESTAMPTZ),
+        TRY_CAST(regexp_replace(x, '^(.{10}[T ][0-9]{2}:[0-9]{2})(Z|[+-].*)?$', '\\1:00\\2') AS TIMESTAMPTZ)
+    ) END
 """
 _AS_DATE = """
     CREATE OR REPLACE TEMP MACRO as_date(x) AS
@@ -60,7 +69,35 @@ _REFUSE = f"""
     CREATE OR REPLACE TEMP MACRO refuse_if_present(x) AS
     CASE WHEN x IS NOT NULL THEN error({quoted(UNREADABLE)}) END
 """
-MACROS = (_AS_MONEY, _AS_TIME, _AS_DATE, _DECIMALS, _IS_ROUNDED, _REFUSE)
+# Labels as Google lists them, [{"key": k, "value": v}], as one object; a key of the first list wins. A list
+# that names a key twice stays as it is.
+_LABELS = """
+    CREATE OR REPLACE TEMP MACRO labels_map(x) AS
+    CASE WHEN x LIKE '[%' AND json_valid(x)
+        AND len(list_distinct(json_extract_string(x, '$[*].key'))) = len(json_extract_string(x, '$[*].key'))
+        THEN map(json_extract_string(x, '$[*].key'), json_extract_string(x, '$[*].value')) END
+"""
+_LABELS_OBJECT = """
+    CREATE OR REPLACE TEMP MACRO labels_object(first, second) AS
+    nullif(to_json(map_concat(
+        coalesce(labels_map(second), MAP([]::VARCHAR[], []::VARCHAR[])),
+        coalesce(labels_map(first), MAP([]::VARCHAR[], []::VARCHAR[]))))::VARCHAR, '{}')
+"""
+_TAGS_OBJECT = """
+    CREATE OR REPLACE TEMP MACRO tags_object(x) AS
+    CASE WHEN x LIKE '[%' AND labels_map(x) IS NOT NULL THEN to_json(labels_map(x))::VARCHAR ELSE x END
+"""
+MACROS = (
+    _LABELS,
+    _LABELS_OBJECT,
+    _TAGS_OBJECT,
+    _AS_MONEY,
+    _AS_TIME,
+    _AS_DATE,
+    _DECIMALS,
+    _IS_ROUNDED,
+    _REFUSE,
+)
 
 
 @dataclass(frozen=True)
@@ -157,7 +194,7 @@ def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fi
 
     def value_of(kind: str, name: str) -> str:
         if name not in index:
-            return "NULL"
+            return _ABSENT[kind]
         position = index[name]
         if kind == "text":
             return text_of(f"c{position}", staged.types[position])

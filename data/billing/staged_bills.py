@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 
 from data.billing import mapping
-from data.billing.importers import RULES
+from data.billing.columns import COST_AND_USAGE
+from data.billing.importers import MACROS, RULES
 from data.billing.mapping import Fitted, Mapping
 from data.billing.sources import source_sql
 from data.errors import Fault, InputError
@@ -77,7 +78,7 @@ class Delivered:
 @contextmanager
 def delivered(lake: Lake, files: Sequence[BillFile]) -> Iterator[Delivered]:
     """Stage every bill for the length of the block. Raises InputError with what is no table."""
-    for macro in mapping.MACROS:
+    for macro in MACROS:
         lake.sql(macro)
     faults: list[Fault] = []
     bills: list[Bill] = []
@@ -89,12 +90,18 @@ def delivered(lake: Lake, files: Sequence[BillFile]) -> Iterator[Delivered]:
                 faults += error.faults
                 continue
             known = group[0].format
-            rules = RULES[known.name](raw.columns)
+            rules = _complete(RULES[known.name](raw.columns))
             bills.append(Bill(raw, known, rules, mapping.fit(rules, raw, known.canonical)))
         if faults:
             raise InputError(faults + [fault for bill in bills for fault in bill.faults(lake)])
         parts = pa.concat_tables([_numbered(_look(lake, bill), number) for number, bill in enumerate(bills)])
         yield Delivered(tuple(bills), parts, _sources(parts.to_pylist()))
+
+
+def _complete(rules: Mapping) -> Mapping:
+    """The rules with a missing value for each FOCUS column that has none."""
+    absent = {column.name: f"NULL::{column.kind.value}" for column in COST_AND_USAGE}
+    return replace(rules, rules={**absent, **rules.rules})
 
 
 def _runs(files: Sequence[BillFile]) -> Iterator[list[BillFile]]:
