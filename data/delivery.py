@@ -1,15 +1,13 @@
 """A delivery: one file, or a folder or archive of files that belong together.
 
 Archives (zip, tar, tar.gz) are unpacked into the lake's scratch folder and treated as folders, gzip is taken
-off single files. Nothing an archive says about itself is trusted: neither its paths nor its sizes. A folder
-with the manifest of an AWS Cost and Usage Report is read by the manifest's list alone, because older versions
-of the same month may lie beside the current one and would count twice.
+off single files. Nothing an archive says about itself is trusted: neither its paths nor its sizes. Which
+files of a folder count is decided in `data.layouts`.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import tarfile
 import tempfile
 import zipfile
@@ -18,8 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 
+from data import layouts
 from data.errors import Fault, InputError
 
 MAX_UNPACKED_BYTES = 20 * 2**30
@@ -43,6 +42,15 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True)
+class PlainFile:
+    """A file to read, the name people know it by, and the export run it is part of (its own name if none)."""
+
+    path: Path
+    name: str
+    batch: str
+
+
 @dataclass
 class Unpacked:
     """Plain files of a delivery with the names people know them by."""
@@ -50,7 +58,7 @@ class Unpacked:
     scratch: Path
     exclude: Path | None = None
     limit: int = MAX_UNPACKED_BYTES
-    files: list[tuple[Path, str]] = field(default_factory=list)
+    files: list[PlainFile] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     written: int = 0
     folders: int = 0
@@ -87,11 +95,11 @@ def unpacked(
         raise InputError([Fault(str(path), "nothing there", "a file, folder or archive", "check the path")])
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         delivery = Unpacked(Path(folder), exclude, limit)
-        _add(delivery, path, path.name, depth=0)
+        _add(delivery, path, path.name, path.name, depth=0)
         yield delivery
 
 
-def _add(delivery: Unpacked, path: Path, name: str, depth: int) -> None:
+def _add(delivery: Unpacked, path: Path, name: str, batch: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise InputError(
             [Fault(name, f"archives nested over {MAX_DEPTH} deep", "fewer", "unpack it yourself")]
@@ -102,11 +110,11 @@ def _add(delivery: Unpacked, path: Path, name: str, depth: int) -> None:
         elif zipfile.is_zipfile(path):
             _add_folder(delivery, _unzip(delivery, path, name), name, depth + 1)
         elif _is_gzip(path):
-            _add(delivery, _gunzip(delivery, path, name), name.removesuffix(".gz"), depth + 1)
+            _add(delivery, _gunzip(delivery, path, name), name.removesuffix(".gz"), batch, depth + 1)
         elif _is_tar(path):
             _add_folder(delivery, _untar(delivery, path, name), name, depth + 1)
         else:
-            delivery.files.append((path, name))
+            delivery.files.append(PlainFile(path, name, batch))
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
         found = f"a damaged or truncated archive ({error})"
         raise InputError([Fault(name, found, "a whole file", "copy or export it again")]) from error
@@ -186,70 +194,17 @@ def _add_folder(delivery: Unpacked, folder: Path, name: str, depth: int) -> None
     paths = [p for p in sorted(folder.rglob("*")) if p.is_file()]
     if own is not None and unpacked not in folder.resolve().parents:
         paths = [p for p in paths if own not in p.resolve().parents]
-    listed = _manifest_choice(folder, paths, name or folder.name)
+    choice = layouts.choose(
+        folder, paths, name or folder.name, has_times=unpacked not in folder.resolve().parents
+    )
     for path in paths:
         shown = prefix + path.relative_to(folder).as_posix()
         if any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts):
             delivery.skipped.append(Skipped(shown, "a hidden file"))
-        elif path in listed.manifests:
-            delivery.skipped.append(Skipped(shown, "the manifest of a Cost and Usage Report"))
-        elif path in listed.superseded:
-            delivery.skipped.append(Skipped(shown, "not in its report's manifest: an older version"))
+        elif path in choice.left_out:
+            delivery.skipped.append(Skipped(shown, choice.left_out[path]))
         elif path.stat().st_size == 0 and path.name == "_SUCCESS":
             delivery.skipped.append(Skipped(shown, "a marker"))
         else:
-            _add(delivery, path, shown, depth)
-
-
-@dataclass(frozen=True)
-class _Listed:
-    manifests: frozenset[Path] = frozenset()
-    superseded: frozenset[Path] = frozenset()
-
-
-def _manifest_choice(folder: Path, paths: list[Path], name: str) -> _Listed:
-    """Which files are manifests, and which data files below them are not the current version."""
-    manifests = {path: manifest for path in paths if (manifest := _read_manifest(path)) is not None}
-    if not manifests:
-        return _Listed()
-    upper = {p: m for p, m in manifests.items() if p.parent.name != m["assemblyId"]}
-    chosen = upper or manifests
-    if not upper and len({str(m.get("billingPeriod")) for m in manifests.values()}) < len(manifests):
-        found = f"{len(manifests)} versions of one month and no manifest above them"
-        raise InputError([Fault(name, found, "the manifest of the month's folder", "copy the whole folder")])
-    faults: list[Fault] = []
-    current: set[Path] = set()
-    for path, manifest in chosen.items():
-        for key in manifest["reportKeys"]:
-            found_file = _find_key(path.parent, str(key))
-            if found_file is None:
-                shown = path.relative_to(folder).as_posix()
-                faults.append(
-                    Fault(f"{name}/{shown}", f"no file for {key}", "every file it lists", "copy the rest")
-                )
-            else:
-                current.add(found_file)
-    if faults:
-        raise InputError(faults)
-    below = {p for p in paths for m in chosen if m.parent in p.parents}
-    return _Listed(frozenset(manifests), frozenset(below - current - set(manifests)))
-
-
-def _read_manifest(path: Path) -> dict[str, Any] | None:
-    if not path.name.endswith("Manifest.json"):
-        return None
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and {"reportKeys", "assemblyId"} <= set(value) else None
-
-
-def _find_key(folder: Path, key: str) -> Path | None:
-    """The local copy of an object key: its longest ending that exists below the manifest's folder."""
-    parts = PurePosixPath(key).parts
-    for start in range(len(parts)):
-        path = folder.joinpath(*parts[start:])
-        if ".." not in parts and path.is_file():
-            return path
-    return None
+            batch = f"{prefix}{choice.batch[path]}" if path in choice.batch else shown
+            _add(delivery, path, shown, batch, depth)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import overload
@@ -116,15 +116,15 @@ def _recognised(unpacked: delivery.Unpacked, *, single: bool) -> list[_Known]:
     known: list[_Known] = []
     faults: list[Fault] = []
     unknown: list[Fault] = []
-    for path, name in unpacked.files:
+    for plain in unpacked.files:
         try:
-            file = open_file(path, name)
+            file = replace(open_file(plain.path, plain.name), batch=plain.batch)
             known.append(_Known(file, recognise(file)))
         except NotRecognised as error:
             if single:
                 raise
             unknown += error.faults
-            unpacked.skipped.append(Skipped(name, error.faults[0].found))
+            unpacked.skipped.append(Skipped(plain.name, error.faults[0].found))
         except InputError as error:
             faults += error.faults
     if faults:

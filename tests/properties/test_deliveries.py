@@ -141,8 +141,8 @@ def test_two_exports_of_one_bill_are_never_added(
 ) -> None:
     shutil.copytree(template, tmp_path / "lake")
     focus = {
-        **day_row(3, 2), "BillingAccountId": "01AB-CD", "InvoiceIssuerName": "Google", "ProviderName": "Google",
-        "BillingCurrency": "EUR",
+        **day_row(3, 2), "BillingAccountId": "01AB-CD", "InvoiceIssuerName": "Google",
+        "ProviderName": "Google", "BillingCurrency": "EUR",
     }  # fmt: skip
     native = {
         "usage_start_time": "2026-05-03T00:00:00", "usage_end_time": "2026-05-03T01:00:00",
