@@ -28,16 +28,17 @@ from data.errors import Fault, InputError
 from data.formats import Format, RawFile
 from data.lake import Lake, translated
 from data.loads import Load, next_load_id, write_loads
-from data.prices import catalog
+from data.prices import catalog, fx
 from data.recognise import NotRecognised, open_file, recognise
 from data.staging import as_text
 from data.tables import arrow_schema, conform
 from data.upsert import upsert
 from data.usage import files as usage
 
-READERS = {**usage.READERS, **catalog.READERS}
+READERS = {**usage.READERS, **catalog.READERS, **fx.READERS}
 _TIME_OF = {
     "offers": "as_of",
+    "fx_rates": "date",
     "deployments": "as_of",
     "contract_commitments": "ContractCommitmentPeriodStart",
 }

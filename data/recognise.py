@@ -17,10 +17,10 @@ from data import nested
 from data.billing import importers
 from data.errors import Fault, InputError
 from data.formats import Format, RawFile
-from data.prices import catalog
+from data.prices import catalog, fx
 from data.usage import files as usage
 
-FORMATS: tuple[Format, ...] = (*importers.FORMATS, *usage.FORMATS, *catalog.FORMATS)
+FORMATS: tuple[Format, ...] = (*importers.FORMATS, *usage.FORMATS, *catalog.FORMATS, *fx.FORMATS)
 
 _HEADER_BYTES = 1 << 20
 _RECORDS = 100

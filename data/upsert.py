@@ -36,6 +36,7 @@ SCOPES: dict[str, Scope] = {
     "regions": Scope(("provider", "region")),
     "profiles": Scope(("model", "accelerator", "instance_type")),
     "deployments": Scope(("as_of",)),
+    "fx_rates": Scope(("date", "base_currency", "quote_currency")),
     "contract_commitments": Scope(("x_Source", "ContractCommitmentId")),
 }
 

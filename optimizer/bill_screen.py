@@ -12,7 +12,10 @@ from rich.table import Table
 from optimizer.screen import out
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from data.billing.history import Restatement
+    from optimizer.chargeback import Chargeback
     from optimizer.marginal import Price
 
 ROWS_SHOWN = 40
@@ -60,6 +63,23 @@ def show_diff(found: Restatement) -> None:
 def short(account: str) -> str:
     """The last part of an account's path."""
     return account.rsplit("/", 1)[-1]
+
+
+def show_chargeback(made: Chargeback, path: Path) -> None:
+    """One line per owner, unit costs, notes."""
+    table = Table(f"{made.period}, {made.metric} cost", "total", "share", box=None)
+    for owner, currency, cost, share in made.by_owner():
+        table.add_row(escape(owner), f"{cost:,.2f} {currency}", f"{share:.1%}")
+    for currency, total in made.totals.items():
+        table.add_row("all, equal to the bill", f"{total:,.2f} {currency}", "")
+    out.print(table)
+    for unit in made.unit_costs:
+        tokens = "" if unit.per_1000_tokens is None else f", {unit.per_1000_tokens:.6f} per 1,000 tokens"
+        text = f"{unit.owner}: {unit.per_1000_requests:.4f} {unit.currency} per 1,000 requests{tokens}"
+        out.print(text, markup=False)
+    for note in made.notes:
+        out.print(f"note: {note}", markup=False)
+    out.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
 def prices_summary(found: Sequence[Price]) -> dict[str, Any]:

@@ -196,6 +196,29 @@ def check(workspace: Workspace = HERE, as_json: Json = False) -> None:
         raise typer.Exit(2)
 
 
+@app.command()
+@ends_with_code
+def chargeback(
+    period: Annotated[str, typer.Option(help="Month of the bill, YYYY-MM.")],
+    workspace: Workspace = HERE,
+    kind: Annotated[str, typer.Option("--format", help="csv, html, parquet or json.")] = "csv",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write. Default: reports/chargeback-<period>.<format>.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Convert to this currency with the rates that were ingested.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Give every charge of a month to an owner and write who pays what."""
+    from optimizer import bill_screen, chargeback_files, pipeline
+
+    made = pipeline.chargeback(workspace, period=period, currency=currency)
+    path = out or workspace / "reports" / f"chargeback-{period}.{kind}"
+    chargeback_files.write(made, path, kind)
+    show(as_json, chargeback_files.summary(made), lambda: bill_screen.show_chargeback(made, path))
+
+
 @bill_app.command("diff")
 @ends_with_code
 def bill_diff(

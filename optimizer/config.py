@@ -11,15 +11,16 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from optimizer.errors import Fault, InputError
 
 FILE_NAME = "trimtab.toml"
 PREFIX = "TRIMTAB_"
+EXACT = 1e-9
 
 
 class Section(BaseModel):
@@ -59,6 +60,72 @@ class PlacementSettings(Section):
     gap_share: float = Field(0.01, gt=0, lt=1, description="proven gap at which the solver stops")
 
 
+class Match(Section):
+    """Which charges a rule is for: every pattern given must fit (`*` and `?`; case does not count)."""
+
+    source: str | None = Field(None, description="who bills: aws, azure, gcp, …")
+    account: str | None = Field(None, description="id or name of the account, subscription or project")
+    service: str | None = Field(None, description="name of the service")
+    region: str | None = Field(None, description="id of the region")
+    resource: str | None = Field(None, description="name of the resource")
+    category: str | None = Field(None, description="FOCUS ChargeCategory, such as Tax")
+    tag: dict[str, str] = Field(default_factory=dict, description="tag or label = pattern of its value")
+
+
+class OwnerRule(Match):
+    """A rule of `[[allocation.rules]]`; the first that matches names the owner."""
+
+    owner: str | None = Field(None, description="who pays")
+    owner_from: str | None = Field(
+        None,
+        pattern=r"^(tag:.+|account|service|region|resource|source)$",
+        description="where the charge names who pays: tag:team, account, service, …",
+    )
+
+    @model_validator(mode="after")
+    def has_one_owner(self) -> Self:
+        """Either a name or where to find it."""
+        if (self.owner is None) == (self.owner_from is None):
+            raise ValueError("give owner or owner_from, and not both")
+        return self
+
+
+class SharedCost(Section):
+    """A rule of `[[allocation.shared]]`: charges that several owners pay together."""
+
+    match: Match = Field(description='which charges, with the keys of a rule: {category = "Tax"}')
+    split: Literal["even", "proportional", "fixed"] = Field(
+        "proportional", description="alike, by direct cost, or by `shares`"
+    )
+    shares: dict[str, float] = Field(default_factory=dict, description="owner = share; add up to 1")
+    among: tuple[str, ...] = Field((), description="who shares; everyone with a direct cost where empty")
+
+    @model_validator(mode="after")
+    def shares_fit_the_split(self) -> Self:
+        """Fixed shares are not negative and add up to 1; other splits have none."""
+        if self.split != "fixed":
+            if self.shares:
+                raise ValueError("shares belong to split = 'fixed'")
+            return self
+        if any(share < 0 for share in self.shares.values()) or abs(sum(self.shares.values()) - 1) > EXACT:
+            raise ValueError(f"shares must be at least 0 and add up to 1, not {sum(self.shares.values()):g}")
+        return self
+
+
+class Allocation(Section):
+    """Who pays for what (`trimtab chargeback`)."""
+
+    metric: Literal["effective", "billed"] = Field(
+        "effective", description="amortised cost, or what the invoice asks in the month"
+    )
+    default_owner: str = Field("unallocated", description="owner of what no rule names")
+    unused_commitments_to: str = Field(
+        "", description="owner of what commitments cost unused; else the rules'"
+    )
+    rules: tuple[OwnerRule, ...] = ()
+    shared: tuple[SharedCost, ...] = ()
+
+
 class Settings(BaseSettings):
     """Everything that can be set, with its default."""
 
@@ -68,6 +135,7 @@ class Settings(BaseSettings):
 
     planning: Planning = Planning()
     placement: PlacementSettings = PlacementSettings()
+    allocation: Allocation = Allocation()
     sources: dict[str, str] = Field(default_factory=dict, description="name = path that `ingest` reads")
 
     @classmethod

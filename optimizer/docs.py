@@ -18,14 +18,16 @@ from typing import Any
 import typer.main
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from data.tables import reference_markdown
 from data.workloads import workloads_schema
 from optimizer.cli import app
-from optimizer.config import FILE_NAME, Settings
+from optimizer.config import FILE_NAME, OwnerRule, Settings, SharedCost
 from optimizer.plan import json_schemas
 
 NOTICE = "Made by `python -m optimizer.docs`; do not edit."
+LISTS: dict[str, type[BaseModel]] = {"allocation.rules": OwnerRule, "allocation.shared": SharedCost}
 UNITS = (  # ending of a setting's name, unit
     ("_usd", "USD"),
     ("_share", "share 0..1"),
@@ -135,6 +137,7 @@ def settings_page() -> str:
         "comment."
     )
     sections = [settings_section(path, model) for path, model in tables_of(Settings)]
+    sections += [settings_section(f"[{path}]", model) for path, model in LISTS.items()]
     sources = (
         "## [sources]\n\nWhat `trimtab ingest` reads without `--source`: any name = a path, relative to the "
         'workspace.\n\n```toml\n[sources]\nbill = "exports/aws"\n```'
@@ -155,7 +158,13 @@ def settings_section(path: str, model: type[BaseModel]) -> str:
     """The keys of one table."""
     keys = {name: field for name, field in model.model_fields.items() if field.description}
     rows = (
-        (code(name), code(toml_text(field.default)), unit_of(name), limits(field), str(field.description))
+        (
+            code(name),
+            code(toml_text(field.default)) if toml_text(field.default) else "",
+            unit_of(name),
+            limits(field),
+            str(field.description),
+        )
         for name, field in keys.items()
     )
     body = table(("key", "default", "unit", "range", "meaning"), rows)
@@ -163,7 +172,9 @@ def settings_section(path: str, model: type[BaseModel]) -> str:
 
 
 def toml_text(value: object) -> str:
-    """A default as TOML spells it."""
+    """A default as TOML spells it; nothing where there is none."""
+    if value in (None, "", (), PydanticUndefined):
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

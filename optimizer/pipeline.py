@@ -19,7 +19,11 @@ from data.billing.history import Restatement, restatement
 from data.ingest import Loads
 from data.ingest import ingest as ingest_files
 from data.lake import Lake
+from data.workloads_yaml import FILE as WORKLOADS_FILE
+from data.workloads_yaml import read_workloads
 from optimizer.capacity import plan_capacity
+from optimizer.chargeback import Chargeback
+from optimizer.chargeback import make as make_chargeback
 from optimizer.checkup import Finding, findings
 from optimizer.config import load_settings
 from optimizer.forecasts import REQUESTS, STANDARD_REQUESTS, forecast_requests, store_forecasts
@@ -132,6 +136,15 @@ def bill_diff(workspace: Path, *, period: str, load_id: int | None = None) -> Re
     """What a restatement of a month (YYYY-MM) changed, by service and account."""
     with Lake.open(Layout(workspace).lake, read_only=True) as lake:
         return restatement(lake, period, load_id)
+
+
+def chargeback(workspace: Path, *, period: str, currency: str | None = None) -> Chargeback:
+    """Every charge of a month (YYYY-MM) given to an owner, by the rules of [allocation]."""
+    layout, rules = Layout(workspace), load_settings(workspace).allocation
+    declared = workspace / WORKLOADS_FILE  # a bill can be charged back without any workload
+    workloads = read_workloads(declared.read_text(encoding="utf-8")) if declared.is_file() else ()
+    with Lake.open(layout.lake, read_only=True) as lake:
+        return make_chargeback(lake, rules, workloads, period=period, currency=currency)
 
 
 def prices(workspace: Path, *, instance_type: str, region: str | None, as_of: datetime) -> tuple[Price, ...]:

@@ -53,6 +53,17 @@ def settings_text() -> str:
     lines += section_lines(Settings, "")
     lines += [
         "",
+        "# Who pays for what: the first rule that matches names the owner; without rules the tags Owner, owner,",
+        "# team, Team or CostCenter do.",
+        "#   [[allocation.rules]]",
+        '#   account = "data-*"',
+        '#   owner = "data-platform"',
+        "#   [[allocation.rules]]",
+        '#   owner_from = "tag:team"',
+        "#   [[allocation.shared]]",
+        '#   match = {category = "Tax"}',
+        '#   split = "proportional"   # or even, or fixed with shares = {search = 0.6, ads = 0.4}',
+        "",
         "# Where `trimtab ingest` looks without --source: name = path.",
         "[sources]",
         '# bill = "exports/aws"',

@@ -44,8 +44,8 @@ class Written(str):
 def render(data: ReportData) -> Rendered:
     """Draw the charts and fill both templates."""
     shown = _context(data)
-    html = _environment(in_html=True).get_template("report.html.j2")
-    plain = _environment(in_html=False).get_template("report.md.j2")
+    html = environment(in_html=True).get_template("report.html.j2")
+    plain = environment(in_html=False).get_template("report.md.j2")
     return Rendered(html=html.render(shown, charts=_charts(data)), markdown=plain.render(shown))
 
 
@@ -84,7 +84,8 @@ def _replace_all(contents: Mapping[Path, str]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _environment(*, in_html: bool) -> jinja2.Environment:
+def environment(*, in_html: bool) -> jinja2.Environment:
+    """Templates with every filter, and escaping for HTML or Markdown."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=in_html,  # noqa: S701 - Markdown has its own escaping, in finalize

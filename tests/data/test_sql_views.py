@@ -59,7 +59,9 @@ def test_view(lake: Lake, view: str) -> None:
         assert found == list(csv.reader(stream))
 
 
-def moment(value: str) -> object:
+def moment(value: object) -> object:
+    if not isinstance(value, str):
+        return value
     try:
         return datetime.fromisoformat(value)
     except ValueError:
