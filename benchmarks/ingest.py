@@ -1,4 +1,8 @@
-"""Bills into the lake, against reading the same file with pandas and adding up its cost exactly."""
+"""Bills into the lake, against what others need for the same file.
+
+Small CSV against reading it with pandas and adding up its cost exactly; large Parquet against a plain copy by
+DuckDB, and against pandas and Polars doing the same mapping.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks import focus_file
+from benchmarks.bill_copies import copied, with_pandas, with_polars
 from benchmarks.inputs import GENERATED, bill_rows, demo_exports, shared
 from benchmarks.registry import Benchmark, Contender, Prepared
 from data.ingest import ingest
@@ -62,10 +69,19 @@ def write_bill(
     return Prepared(names, rows, "rows")
 
 
+def prepare_large(folder: Path, rows: int, *, amounts: str) -> Prepared:
+    """FOCUS 1.4 in Parquet, all 65 columns."""
+    total = focus_file.write(folder / "bill.parquet", rows, amounts=amounts)
+    facts = {"cost": "BilledCost", "currency": "BillingCurrency", "total": str(total)}
+    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    return Prepared(f"FOCUS 1.4, 65 columns, amounts as {amounts}, generated", rows, "rows")
+
+
 def load(folder: Path) -> Bill:
     """Where the bill lies and what must come out."""
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    return Bill(folder / "bill.csv", facts["cost"], facts["currency"], Decimal(facts["total"]))
+    path = next(path for path in folder.iterdir() if path.stem == "bill")
+    return Bill(path, facts["cost"], facts["currency"], Decimal(facts["total"]))
 
 
 def into_lake(bill: Bill) -> Decimal:
@@ -75,7 +91,7 @@ def into_lake(bill: Bill) -> Decimal:
     return exact_sum(amount for one in loads for amount in one.billed_cost.values())
 
 
-def with_pandas(bill: Bill) -> Decimal:
+def summed_by_pandas(bill: Bill) -> Decimal:
     """Every column read as text, cost added up as Decimal by currency; nothing checked or stored."""
     frame = pd.read_csv(bill.path, dtype=str)
     costs = frame[bill.cost].map(Decimal).groupby(frame[bill.currency]).agg(exact_sum)
@@ -88,7 +104,13 @@ def judge(bill: Bill, total: Decimal) -> dict[str, float]:
 
 
 SUBJECT = Contender("trimtab ingest", into_lake)
-PEERS = (Contender("pandas + Decimal", with_pandas),)
+PEERS = (Contender("pandas + Decimal", summed_by_pandas),)
+LARGE_SIZES = {"small": 1_000_000, "medium": 10_000_000, "large": 30_000_000}
+LARGE_PEERS = (
+    Contender("DuckDB copy", lambda bill: copied(bill.path)),
+    Contender("Polars, same mapping", lambda bill: with_polars(bill.path)),
+    Contender("pandas, same mapping", lambda bill: with_pandas(bill.path)),
+)
 BENCHMARKS = (
     Benchmark(
         name="ingest-cur",
@@ -109,5 +131,25 @@ BENCHMARKS = (
         judge=judge,
         subject=SUBJECT,
         peers=PEERS,
+    ),
+    Benchmark(
+        name="ingest-large",
+        about="FOCUS 1.4 in Parquet, every column, amounts with nine decimals, into a new lake.",
+        sizes=LARGE_SIZES,
+        prepare=partial(prepare_large, amounts="DECIMAL(38, 9)"),
+        load=load,
+        judge=judge,
+        subject=SUBJECT,
+        peers=LARGE_PEERS,
+    ),
+    Benchmark(
+        name="ingest-large-float",
+        about="The same with amounts as floats, each kept as the shortest decimal that is the same float.",
+        sizes=LARGE_SIZES,
+        prepare=partial(prepare_large, amounts="DOUBLE"),
+        load=load,
+        judge=judge,
+        subject=SUBJECT,
+        peers=LARGE_PEERS,
     ),
 )

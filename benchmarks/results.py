@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.measure import Outcome, Result
 
+THREADS = "Numeric libraries on one thread, DuckDB and Polars on all cores"
 RATIO_OF = ("seconds", "cpu_seconds", "peak_mib")
 
 
@@ -97,7 +98,7 @@ def markdown(outcome: Outcome, machine: dict[str, Any]) -> str:
         outcome.benchmark.about,
         f"Input: {prepared.source}; {prepared.work:,.0f} {prepared.unit}. Ratios: this row over the first.",
         "\n".join(lines),
-        f"Machine: {facts}. Packages: {packages}. One thread; one process per measurement.",
+        f"Machine: {facts}. Packages: {packages}. {THREADS}; one process per measurement.",
     ]
     return "\n\n".join(parts) + "\n"
 

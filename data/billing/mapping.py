@@ -25,6 +25,11 @@ _ABSENT = {
     "time": "NULL::TIMESTAMPTZ",
     "date": "NULL::TIMESTAMPTZ",
 }
+_ROUNDED_TEST = {
+    "VARCHAR": "is_rounded({})",
+    "FLOAT": "is_rounded({}::VARCHAR)",
+    "DOUBLE": "is_float_rounded({})",
+}
 _PLACE = re.compile(r"\{(text|money|time|date):([^{}]+)\}")
 _TIME = "a time such as 2026-05-01T00:00:00Z"
 _EXPECTED = {
@@ -65,6 +70,28 @@ _IS_ROUNDED = """
     CREATE OR REPLACE TEMP MACRO is_rounded(x) AS
     CASE WHEN length(x) > 19 OR contains(x, 'e') OR contains(x, 'E') THEN decimals(x) > 18 ELSE false END
 """
+# The shortest decimal that is the same float: 0.1 stays 0.1. A decimal of at most 15 digits that converts
+# back to the float is that one, and is found without writing text; the others are few.
+_FLOAT_AS_MONEY = """
+    CREATE OR REPLACE TEMP MACRO float_as_money(x) AS
+    CASE
+        WHEN abs(x) < 0.002 THEN TRY_CAST(x AS DECIMAL(38, 18)) -- 18 decimals of it are an integer below 2^51
+        WHEN abs(x) < 1000000 AND TRY_CAST(x AS DECIMAL(18, 9))::DOUBLE = x
+        THEN TRY_CAST(x AS DECIMAL(18, 9))::DECIMAL(38, 18)
+        WHEN abs(x) < 1 AND TRY_CAST(x AS DECIMAL(18, 15))::DOUBLE = x
+        THEN TRY_CAST(x AS DECIMAL(18, 15))::DECIMAL(38, 18)
+        ELSE TRY_CAST(x::VARCHAR AS DECIMAL(38, 18))
+    END
+"""
+_IS_FLOAT_ROUNDED = """
+    CREATE OR REPLACE TEMP MACRO is_float_rounded(x) AS
+    CASE
+        WHEN abs(x) >= 0.01 THEN false -- 17 digits end at the 18th decimal
+        WHEN abs(x) < 0.002 THEN round(x, 18) <> x -- exact: 18 decimals of it are an integer below 2^51
+        WHEN TRY_CAST(x AS DECIMAL(18, 15))::DOUBLE = x THEN false
+        ELSE is_rounded(x::VARCHAR)
+    END
+"""
 _REFUSE = f"""
     CREATE OR REPLACE TEMP MACRO refuse_if_present(x) AS
     CASE WHEN x IS NOT NULL THEN error({quoted(UNREADABLE)}) END
@@ -96,6 +123,8 @@ MACROS = (
     _AS_DATE,
     _DECIMALS,
     _IS_ROUNDED,
+    _FLOAT_AS_MONEY,
+    _IS_FLOAT_ROUNDED,
     _REFUSE,
 )
 
@@ -136,7 +165,8 @@ class Read:
             return f"as_{self.kind}({column})"
         if self.kind == "money":
             exact = self.source.startswith("DECIMAL") or self.source.endswith("INT")
-            # A float becomes the shortest decimal that is the same float: 0.1 stays 0.1.
+            if self.source == "DOUBLE":
+                return f"float_as_money({column})"
             return f"TRY_CAST({column} AS DECIMAL(38, 18))" if exact else f"as_money({column}::VARCHAR)"
         if self.source == "TIMESTAMP WITH TIME ZONE":
             return column
@@ -178,9 +208,9 @@ class Fitted:
     def rounded(self) -> str:
         """SQL of the number of amounts in a row that have over 18 decimals, which DECIMAL(38,18) rounds."""
         counts = [
-            f"coalesce(is_rounded(c{read.position}{'' if read.source == 'VARCHAR' else '::VARCHAR'}), false)"
+            f"coalesce({_ROUNDED_TEST[read.source].format(f'c{read.position}')}, false)"
             for read in self.reads
-            if read.kind == "money" and read.source in ("VARCHAR", "DOUBLE", "FLOAT")
+            if read.kind == "money" and read.source in _ROUNDED_TEST
         ]
         return " + ".join(f"{count}::INTEGER" for count in counts) or "0"
 
