@@ -122,8 +122,8 @@ class Allocation(Section):
     unused_commitments_to: str = Field(
         "", description="owner of what commitments cost unused; else the rules'"
     )
-    rules: tuple[OwnerRule, ...] = ()
-    shared: tuple[SharedCost, ...] = ()
+    rules: tuple[OwnerRule, ...] = Field((), description="tables [[allocation.rules]], tried in order")
+    shared: tuple[SharedCost, ...] = Field((), description="tables [[allocation.shared]], tried before rules")
 
 
 class Settings(BaseSettings):

@@ -208,6 +208,15 @@ class LakeTables:
         rows = self.lake.read("billed_prices", **{k: v.to_pydatetime() for k, v in window.items()})
         return rows.loc[rows["currency"].eq(CURRENCY)]
 
+    def newest_bill(self) -> pd.Timestamp | None:
+        """End of the newest usage charge that is not later than as-of; None where there is no bill."""
+        if self.lake is None:
+            return None
+        rows = self.lake.read("freshness")
+        newest = rows.loc[rows["table_name"].eq("charges"), "newest_data"]
+        known = newest.dropna()
+        return None if known.empty else min(known.iloc[0], self.as_of)
+
     def unused_usd_per_hour(self) -> dict[str, float]:
         """What each commitment cost per hour in the last week without covering anything, USD."""
         if self.lake is None:

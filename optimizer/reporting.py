@@ -10,14 +10,27 @@ import pandas as pd
 
 from data.lake import Lake
 from optimizer.forecasts import REQUESTS, actuals, request_series
-from optimizer.inputs import Inputs
+from optimizer.inputs import Inputs, lake_tables
 from optimizer.layout import Layout
 from optimizer.plan import CapacityPlan, PlacementPlan
+from optimizer.prices import FITTED_DAYS, LOOKBACK, fit
 from optimizer.recommend import DAYS_PER_MONTH, recommend
-from optimizer.report.data import FRAMES, Headline, Recommendation, ReportData, SolverFacts, empty
+from optimizer.reconciliation import reconciled
+from optimizer.report.data import (
+    FRAMES,
+    PRICE_WORDS,
+    Headline,
+    Prices,
+    Recommendation,
+    ReportData,
+    Rule,
+    SolverFacts,
+    empty,
+)
 
 HISTORY_DAYS = 7
 YESTERDAY = timedelta(hours=25)  # a daily run may start a little later than the day before
+MISSES_SHOWN = 3
 HOURS_PER_MONTH = DAYS_PER_MONTH * 24.0
 
 
@@ -51,8 +64,44 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan) -> ReportDa
             f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
             for s in plan.shortfalls
         ),
+        rules=bill_rules(layout),
+        prices=price_facts(layout, inputs),
         notes=(*plan.notes, *other_currencies(spend, str(currencies[0]))),
     )
+
+
+def bill_rules(layout: Layout) -> tuple[Rule, ...]:
+    """Every rule of reconciliation; none where no bill was loaded."""
+    with Lake.open(layout.lake, read_only=True) as lake:
+        rules = reconciled(lake)
+    if not any(rule.checked for rule in rules):
+        return ()
+    return tuple(
+        Rule(rule.about, rule.checked, len(rule.misses) + rule.more, rule.misses[:MISSES_SHOWN])
+        for rule in rules
+    )
+
+
+def price_facts(layout: Layout, inputs: Inputs) -> Prices:
+    """Where the plan's prices are from, and how prices of a week ago meet what was billed since."""
+    options = inputs.options
+    if "price_basis" not in options:
+        return Prices((("file", len(options)),))
+    counts = options["price_basis"].value_counts()
+    listed = options.assign(
+        price_hourly=options["list_hourly"],
+        price_source=options["list_source"],
+        price_as_of=options["list_as_of"],
+    )
+    week = pd.Timedelta(days=FITTED_DAYS)
+    with lake_tables(layout.lake, inputs.as_of) as tables:
+        newest = tables.newest_bill()
+        age = pd.Timestamp(inputs.as_of) - newest if newest is not None else pd.Timedelta(0)
+        before = tables.billed_prices(age + week + LOOKBACK, age + week)
+        after = tables.billed_prices(age + week)
+    found = fit(listed, before, after)
+    order = [(basis, int(counts[basis])) for basis in PRICE_WORDS if basis in counts]
+    return Prices(tuple(order), found.median, len(found.ratios))
 
 
 VIEWS = ("spend_by_month", "resource_cost", "resource_utilisation", "forecasts_since", "freshness")

@@ -53,8 +53,8 @@ def settings_text() -> str:
     lines += section_lines(Settings, "")
     lines += [
         "",
-        "# Who pays for what: the first rule that matches names the owner; without rules the tags Owner, owner,",
-        "# team, Team or CostCenter do.",
+        "# Who pays for what: the first rule that matches names the owner; without rules the tags Owner,",
+        "# owner, team, Team or CostCenter do.",
         "#   [[allocation.rules]]",
         '#   account = "data-*"',
         '#   owner = "data-platform"',
@@ -78,7 +78,7 @@ def section_lines(model: type[BaseModel], path: str) -> list[str]:
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             tables.append((name, field.annotation))
-        elif field.description and name != "sources":
+        elif field.description and name != "sources" and not isinstance(field.default, tuple):
             value = str(field.default).lower() if isinstance(field.default, bool) else repr(field.default)
             lines.append(f"# {name} = {value}   # {field.description}")
     head = ["", f"[{path}]"] if path else []

@@ -95,6 +95,39 @@ class SolverFacts:
     horizon_hours: float | None = None
 
 
+@dataclass(frozen=True)
+class Rule:
+    """One rule of reconciliation: how many things it looked at, how many broke it, a line for the worst."""
+
+    about: str
+    checked: int
+    missed: int
+    misses: tuple[str, ...] = ()
+
+
+# Where a price is from, in the order in which they are told.
+PRICE_WORDS = {
+    "contract": "at what the bill shows for the type",
+    "discount": "at list price less the discount the bill shows",
+    "spot": "at the spot price in the bill",
+    "list": "at list price",
+    "file": "as given in catalog.parquet",
+}
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Where the prices of the plan are from, and how well they meet the bill.
+
+    `counts` by basis: contract, discount, spot (all three from the bill), list, file. `fit_ratio` is the
+    median of modelled over billed price, of `compared` types and regions.
+    """
+
+    counts: tuple[tuple[str, int], ...]
+    fit_ratio: float | None = None
+    compared: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything a report shows. Frames have the columns of FRAMES (more are ignored); `empty` makes one.
@@ -118,6 +151,8 @@ class ReportData:
     shortfalls: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     demand_unit: str = "requests/s"
+    rules: tuple[Rule, ...] = ()
+    prices: Prices | None = None
 
     def __post_init__(self) -> None:
         faults = [*_faults_of_frames(self), *_faults_of_recommendations(self.recommendations)]

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from data.errors import Fault, InputError, TrimtabError
 from optimizer.report import charts, text, view
-from optimizer.report.data import RISKS, SOURCES, ReportData
+from optimizer.report.data import PRICE_WORDS, RISKS, SOURCES, ReportData
 from optimizer.report.text import is_known
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -158,6 +158,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "spend_total": view.spend_total(data),
         "freshness": view.records(data.freshness),
         "cited": {what: _cited(data, what) for what in SOURCES},
+        "price_words": PRICE_WORDS,
         "has_plan": data.solver is not None or data.headline.planned_usd_per_month is not None,
     }
 

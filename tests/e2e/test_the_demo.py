@@ -52,6 +52,18 @@ def test_the_table_at_the_end(demo: DemoRuns) -> None:
     assert demo.second.out.count(str(demo.root)) == 4
 
 
+def test_the_report_shows_that_the_bill_adds_up_and_the_prices_are_those_billed(demo: DemoRuns) -> None:
+    text = (demo.root / "reports/report.md").read_text(encoding="utf-8")
+    rules = text.partition("## Is this the bill you pay")[2].partition("## ")[0]
+    for rule in ("own invoice column", "costs more than its list price", "counted from two exports"):
+        assert re.search(rf"^\| .*{rule} \| [1-9]\d* \| holds \|$", rules, re.MULTILINE), rule
+    assert re.search(r"Prices: \d+ at what the bill shows for the type, \d+ at list price less", rules)
+    found = re.search(r"a week ago are ([\d.]+)% of what was billed since \(median of (\d+)", rules)
+    assert found is not None
+    assert abs(float(found[1]) - 100) <= 2
+    assert int(found[2]) >= 10
+
+
 def test_check_finds_nothing_to_mend(demo: DemoRuns) -> None:
     ran = cli("check", "-w", demo.root, "--json")
     assert ran.code == 0, ran.out

@@ -10,8 +10,10 @@ import pandas as pd
 from optimizer.report.data import (
     FRAMES,
     Headline,
+    Prices,
     Recommendation,
     ReportData,
+    Rule,
     SolverFacts,
     empty,
 )
@@ -163,6 +165,12 @@ def sample() -> ReportData:
             "4 hours of metrics are missing on 11 May; they count as not known.",
             "Spot prices of Azure are estimated.",
         ),
+        rules=(
+            Rule("BilledCost of each load equals the provider's own invoice column", 9, 0),
+            Rule("over a whole term, EffectiveCost of a commitment equals its BilledCost", 0, 0),
+            Rule("no service costs more than its list price", 78, 2, ("service <Storage>, list_cost 1",)),
+        ),
+        prices=Prices((("contract", 12), ("discount", 40), ("list", 300)), 0.997, 11),
     )
 
 
