@@ -17,10 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from models.forecaster import Forecaster, season_steps
+from models.forecaster import Forecaster, now, season_steps
 from models.frames import FloatArray, Panel
+from models.grid import IntArray
 from models.samples import gather
 
 SHRINKAGE = 4.0
@@ -32,26 +32,30 @@ QUIET_SHARE = 0.1  # of the mean size over all history: least mean size of a ser
 
 @dataclass(frozen=True)
 class Conformal(Forecaster):
-    """A forecaster whose levels from 0.5 up are calibrated on its own past.
+    """A forecaster whose levels are calibrated on its own past.
 
     Attributes:
         inner: the forecaster.
         min_origins: with fewer replays than this the quantiles stay as they are.
         max_origins: most replays.
         max_move: most that a quantile is moved, in scales of the series.
+        gives_spread: the inner forecaster gives one value at every level. All levels are moved, also those
+            under 0.5, and where the past is too short the answer is NaN: a value without its spread is no
+            quantile.
     """
 
     inner: Forecaster
     min_origins: int = 4
     max_origins: int = 40
     max_move: float = 5.0
+    gives_spread: bool = False
 
     @property
     def name(self) -> str:  # type: ignore[override]
         """The inner name and what was done to it."""
         return f"{self.inner.name}+conformal"
 
-    def origins(self, panel: Panel, horizon_steps: int) -> npt.NDArray[np.int64]:
+    def origins(self, panel: Panel, horizon_steps: int) -> IntArray:
         """Steps back from the end at which the past is replayed, nearest first; none if too few.
 
         A third of a season apart, so that they fall on different times of day. The nearest ones only: what a
@@ -69,37 +73,74 @@ class Conformal(Forecaster):
 
     def quantiles(self, panel: Panel, horizon_steps: int, levels: FloatArray) -> FloatArray:
         """The inner quantiles, moved by the shrunk quantile of their past errors, third by third."""
-        raw = self.inner.quantiles(panel, horizon_steps, levels)
-        upper = levels >= 0.5
-        origins = self.origins(panel, horizon_steps)
-        if not origins.size or not upper.any():
-            return raw
-        scores = np.stack(
-            [self._scores(panel, int(b), horizon_steps, levels[upper]) for b in origins], axis=1
-        )
-        scale = series_scale(panel)
-        moves = np.zeros((len(panel), int(upper.sum())))
-        for third in np.array_split(np.arange(horizon_steps), THIRDS):
-            known = origins > third.max(initial=0)
-            if (
-                known.any() and third.size
-            ):  # else too little history for this part: keep the moves of the one before
-                part = scores[:, known][:, :, third].reshape(len(panel), -1, int(upper.sum()))
-                moves = (
-                    np.clip(shrunk_quantiles(part, levels[upper]), -self.max_move, self.max_move)
-                    * scale[:, None]
-                )
-            raw[:, third[:, None], np.flatnonzero(upper)] += moves[:, None, :]
-        return np.asarray(np.sort(raw, axis=-1))
+        return now(self, panel, horizon_steps, levels)
 
-    def _scores(self, panel: Panel, back: int, horizon_steps: int, levels: FloatArray) -> FloatArray:
-        """(series, step, level) scores of the forecast made `back` steps before the end."""
-        past = panel.before(back)
-        actual = gather(panel.y, past.steps + np.arange(horizon_steps))
-        scale = series_scale(past)
-        scale[(scale <= 0) | (past.observed() < season_steps(panel.freq))] = np.nan
-        forecast = self.inner.quantiles(past, horizon_steps, levels)
-        return np.asarray((actual[:, :, None] - forecast) / scale[:, None, None])
+    def replay(self, panel: Panel, backs: IntArray, horizon_steps: int, levels: FloatArray) -> FloatArray:
+        """(origin, series, step, level); each origin is calibrated on those before it."""
+        past = self.origins(panel, horizon_steps)
+        every = np.union1d(backs, past)
+        made = self.inner.replay(panel, every, horizon_steps, levels)
+        moved = np.flatnonzero(levels > 0 if self.gives_spread else levels >= 0.5)
+        errors = Errors.of(panel, every, made[..., moved])
+        results = []
+        for back in backs:
+            raw = made[np.searchsorted(every, back)].copy()
+            moves = self._moves(errors, int(back), horizon_steps, levels[moved])
+            if moves is not None:
+                raw[..., moved] += moves
+            elif self.gives_spread:
+                raw[:] = np.nan
+            results.append(np.sort(raw, axis=-1))
+        return np.stack(results)
+
+    def _moves(self, errors: Errors, back: int, horizon_steps: int, levels: FloatArray) -> FloatArray | None:
+        """(series, step, level) what to add at an origin; None where too little of its past is scored."""
+        earlier = errors.backs >= back + -(-horizon_steps // THIRDS)
+        if earlier.sum() < self.min_origins or not levels.size:
+            return None
+        series = errors.scores.shape[1]
+        found = np.zeros((series, horizon_steps, levels.size))
+        moves = np.zeros((series, levels.size))
+        for third in np.array_split(np.arange(horizon_steps), THIRDS):
+            known = errors.backs > back + third.max(initial=0)
+            if known.any() and third.size:  # else too little history here: keep the moves of the part before
+                part = errors.scores[known][:, :, third].swapaxes(0, 1).reshape(series, -1, levels.size)
+                moves = np.clip(shrunk_quantiles(part, levels), -self.max_move, self.max_move)
+            found[:, third] = moves[:, None, :]
+        return np.asarray(found * errors.scale_at(back)[:, None, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """How far off past forecasts were.
+
+    Attributes:
+        backs: (origin) steps before the end, rising.
+        scores: (origin, series, step, level) (actual − quantile) / scale; NaN where nothing was observed, or
+            the series had not been observed for a season.
+        scales: (origin, series) usual change from season to season as known at the origin.
+    """
+
+    backs: IntArray
+    scores: FloatArray
+    scales: FloatArray
+
+    @classmethod
+    def of(cls, panel: Panel, backs: IntArray, made: FloatArray) -> Errors:
+        """Score (origin, series, step, level) forecasts against what the panel holds."""
+        scores, scales = np.full(made.shape, np.nan), np.full(made.shape[:2], np.nan)
+        for place, back in enumerate(backs):
+            past = panel.before(int(back))
+            scales[place] = series_scale(past)
+            usable = (scales[place] > 0) & (past.observed() >= season_steps(panel.freq))
+            scale = np.where(usable, scales[place], np.nan)
+            actual = gather(panel.y, past.steps + np.arange(made.shape[2]))
+            scores[place] = (actual[:, :, None] - made[place]) / scale[:, None, None]
+        return cls(backs, scores, scales)
+
+    def scale_at(self, back: int) -> FloatArray:
+        """(series) scale at an origin."""
+        return np.asarray(self.scales[int(np.searchsorted(self.backs, back))])
 
 
 def series_scale(panel: Panel) -> FloatArray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from models.forecaster import Forecaster
 from models.frames import FloatArray, Panel
+from models.grid import IntArray
 from models.samples import mean_of
 
 
@@ -23,3 +24,7 @@ class Ensemble(Forecaster):
     def quantiles(self, panel: Panel, horizon_steps: int, levels: FloatArray) -> FloatArray:
         """The mean of what the members say."""
         return mean_of([member.quantiles(panel, horizon_steps, levels) for member in self.members])
+
+    def replay(self, panel: Panel, backs: IntArray, horizon_steps: int, levels: FloatArray) -> FloatArray:
+        """(origin, series, step, level); each member replays its own past."""
+        return mean_of([member.replay(panel, backs, horizon_steps, levels) for member in self.members])

@@ -30,9 +30,20 @@ class Forecaster(ABC):
     def quantiles(self, panel: Panel, horizon_steps: int, levels: FloatArray) -> FloatArray:
         """(series, step, level) quantiles for rising levels; NaN only for a series without observation."""
 
+    def replay(
+        self, panel: Panel, backs: npt.NDArray[np.int64], horizon_steps: int, levels: FloatArray
+    ) -> FloatArray:
+        """(origin, series, step, level) what it would have said `backs` steps before the end."""
+        return np.stack([self.quantiles(panel.before(int(b)), horizon_steps, levels) for b in backs])
+
     def fit(self, panel: Panel) -> Fitted:
         """Bind the forecaster to a history."""
         return Fitted(self, panel)
+
+
+def now(forecaster: Forecaster, panel: Panel, horizon_steps: int, levels: FloatArray) -> FloatArray:
+    """(series, step, level) the forecast of a forecaster that is defined by its replay."""
+    return np.asarray(forecaster.replay(panel, np.zeros(1, dtype=np.int64), horizon_steps, levels)[0])
 
 
 @dataclass(frozen=True, eq=False)
