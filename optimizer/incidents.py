@@ -1,0 +1,101 @@
+"""Episodes of single series, and incidents: episodes that are one thing, for they share days and place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from optimizer.anomaly_causes import UNKNOWN
+
+DAY = pd.Timedelta(1, unit="D")
+COST, UTILISATION = "cost", "utilisation"
+PLACE = ("provider", "sub_account", "service", "region", "team")
+SHARED_LEAST = 2  # of account, service, region and team must be common to what is one incident
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Some days on which one series was out of its band.
+
+    `excess` is money, None where it is not known; `place` holds what is known of PLACE.
+    """
+
+    kind: str
+    place: Mapping[str, str]
+    currency: str | None
+    first: pd.Timestamp
+    last: pd.Timestamp
+    score: float
+    actual: float
+    expected: float
+    excess: float | None
+    resource: str | None = None
+    metric: str | None = None
+    cause: str = UNKNOWN
+    effects: Mapping[str, float] | None = None
+
+    @property
+    def days(self) -> int:
+        """Days from first to last."""
+        return (self.last - self.first) // DAY + 1
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Episodes of the same days that share where they are; the largest contribution first."""
+
+    first: pd.Timestamp
+    last: pd.Timestamp
+    shared: Mapping[str, str]
+    currency: str | None
+    severity: float | None
+    cause: str
+    contributions: tuple[Episode, ...]
+
+    def share(self, of: Episode) -> float | None:
+        """Contribution of an episode to the money of the incident, 0..1."""
+        known = sum(abs(episode.excess or 0.0) for episode in self.contributions)
+        return None if of.excess is None or not known else abs(of.excess) / known
+
+
+def grouped(episodes: Iterable[Episode]) -> tuple[Incident, ...]:
+    """Incidents of these episodes, newest first, then the dearest."""
+    groups: list[list[Episode]] = []
+    for episode in sorted(episodes, key=lambda one: (one.first, one.kind, sorted(one.place.items()))):
+        alike = [group for group in groups if any(belong(episode, other) for other in group)]
+        merged = [one for group in alike for one in group] + [episode]
+        groups = [group for group in groups if group not in alike] + [merged]
+    found = [incident(group) for group in groups]
+    return tuple(sorted(found, key=lambda one: (one.first, abs(one.severity or 0.0)), reverse=True))
+
+
+def belong(one: Episode, other: Episode) -> bool:
+    """Whether two episodes are the same incident: begun within a day, one bill, a shared place."""
+    near = abs(one.first - other.first) <= DAY
+    same_bill = one.currency == other.currency and one.place.get("provider") == other.place.get("provider")
+    common = sum(name in one.place and one.place[name] == other.place.get(name) for name in PLACE[1:])
+    opposed = one.kind == other.kind and (one.actual > one.expected) != (other.actual > other.expected)
+    return near and same_bill and common >= SHARED_LEAST and not opposed
+
+
+def incident(episodes: Sequence[Episode]) -> Incident:
+    """One incident of these episodes. Its money is that of cost, of utilisation only without it."""
+    ranked = tuple(sorted(episodes, key=lambda one: (one.kind != COST, -abs(one.excess or 0.0))))
+    counted = [one.excess for one in ranked if one.kind == ranked[0].kind and one.excess is not None]
+    first_place = ranked[0].place
+    shared = {
+        name: first_place[name]
+        for name in PLACE
+        if name in first_place and all(one.place.get(name) == first_place[name] for one in ranked)
+    }
+    return Incident(
+        first=min(one.first for one in ranked),
+        last=max(one.last for one in ranked),
+        shared=shared,
+        currency=ranked[0].currency,
+        severity=sum(counted) if counted else None,
+        cause=ranked[0].cause,
+        contributions=ranked,
+    )
