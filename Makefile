@@ -28,7 +28,7 @@ docs: $(VENV)/.all
 	$(BIN)/python -m optimizer.docs
 
 clean:
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-focus-validator build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # uv where it is installed, else venv and pip; the same pins either way.
 $(VENV)/bin/python:

@@ -28,12 +28,25 @@ class Fault:
     column: str | None = None
 
     def __str__(self) -> str:
-        place = self.where
+        place = in_one_line(self.where)
         if self.row is not None:
             place += f", row {self.row}"
         if self.column is not None:
-            place += f", column {self.column}"
-        return f"{place}: found {self.found}; expected {self.expected}; {self.action}"
+            place += f", column {in_one_line(self.column, 80)}"
+        said = [in_one_line(part, 4000) for part in (self.found, self.expected, self.action)]
+        return f"{place}: found {said[0]}; expected {said[1]}; {said[2]}"
+
+
+def in_one_line(text: str, limit: int = 1000) -> str:
+    """Text of an input as a terminal may show it: what is not printable is escaped, what is too long is cut.
+
+    Names of files and columns are chosen by others; a line end or an escape sequence in them must not make
+    two messages of one.
+    """
+    shown = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
 
 
 class TrimtabError(Exception):

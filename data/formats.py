@@ -18,7 +18,7 @@ class RawFile:
     `name` is what people see in messages: relative to the delivery, with the archive it came out of.
     `path` is plain text or Parquet: compression has been taken off already. `container` is json for one
     document, jsonl for records. `batch` is the export run the file is a part of: what no manifest says is a
-    run of its own.
+    run of its own. `header_bytes` is the length of a CSV header that has line ends in its names, else 0.
     """
 
     path: Path
@@ -27,6 +27,7 @@ class RawFile:
     columns: tuple[str, ...]
     delimiter: str = ","
     batch: str = ""
+    header_bytes: int = 0
 
 
 @dataclass(frozen=True)

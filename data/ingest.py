@@ -23,6 +23,7 @@ from data.billing.charges import UnreadableBill, faults_of, load_bills, refuse
 from data.billing.commitments import latest_commitments, read_commitments
 from data.billing.staged_bills import BillFile, Delivered, delivered
 from data.convert import EPOCH, LOCAL_ZONE, Context, Converted
+from data.copies import without_copies
 from data.delivery import Skipped
 from data.errors import Fault, InputError
 from data.formats import Format, RawFile
@@ -91,6 +92,8 @@ def ingest(
     tell = progress or (lambda _step, _share: None)
     tell("unpacking", 0.0)
     with translated(lake.root), delivery.unpacked(path, lake.scratch(), exclude=lake.root) as files:
+        files.files, copies = without_copies(files.files)
+        files.skipped += copies
         known = _recognised(files, single=path.is_file() and len(files.files) == 1)
         bills = [BillFile(item.file, item.format) for item in known if item.format.table == "charges"]
         others = [item for item in known if item.format.table != "charges"]

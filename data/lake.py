@@ -12,6 +12,7 @@ Parquet files no snapshot knows; `Lake.tidy` removes them.
 # ruff: noqa: S608 - names in the SQL come from the data dictionary, never from input; values are bound
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -269,8 +270,14 @@ class Lake:
 
 
 def quoted(value: object) -> str:
-    """A text literal of SQL."""
-    return "'" + str(value).replace("'", "''") + "'"
+    """A text of SQL; a zero byte, which would end the statement, is named by its number."""
+    literal = "'" + str(value).replace("'", "''") + "'"
+    return "(" + literal.replace("\0", "' || chr(0) || '") + ")" if "\0" in literal else literal
+
+
+def pattern_of(path: Path) -> str:
+    """The pattern that matches this path alone: the engine takes *, ? and [ in a path for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
 def _connect() -> duckdb.DuckDBPyConnection:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,6 +29,7 @@ OLDER = "not in its export's manifest: an older version"
 SUPERSEDED = "an older run of the same period"
 UNFINISHED = "no manifest yet: the export is still being written"
 IS_MANIFEST = "the manifest of an export"
+LARGEST_MANIFEST_BYTES = 2**26  # 64 MiB; one of 10,000 files has 2
 _PERIOD = re.compile(r"\d{8}-\d{8}")
 _RUN = re.compile(
     r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}|\d{12,14}"
@@ -130,13 +132,14 @@ def _leave(choice: Choice, paths: Sequence[Path], folder: Path, reason: str) -> 
 
 def _find_key(folder: Path, key: str) -> Path | None:
     """The local copy of an object key: its longest ending that exists below the folder."""
-    parts = PurePosixPath(key.split("://", 1)[-1]).parts
+    parts = PurePosixPath(key.split("://", 1)[-1].lstrip("/")).parts
     if ".." in parts:
         return None
     for start in range(len(parts)):
         path = folder.joinpath(*parts[start:])
-        if path.is_file():
-            return path
+        with suppress(OSError, ValueError):  # what cannot be a name is no file
+            if path.is_file():
+                return path
     return None
 
 
@@ -144,7 +147,7 @@ def _find_key(folder: Path, key: str) -> Path | None:
 
 
 def _manifest(path: Path) -> _Manifest | None:
-    if not path.name.lower().endswith("manifest.json"):
+    if not path.name.lower().endswith("manifest.json") or path.stat().st_size > LARGEST_MANIFEST_BYTES:
         return None
     try:
         value = json.loads(path.read_bytes())

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from data import nested
 from data.billing import importers
 from data.errors import Fault, InputError
-from data.formats import Format, RawFile
+from data.formats import Container, Format, RawFile
+from data.json_text import LONGEST_RECORD_BYTES
 from data.prices import catalog, fx
 from data.usage import files as usage
 
@@ -45,32 +46,41 @@ def open_file(path: Path, name: str) -> RawFile:
         return RawFile(path, name, "parquet", _parquet_columns(path, name))
     if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         return _json(path, name, start)
-    delimiter, columns = _csv_header(start, name)
-    return RawFile(path, name, "csv", columns, delimiter)
+    return _csv(path, name, start)
 
 
 def _parquet_columns(path: Path, name: str) -> tuple[str, ...]:
     try:
         return tuple(flat.name for flat in nested.of_schema(pq.read_schema(path)))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         found = f"a damaged Parquet file ({' '.join(str(error).split())[:120]})"
         raise InputError([Fault(name, found, "a whole Parquet file", "copy or export it again")]) from error
 
 
 def _json(path: Path, name: str, start: bytes) -> RawFile:
     """A document, or records; columns from the first records, nested ones with dotted names."""
-    records = list(itertools.islice(_records(start), _RECORDS))
-    if len(records) < 2:  # a document, or one record longer than what was read
-        try:
-            whole = json.loads(path.read_bytes())
-        except (ValueError, RecursionError) as error:
-            fault = Fault(name, f"damaged JSON ({error})", "a whole JSON document", "write it again")
-            raise NotRecognised([fault]) from error
-        records = whole if isinstance(whole, list) else [whole]
-    one = all(isinstance(record, dict) for record in records)
-    structure: object = functools.reduce(nested.merged, records) if one and records else {}
-    columns = tuple(flat.name for flat in nested.of_structure(structure))
+    try:
+        records = _first_records(path, start)
+        one = all(isinstance(record, dict) for record in records)
+        structure: object = functools.reduce(nested.merged, records) if one and records else {}
+        columns = tuple(flat.name for flat in nested.of_structure(structure))
+    except (ValueError, RecursionError) as error:
+        fault = Fault(name, f"damaged JSON ({error})", "whole JSON records or a document", "write it again")
+        raise NotRecognised([fault]) from error
     return RawFile(path, name, "json" if len(records) == 1 else "jsonl", columns)
+
+
+def _first_records(path: Path, start: bytes) -> list[object]:
+    """Two records or more, or the one document there is. ValueError for what is no JSON."""
+    records = list(itertools.islice(_records(start), _RECORDS))
+    if len(records) < 2 and len(start) == _HEADER_BYTES:  # a record longer than that
+        with path.open("rb") as stream:
+            start = stream.read(2 * LONGEST_RECORD_BYTES + _HEADER_BYTES)
+        records = list(itertools.islice(_records(start), _RECORDS))
+    if len(records) < 2:
+        whole = json.loads(start)
+        records = whole if isinstance(whole, list) else [whole]
+    return records
 
 
 def _records(start: bytes) -> Iterator[object]:
@@ -88,42 +98,60 @@ def _records(start: bytes) -> Iterator[object]:
         yield value
 
 
-def _csv_header(start: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    """Delimiter and column names; the delimiter is the one that gives the most columns."""
-    try:
-        text = start.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if (
-            len(start) - error.start > 3 or len(start) < _HEADER_BYTES
-        ):  # else a character cut by the block's end
-            found = f"bytes that are not UTF-8 at position {error.start}"
-            raise NotRecognised(
-                [Fault(name, found, "UTF-8 text or Parquet", "export it as UTF-8")]
-            ) from error
-        text = start[: error.start].decode("utf-8-sig")
+def _csv(path: Path, name: str, start: bytes) -> RawFile:
+    """Delimiter and column names; the delimiter is the one that gives the most columns.
+
+    Only the header has to be text: rows that are not are told one by one when they are read.
+    """
+    text = start.decode("utf-8-sig", errors="surrogateescape")
     headers = {sign: _first_record(text, sign) for sign in _DELIMITERS}
-    delimiter = max(_DELIMITERS, key=lambda sign: len(headers[sign]))
-    return delimiter, tuple(column.strip() for column in headers[delimiter])
+    delimiter = max(_DELIMITERS, key=lambda sign: len(headers[sign][0]))
+    columns, header = headers[delimiter]
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or "\0" in header:
+        found = "zero bytes, as of text in UTF-16"
+        raise NotRecognised([Fault(name, found, "UTF-8 text or Parquet", "export it as UTF-8")])
+    if any("\udc80" <= sign <= "\udcff" for sign in header):
+        at = len(header.encode("utf-8", "surrogateescape").decode("utf-8", "ignore").encode())
+        found = f"bytes that are not UTF-8 in the header, of which {at} are"
+        raise NotRecognised([Fault(name, found, "UTF-8 text or Parquet", "export it as UTF-8")])
+    if len(header) == len(text) and len(start) == _HEADER_BYTES:
+        found = f"a header of over {_HEADER_BYTES} bytes"
+        raise NotRecognised([Fault(name, found, "a shorter one", "leave columns out")])
+    many_lines = "\n" in header.rstrip("\r\n") or "\r" in header.rstrip("\r\n")
+    size = len(header.encode()) + (3 if start[:3] == b"\xef\xbb\xbf" else 0)
+    return RawFile(
+        path, name, "csv", tuple(map(str.strip, columns)), delimiter, header_bytes=size if many_lines else 0
+    )
 
 
-def _first_record(text: str, delimiter: str) -> list[str]:
+def _first_record(text: str, delimiter: str) -> tuple[list[str], str]:
+    """The values of the first record, and its text with the line end."""
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
+        record = next(reader, [])
     except csv.Error:
-        return []
+        return [], text
+    taken = itertools.islice(io.StringIO(text, newline=""), reader.line_num)
+    return record, "".join(taken)
 
 
 def recognise(file: RawFile) -> Format:
     """The format of a file; the first in FORMATS that accepts it. Raises NotRecognised if there is none."""
     for known in FORMATS:
-        if file.container in known.containers and not known.missing(file.columns):
+        if _is_read_from(known, file.container) and not known.missing(file.columns):
             return known
     raise NotRecognised([unrecognised(file)])
 
 
+def _is_read_from(known: Format, container: Container) -> bool:
+    """Whether the format comes in this container; a document may be the only record of an export."""
+    return container in known.containers or (container == "json" and "jsonl" in known.containers)
+
+
 def unrecognised(file: RawFile) -> Fault:
     """What the file has, and what the nearest format would need."""
-    candidates = [known for known in FORMATS if file.container in known.containers]
+    candidates = [known for known in FORMATS if _is_read_from(known, file.container)]
     nearest = min(
         candidates, key=lambda known: len(known.missing(file.columns)) / max(len(known.required), 1)
     )

@@ -11,34 +11,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data import nested
-from data.errors import Fault, InputError, LakeError
+from data import csv_text, json_text, nested
+from data.csv_text import NULLS
+from data.errors import Fault, InputError, LakeError, in_one_line
 from data.formats import RawFile
-from data.lake import Lake, quoted
+from data.lake import Lake, pattern_of, quoted
 
 ROW, FILE = "source_row", "source_file"
-NULLS = ("", "null", "NULL")  # how exports write a missing value
-FAULTS_SHOWN = 20
-LONGEST_ROW_BYTES = 16 * 2**20
-REJECTED, REJECTED_SCANS = "rejected_rows", "rejected_scans"
-_EXPECTED = {
-    "MISSING COLUMNS": "as many values as the header has columns",
-    "TOO MANY COLUMNS": "as many values as the header has columns",
-    "UNQUOTED VALUE": "a closing quote",
-    "LINE SIZE OVER MAXIMUM": "rows under 16 MiB",
-    "INVALID ENCODING": "UTF-8 text",
-    "INVALID STATE": "quotes only around whole values, doubled inside them",
-}
 _NUMBERS = itertools.count(1)
+_ROW_NUMBER, _PATH = "file_row_number", "source_path"
 
 
 @dataclass(frozen=True)
@@ -60,46 +51,64 @@ class Staged:
 
 
 @contextmanager
+def readable(raw: Staged) -> Iterator[None]:
+    """Turn what stops the engine in the block, which only reads `raw`, into an InputError naming its files.
+
+    A damaged page of Parquet shows when it is read, an overflow when a rule is evaluated.
+    """
+    try:
+        yield
+    except LakeError as error:
+        raise InputError([_unreadable(raw.files, error)]) from error
+
+
+@contextmanager
 def staged(lake: Lake, *files: RawFile) -> Iterator[Staged]:
     """Make files with the same columns readable by SQL for the length of the block.
 
     Raises InputError with every row that is not CSV, or if a file cannot be read.
     """
-    refuse_repeated(files)
+    refuse_names(files)
     number = next(_NUMBERS)
-    relation, written = f"staged_{number}", []
-    try:
-        tables = []
-        for position, file in enumerate(files):
-            source = file.path
-            if file.container != "parquet":
-                source = lake.scratch() / f"staged_{number}_{position}.parquet"
-                written.append(source)
-                _as_parquet(lake, file, source)
-            tables.append(source)
-        columns, types = _view(lake, relation, tables, files)
-        yield Staged(tuple(files), relation, columns, types)
-    finally:
-        lake.sql(f"DROP VIEW IF EXISTS {relation}")
-        for path in written:
-            path.unlink(missing_ok=True)
+    relation = f"staged_{number}"
+    with tempfile.TemporaryDirectory(dir=lake.scratch()) as folder:
+        parts = [_Part(file, Path(folder) / str(i)) for i, file in enumerate(files)]
+        try:
+            columns = _columns(lake, parts)
+            for part in parts:
+                part.write(lake, columns)
+            types = _view(lake, relation, parts, columns)
+            yield Staged(tuple(files), relation, tuple(one.name for one in columns), types)
+        finally:
+            lake.sql(f"DROP VIEW IF EXISTS {relation}")
 
 
-def refuse_repeated(files: Sequence[RawFile]) -> None:
-    """Raise InputError where a header names a column twice."""
-    faults = [
-        Fault(file.name, f"the column {name} twice", "each once", "rename one")
-        for file in files
-        for name, count in Counter(file.columns).items()
-        if count > 1
-    ]
+def refuse_names(files: Sequence[RawFile]) -> None:
+    """Raise InputError where a header names a column twice, or has a name that cannot be read from Parquet.
+
+    The engine tells columns of Parquet from each other without regard to case and adds two of its own.
+    """
+    faults: list[Fault] = []
+    for file in files:
+        is_parquet = file.container == "parquet"
+        counts = Counter(name.lower() if is_parquet else name for name in file.columns)
+        faults += [
+            Fault(file.name, f"the column {in_one_line(name, 80)} twice", "each once", "rename one")
+            for name, count in counts.items()
+            if count > 1
+        ]
+        faults += [
+            Fault(file.name, f"a column named {name!r}", "another name", "rename it")
+            for name in counts
+            if is_parquet and (name in ("", _ROW_NUMBER, _PATH) or "\0" in name)
+        ]
     if faults:
         raise InputError(faults)
 
 
 def as_text(lake: Lake, file: RawFile) -> pa.Table:
     """A whole file as an Arrow table of text under its own column names."""
-    with staged(lake, file) as raw:
+    with staged(lake, file) as raw, readable(raw):
         values = ", ".join(f"{text_of(f'c{i}', kind)} AS c{i}" for i, kind in enumerate(raw.types))
         rows = lake.sql(f"SELECT {values} FROM {raw.relation} ORDER BY {ROW}")
     return rows.rename_columns(list(raw.columns))
@@ -120,143 +129,124 @@ def is_nested(kind: str) -> bool:
 # -- text into Parquet -----------------------------------------------------------------------------
 
 
-def _as_parquet(lake: Lake, file: RawFile, target: Path) -> None:
-    if file.container != "csv":
-        _copy(lake, file, _json(lake, file), target)
-        return
-    _copy(lake, file, _csv(lake, file), target)
-    if _lacks_last_columns(lake, target):
-        _copy(lake, file, _csv(lake, file, pad=True), target)
-    _refuse_broken_rows(lake, file)
+@dataclass
+class _Part:
+    """One file while it is staged: where it is read from, and its Parquet."""
+
+    file: RawFile
+    scratch: Path
+    source: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = self.file.path
+
+    @property
+    def table(self) -> Path:
+        """The Parquet that is read in the end."""
+        return self.file.path if self.file.container == "parquet" else self.scratch.with_suffix(".parquet")
+
+    def write(self, lake: Lake, columns: Sequence[nested.Flat]) -> None:
+        """Write text as Parquet, with columns named c0, c1 and so on."""
+        with _told(self):
+            if self.file.container == "csv":
+                csv_text.write_parquet(lake, self.file, self.table)
+            elif self.file.container != "parquet":
+                select = _json(self.source, columns)
+                lake.sql(f"COPY ({select}) TO {quoted(self.table)} (FORMAT parquet)")
 
 
-def _copy(lake: Lake, file: RawFile, select: str, target: Path) -> None:
-    try:
-        lake.sql(f"COPY ({select}) TO {quoted(target)} (FORMAT parquet)")
-    except LakeError as error:
-        raise InputError([_unreadable(file, error)]) from error
+def _columns(lake: Lake, parts: Sequence[_Part]) -> list[nested.Flat]:
+    """The flat columns of all parts; of JSON those of all records, not only of the first ones."""
+    first = parts[0].file
+    if first.container == "csv":
+        return [nested.Flat(name, (name,)) for name in first.columns]
+    if first.container == "parquet":
+        return [*nested.of_schema(pq.read_schema(first.path))]
+    structure: object = {}
+    for part in parts:
+        with _told(part):
+            name = part.file.name
+            part.source = json_text.exact(lake, part.source, name, part.scratch.with_suffix(".jsonl"))
+            one = _structure(lake, part.source)
+            json_text.refuse_repeated_keys(lake, part.source, name, nested.of_structure(one))
+            structure = nested.merged(structure, one)
+    return [*nested.of_structure(structure)]
 
 
-def _lacks_last_columns(lake: Lake, target: Path) -> bool:
-    """Whether every row ends before the header does, all at the same column: some tools write that.
-
-    One short row among whole ones is a file cut short.
-    """
-    if pq.read_metadata(target).num_rows:
-        return False
-    found = lake.sql(
-        f"SELECT count(DISTINCT line) AS n, count(DISTINCT column_idx) AS ends, "
-        f"bool_and(error_type = 'MISSING COLUMNS') AS is_short FROM {REJECTED}"
-    ).to_pylist()[0]
-    return bool(found["n"] > 1 and found["ends"] == 1 and found["is_short"])
+def _structure(lake: Lake, path: Path) -> object:
+    source = json_text.source_sql(path)
+    found = lake.sql(f"SELECT json_group_structure(json)::VARCHAR FROM {source}").column(0)[0].as_py()
+    structure = json.loads(found or "{}")
+    return structure if isinstance(structure, dict) else {}
 
 
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _csv(lake: Lake, file: RawFile, *, pad: bool = False) -> str:
-    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(file.columns)))
-    nulls = ", ".join(f"'{value}'" for value in NULLS)
-    for table in (REJECTED, REJECTED_SCANS):
-        lake.sql(f"DROP TABLE IF EXISTS {table}")
-    names = ", ".join(f"c{i} AS {name}" for i, name in enumerate(map(_identifier, file.columns)))
-    return f"""
-        SELECT {names} FROM
-        read_csv({quoted(str(file.path))}, auto_detect = false, header = true,
-                 delim = {quoted(file.delimiter)}, quote = '"', escape = '"', columns = {{{columns}}},
-                 nullstr = [{nulls}],
-                 strict_mode = true, null_padding = {str(pad).lower()}, max_line_size = {LONGEST_ROW_BYTES},
-                 store_rejects = true, rejects_table = '{REJECTED}', rejects_scan = '{REJECTED_SCANS}',
-                 rejects_limit = 0)
-    """
-
-
-def _json(lake: Lake, file: RawFile) -> str:
-    """Records as text columns; the columns of all records, not only of those the header was read from."""
-    source = (
-        f"read_json_objects({quoted(str(file.path))}, format = 'auto', "
-        f"maximum_object_size = {LONGEST_ROW_BYTES})"
+def _json(path: Path, columns: Sequence[nested.Flat]) -> str:
+    """Records as text columns."""
+    paths = ", ".join(quoted(json_text.pointer(one.path)) for one in columns)
+    named = ", ".join(f"v[{i + 1}] AS c{i}" for i in range(len(columns)))
+    # Over the list once: an expression per column takes the engine minutes to plan where there are thousands.
+    values = (
+        f"list_transform(json_extract_string(json, [{paths}]), lambda x: {_without_nulls('x', 'VARCHAR')})"
     )
+    return f"SELECT {named} FROM (SELECT {values} AS v FROM {json_text.source_sql(path)})"
+
+
+@contextmanager
+def _told(part: _Part) -> Iterator[None]:
+    """Turn what stops the engine over a file into an InputError that names it."""
     try:
-        found = lake.sql(f"SELECT json_group_structure(json)::VARCHAR FROM {source}").column(0)[0].as_py()
+        yield
     except LakeError as error:
-        raise InputError([_unreadable(file, error)]) from error
-    flat = list(nested.of_structure(json.loads(found or "{}")))
-    paths = ", ".join(quoted("$" + "".join(f".{json.dumps(step)}" for step in one.path)) for one in flat)
-    named = ", ".join(
-        f"{_without_nulls(f'v[{i}]', 'VARCHAR')} AS {_identifier(one.name)}" for i, one in enumerate(flat, 1)
-    )
-    return f"SELECT {named} FROM (SELECT json_extract_string(json, [{paths}]) AS v FROM {source})"
+        raise InputError([_unreadable([part.file], error, part.source)]) from error
 
 
-def _unreadable(file: RawFile, error: LakeError) -> Fault:
-    message = str(error)
+def _unreadable(files: Sequence[RawFile], error: LakeError, path: Path | None = None) -> Fault:
+    name = ", ".join(file.name for file in files)
+    message = str(error).partition(": ")[2].replace(str(path or files[0].path), name)
     if "invalid state" in message:
         found = "quotes or line ends the CSV standard does not allow"
-        return Fault(
-            file.name, found, "one kind of line end, quotes doubled inside quotes", "export it again"
-        )
-    kind = {"csv": "a CSV file", "parquet": "a whole Parquet file", "jsonl": "JSON records"}[file.container]
-    return Fault(file.name, message.partition(": ")[2][:200], kind, "export it again")
-
-
-def _refuse_broken_rows(lake: Lake, file: RawFile) -> None:
-    """Raise InputError with the rows the read had to leave out, up to a limit."""
-    faults = list(_rejected(lake, file))
-    if faults:
-        raise InputError(faults)
-
-
-def _rejected(lake: Lake, file: RawFile) -> Iterator[Fault]:
-    rows = lake.sql(
-        f"SELECT DISTINCT ON (line) line, error_type, csv_line, error_message FROM {REJECTED} "
-        "ORDER BY line, column_idx"
-    ).to_pylist()
-    for row in rows[:FAULTS_SHOWN]:
-        kind = str(row["error_type"])
-        shown = " ".join(str(row["csv_line"]).split())[:60]
-        found = f"{row['error_message']} ({shown!r})".replace("\n", " ")
-        action = "the file may be cut short; export it again"
-        yield Fault(
-            file.name, found, _EXPECTED.get(kind, "a row of the CSV standard"), action, int(row["line"]) - 1
-        )
-    if len(rows) > FAULTS_SHOWN:
-        found = f"{len(rows) - FAULTS_SHOWN} more broken rows"
-        yield Fault(file.name, found, "whole rows", "export it again")
+        return Fault(name, found, "one kind of line end, quotes doubled inside quotes", "export it again")
+    if "Overflow in HUGEINT addition" in message:
+        return Fault(name, "amounts that add up to over 10^20", "less", "correct them or export it again")
+    kinds = {"csv": "a CSV file", "parquet": "a whole Parquet file"}
+    expected = kinds.get(files[0].container, "JSON records")
+    return Fault(name, message[:300], f"{expected} of values that can be read", "export it again")
 
 
 # -- Parquet as a view -----------------------------------------------------------------------------
 
 
 def _view(
-    lake: Lake, relation: str, tables: Sequence[Path], files: Sequence[RawFile]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Make the view; its source columns and their types."""
-    is_text = all(file.container != "parquet" for file in files)
-    schema = pq.read_schema(tables[0])
-    flat = [nested.Flat(name, (name,)) for name in schema.names] if is_text else [*nested.of_schema(schema)]
-    values = [".".join(map(_identifier, one.path)) for one in flat]
-    paths = f"[{', '.join(quoted(path) for path in tables)}]"
-    source = f"read_parquet({paths}, file_row_number = true, filename = 'source_path', union_by_name = true)"
-    where = " ".join(f"WHEN {quoted(path)} THEN {i}" for i, path in enumerate(tables))
-    position = f"CASE source_path {where} END" if len(tables) > 1 else "0"
-    try:
+    lake: Lake, relation: str, parts: Sequence[_Part], columns: Sequence[nested.Flat]
+) -> tuple[str, ...]:
+    """Make the view; the SQL types of its source columns."""
+    is_text = parts[0].file.container != "parquet"
+    values = [f"c{i}" if is_text else ".".join(map(_identifier, one.path)) for i, one in enumerate(columns)]
+    paths = ", ".join(quoted(pattern_of(part.table)) for part in parts)
+    source = (
+        f"read_parquet([{paths}], {_ROW_NUMBER} = true, filename = '{_PATH}', union_by_name = true, "
+        "hive_partitioning = false)"
+    )
+    where = " ".join(f"WHEN {quoted(part.table)} THEN {i}" for i, part in enumerate(parts))
+    position = f"CASE {_PATH} {where} END" if len(parts) > 1 else "0"
+    with _told(parts[0]):
         kinds = tuple(
             str(column["column_type"])
             for column in lake.sql(f"DESCRIBE SELECT {', '.join(values)} FROM {source}").to_pylist()
         )
-        columns = ", ".join(
+        selected = ", ".join(
             f"{value if is_text else _without_nulls(value, kind)} AS c{i}"
             for i, (value, kind) in enumerate(zip(values, kinds, strict=True))
         )
         lake.sql(
             f"CREATE OR REPLACE TEMP VIEW {relation} AS "
-            f"SELECT {columns}, {position} AS {FILE}, file_row_number + 1 AS {ROW} FROM {source}"
+            f"SELECT {selected}, {position} AS {FILE}, {_ROW_NUMBER} + 1 AS {ROW} FROM {source}"
         )
-    except LakeError as error:
-        raise InputError([_unreadable(files[0], error)]) from error
-    return tuple(one.name for one in flat), kinds
+    return kinds
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _without_nulls(value: str, kind: str) -> str:

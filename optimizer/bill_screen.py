@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from optimizer.screen import out
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from optimizer.marginal import Price
 
 ROWS_SHOWN = 40
+CENT = Decimal("0.01")
+wide = Console(width=1000)
 
 
 def plain(value: Any) -> Any:
@@ -40,24 +43,55 @@ def diff_summary(found: Restatement) -> dict[str, Any]:
 
 def show_diff(found: Restatement) -> None:
     """The history of the month's totals, then what one load changed."""
-    history = Table("load", "when", "account", "format", "billed", "status", box=None)
+    history = columns("load", "when", "account", "format", ">rows", ">billed", ">effective", "status")
     for row in found.loads.to_pylist():
-        billed = f"{row['billed_cost']:,.2f} {row['currency']}"
         when = f"{row['loaded_at']:%Y-%m-%d %H:%M}"
-        names = (escape(short(row["account"])), row["kind"])
-        history.add_row(str(row["load_id"]), when, *names, billed, row["status"])
-    out.print(history)
+        names = (escape(short(row["account"])), row["kind"], f"{row['row_count']:,}")
+        costs = (f"{row[name]:,.2f} {row['currency']}" for name in ("billed_cost", "effective_cost"))
+        history.add_row(str(row["load_id"]), when, *names, *costs, row["status"])
+    whole(history)
     rows = found.rows.to_pylist()
-    out.print(f"\nload {found.load_id} changed {len(rows)} sums of {found.month}:")
-    table = Table("service", "account", "before", "after", "change", "rows", box=None)
-    for row in rows[:ROWS_SHOWN]:
-        money = (f"{row[name]:,.2f}" for name in ("billed_before", "billed_after"))
-        change = f"{row['billed_change']:+,.2f} {row['currency']}"
-        counts = f"{row['rows_before']:,} → {row['rows_after']:,}"
-        table.add_row(escape(row["service"]), escape(short(row["sub_account"])), *money, change, counts)
-    out.print(table)
+    sums = "1 sum" if len(rows) == 1 else f"{len(rows)} sums"
+    out.print(f"\nload {found.load_id} changed {sums} of {found.month}" + (":" if rows else ""))
+    if rows:
+        whole(changes(rows[:ROWS_SHOWN]))
     if len(rows) > ROWS_SHOWN:
         out.print(f"and {len(rows) - ROWS_SHOWN} smaller ones: see --json")
+    for currency in sorted({row["currency"] for row in rows}):
+        mine = [row for row in rows if row["currency"] == currency]
+        billed, effective = (sum(row[f"{name}_change"] for row in mine) for name in ("billed", "effective"))
+        out.print(f"in all {change(billed)} {currency} billed, {change(effective)} {currency} effective")
+
+
+def changes(rows: Sequence[dict[str, Any]]) -> Table:
+    """Sums by service and account that a load changed; effective cost where it moved otherwise."""
+    apart = any(row["effective_change"] != row["billed_change"] for row in rows)
+    more = (">effective",) if apart else ()
+    table = columns("service", "account", ">before", ">after", ">change", *more, ">rows")
+    for row in rows:
+        money = (f"{row[name]:,.2f}" for name in ("billed_before", "billed_after"))
+        moved = [f"{change(row['billed_change'])} {row['currency']}"]
+        moved += [f"{change(row['effective_change'])} {row['currency']}"] if apart else []
+        counts = f"{row['rows_before']:,} → {row['rows_after']:,}"
+        table.add_row(escape(row["service"]), escape(short(row["sub_account"])), *money, *moved, counts)
+    return table
+
+
+def change(amount: Decimal) -> str:
+    """An amount with its sign; one below a cent with the digits that tell it from nothing."""
+    return f"{amount:+,.2f}" if not amount or abs(amount) >= CENT else f"{amount.normalize():+.2g}"
+
+
+def columns(*names: str) -> Table:
+    """A table without lines; a name that begins with > is a column of numbers."""
+    sides: dict[bool, Literal["left", "right"]] = {False: "left", True: "right"}
+    heads = (Column(name.removeprefix(">"), justify=sides[name[0] == ">"], overflow="fold") for name in names)
+    return Table(*heads, box=None, pad_edge=False)
+
+
+def whole(table: Table) -> None:
+    """Print a table; off a terminal it is as wide as it must be, so that no name is cut."""
+    (out if out.is_terminal else wide).print(table)
 
 
 def short(account: str) -> str:
@@ -95,7 +129,8 @@ def prices_summary(found: Sequence[Price]) -> dict[str, Any]:
                         "what": step.what,
                         "usd_per_hour": step.usd_per_hour,
                         "source": step.source,
-                        "as_of": plain(step.as_of) if step.as_of is not None else None,
+                        "as_of": None if step.as_of is None else plain(step.as_of),
+                        "age_days": step.age_days,
                     }
                     for step in price.steps
                 ],
@@ -108,11 +143,10 @@ def prices_summary(found: Sequence[Price]) -> dict[str, Any]:
 def show_prices(found: Sequence[Price]) -> None:
     """The steps of every offer, cheapest first."""
     for price in found:
-        out.print(
-            f"[bold]{escape(price.option_id)}[/bold]: {price.marginal_usd_per_hour:.4f} USD for one more hour"
-        )
-        table = Table("", "USD/h", "source", "as of", box=None, show_header=False)
+        name = f"{price.option_id}: {price.marginal_usd_per_hour:.4f} USD for one more hour"
+        out.print(name, style="bold", markup=False, highlight=False, soft_wrap=True)
         for step in price.steps:
-            when = f"{step.as_of:%Y-%m-%d}" if step.as_of is not None else "-"
-            table.add_row(f"  {escape(step.what)}", f"{step.usd_per_hour:.4f}", escape(step.source), when)
-        out.print(table)
+            age = "" if step.age_days is None else f", {step.age_days:.0f} days old"
+            when = "" if step.as_of is None else f", {step.as_of:%Y-%m-%d}{age}"
+            text = f"  {step.usd_per_hour:9.4f}  {step.what} ({step.source}{when})"
+            out.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -67,21 +67,28 @@ def make(
     Raises InputError where the month has no charges, or an exchange rate is missing.
     """
     start, end = bounds(period)
-    asked = {
-        "period": period,
-        **{f"by_{name}": _is_used(rules, name) for name in ("region", "resource", "tags")},
-    }
-    rows = lake.arrow("allocation_groups", **asked).to_pylist()
-    if not rows:
-        raise InputError([Fault("--period", period, "a month whose bill was loaded", "ingest it first")])
-    rates = _rates(lake, {row["currency"] for row in rows}, currency, end)
-    groups = [_group(row, rules.metric, currency, rates) for row in rows]
+    groups, rates = groups_of(lake, rules, period, currency)
     shares, notes = allocate(groups, rules)
     names = sorted({group.currency for group in groups})
     totals = {name: added(*(group.cost for group in groups if group.currency == name)) for name in names}
     notes = (*notes, *(f"1 {base} = {rate:f} {currency}" for base, rate in rates.items() if base != currency))
     units, missing = _unit_costs(lake, shares, workloads, start, end)
     return Chargeback(period, rules.metric, shares, totals, units, (*notes, *missing))
+
+
+def groups_of(
+    lake: Lake, rules: Allocation, period: str, currency: str | None
+) -> tuple[list[Group], dict[str, Decimal]]:
+    """The charges of a month as `allocate` takes them, and the exchange rates used, if any.
+
+    Raises InputError where the month has no charges, or an exchange rate is missing.
+    """
+    asked = {f"by_{name}": is_used(rules, name) for name in ("region", "resource", "tags")}
+    rows = lake.arrow("allocation_groups", period=period, **asked).to_pylist()
+    if not rows:
+        raise InputError([Fault("--period", period, "a month whose bill was loaded", "ingest it first")])
+    rates = rates_at(lake, {row["currency"] for row in rows}, currency, bounds(period)[1])
+    return [_group(row, rules.metric, currency, rates) for row in rows], rates
 
 
 def bounds(period: str) -> tuple[datetime, datetime]:
@@ -95,16 +102,16 @@ def bounds(period: str) -> tuple[datetime, datetime]:
     return start, start + timedelta(days=monthrange(start.year, start.month)[1])
 
 
-def _is_used(rules: Allocation, name: str) -> bool:
-    """Whether any rule looks at regions, resources or tags."""
-    everything: list[Match] = [*rules.rules, *(shared.match for shared in rules.shared)]
+def is_used(rules: Allocation, name: str, more: Sequence[Match] = ()) -> bool:
+    """Whether any rule, or any of `more`, looks at regions, resources or tags."""
+    everything: list[Match] = [*rules.rules, *(shared.match for shared in rules.shared), *more]
     sources = [str(rule.owner_from or "") for rule in rules.rules]
     if name == "tags":
         return any(rule.tag for rule in everything) or any(source.startswith("tag:") for source in sources)
     return any(getattr(rule, name) for rule in everything) or name in sources
 
 
-def _rates(lake: Lake, found: set[str], wanted: str | None, end: datetime) -> dict[str, Decimal]:
+def rates_at(lake: Lake, found: set[str], wanted: str | None, end: datetime) -> dict[str, Decimal]:
     """What one unit of each currency is in the wanted one; empty where none is wanted."""
     if wanted is None:
         return {}

@@ -96,6 +96,8 @@ def bills(layout: Layout, _: datetime) -> Iterator[Finding]:
         yield Finding(level, f"bill, {rule.name}", rule.text)
         for line in rule.misses:
             yield Finding(level, f"bill, {rule.name}", line)
+        if rule.more:
+            yield Finding(level, f"bill, {rule.name}", f"and {rule.more} more")
 
 
 def plans(layout: Layout, now: datetime) -> Iterator[Finding]:

@@ -31,6 +31,8 @@ bill_app = typer.Typer(help="Look into the bills that were loaded.", no_args_is_
 app.add_typer(bill_app, name="bill")
 prices_app = typer.Typer(help="Look into the prices that plans use.", no_args_is_help=True)
 app.add_typer(prices_app, name="prices")
+alert_app = typer.Typer(help="Look after who is told of alerts.", no_args_is_help=True)
+app.add_typer(alert_app, name="alert")
 
 Workspace = Annotated[Path, typer.Option("--workspace", "-w", help="Folder with workloads.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary.")]
@@ -138,6 +140,33 @@ def forecast(
 
 @app.command()
 @ends_with_code
+def anomalies(
+    workspace: Workspace = HERE,
+    since: Annotated[
+        str | None, typer.Option(help="ISO 8601 with offset. Default: the last 30 settled days.")
+    ] = None,
+    series: Annotated[
+        Path | None, typer.Option(help="Long table unique_id, ds, y instead of a workspace.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --series: CSV or Parquet file to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find unusual cost and utilisation: of a workspace, or of any long table."""
+    from optimizer import anomaly_file, anomaly_screen, pipeline, screen
+
+    if series is not None:
+        marked = anomaly_file.mark_file(series, out)
+        anomaly_screen.tell_repeated(marked)
+        show(as_json, anomaly_screen.file_summary(marked), lambda: anomaly_screen.show_file(marked))
+        return
+    begin = None if since is None else moment(since, "--since")
+    with screen.progress("anomalies") as progress:
+        found = pipeline.anomalies(workspace, since=begin, progress=progress)
+    show(as_json, anomaly_screen.summary(found), lambda: anomaly_screen.show(found))
+
+
+@app.command()
+@ends_with_code
 def plan(
     workspace: Workspace = HERE,
     as_of: AsOf = None,
@@ -219,6 +248,49 @@ def chargeback(
     show(as_json, chargeback_files.summary(made), lambda: bill_screen.show_chargeback(made, path))
 
 
+@app.command()
+@ends_with_code
+def budget(
+    workspace: Workspace = HERE,
+    period: Annotated[
+        str | None, typer.Option(help="First month, YYYY-MM. Default: the one the bill has reached.")
+    ] = None,
+    months: Annotated[int, typer.Option(help="How many months, the first included.")] = 12,
+    as_of: AsOf = None,
+    alert: Annotated[
+        bool, typer.Option("--alert", help="Tell the channels of [alerts] what is raised.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Forecast where months end, per budget and owner, with alarms before the overrun."""
+    from optimizer import budget_screen, pipeline, screen
+
+    with screen.progress("budget") as progress:
+        found, told = pipeline.budget(
+            workspace, as_of=moment(as_of), period=period, months=months, tell=alert, progress=progress
+        )
+    summary = budget_screen.budget_summary(found, told)
+    show(as_json, summary, lambda: budget_screen.show_budgets(found, told))
+    if any(item.status == "failed" for item in told):
+        raise typer.Exit(1)
+
+
+@alert_app.command("test")
+@ends_with_code
+def alert_test(
+    channel: Annotated[str, typer.Option(help="Name of a channel in [[alerts.channels]].")],
+    workspace: Workspace = HERE,
+    as_json: Json = False,
+) -> None:
+    """Send a test message to a channel."""
+    from optimizer import budget_screen, pipeline
+
+    told = pipeline.alert_test(workspace, channel=channel, now=datetime.now(UTC))
+    show(as_json, budget_screen.deliveries_summary(told), lambda: budget_screen.show_deliveries(told))
+    if any(item.status == "failed" for item in told):
+        raise typer.Exit(1)
+
+
 @bill_app.command("diff")
 @ends_with_code
 def bill_diff(
@@ -282,7 +354,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-def moment(text: str | None) -> datetime:
+def moment(text: str | None, flag: str = "--as-of") -> datetime:
     """A time with its zone; now where none is given."""
     if text is None:
         return datetime.now(UTC).replace(microsecond=0)
@@ -295,7 +367,7 @@ def moment(text: str | None) -> datetime:
     if value is None or value.tzinfo is None or value.year not in YEARS:
         example = "2026-05-12T03:00:00+00:00"
         expected = f"a time with its zone such as {example}, from {YEARS[0]} to {YEARS[-1]}"
-        raise InputError([Fault("--as-of", repr(text), expected, "correct it")])
+        raise InputError([Fault(flag, repr(text), expected, "correct it")])
     return value.astimezone(UTC)
 
 

@@ -10,6 +10,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -126,6 +127,140 @@ class Allocation(Section):
     shared: tuple[SharedCost, ...] = Field((), description="tables [[allocation.shared]], tried before rules")
 
 
+class Alarm(Section):
+    """An entry of a budget's `alarms`: raised while there is still time to act."""
+
+    share: float = Field(1.0, gt=0, description="of the budget's amount that must not be passed")
+    probability: float = Field(
+        0.5, gt=0, le=1, description="of ending the month above that share from which the alarm is raised"
+    )
+
+
+class Budget(Match):
+    """A table of `[[budgets]]`: what a month may cost an owner, the charges of a filter, or all of them."""
+
+    name: str = Field(min_length=1, description="name in tables and alerts")
+    monthly_amount: float = Field(gt=0, description="what a month may cost, in `currency`")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217; bills in others are converted")
+    owner: str | None = Field(
+        None, description="owner as `trimtab chargeback` names it, shared costs included"
+    )
+    alarms: tuple[Alarm, ...] = Field(
+        (Alarm(share=1.0, probability=0.5),), description="list of {share, probability}"
+    )
+
+    @model_validator(mode="after")
+    def is_of_an_owner_or_a_filter(self) -> Self:
+        """An owner's cost has shared parts, which no filter of charges can see."""
+        if self.owner is not None and has_filter(self):
+            raise ValueError("give owner or a filter of charges, and not both")
+        return self
+
+
+class CostChange(Match):
+    """A table of `[[costs.changes]]`: a change of cost that is known beforehand."""
+
+    name: str = Field(min_length=1, description="what changes, for people")
+    day: date = Field(description="first day it holds, UTC")
+    until: date | None = Field(None, description="first day it does not hold any more; open where absent")
+    factor: float | None = Field(
+        None, ge=0, description="on the cost of the charges that match, such as 1.05"
+    )
+    amount_per_day: float | None = Field(
+        None, description="added per day, in the currency of the bill; for an owner, or for everything"
+    )
+    owner: str | None = Field(None, description="only what this owner pays")
+
+    @model_validator(mode="after")
+    def has_one_effect(self) -> Self:
+        """Either a factor on what is there, or an amount that comes on top."""
+        if (self.factor is None) == (self.amount_per_day is None):
+            raise ValueError("give factor or amount_per_day, and not both")
+        if self.amount_per_day is not None and has_filter(self):
+            raise ValueError("an amount_per_day is of an owner or of everything, not of a filter")
+        if self.until is not None and self.until <= self.day:
+            raise ValueError("until must be later than day")
+        return self
+
+
+class Costs(Section):
+    """The forecast of cost (`trimtab budget`)."""
+
+    settle_days: int = Field(
+        2, ge=0, le=10, description="newest days of a load that are not believed: bills arrive late"
+    )
+    commitments_end: bool = Field(
+        default=True, description="what a commitment covers costs its contracted price after its end"
+    )
+    changes: tuple[CostChange, ...] = Field((), description="tables [[costs.changes]], known beforehand")
+
+
+class Channel(Section):
+    """A table of `[[alerts.channels]]`. Secrets are named by an environment variable and never stand here."""
+
+    name: str = Field(min_length=1, description="name of the channel")
+    kind: Literal["webhook", "slack", "email"] = Field(
+        description="JSON to any service, text that Slack and its like show, or e-mail"
+    )
+    url_env: str = Field("", description="environment variable with the URL (webhook, slack)")
+    to: tuple[str, ...] = Field((), description="addresses (email)")
+    sender: str = Field("", description="address of the sender (email)")
+    host: str = Field("", description="mail server (email)")
+    port: int = Field(587, ge=1, le=65535, description="port of the mail server")
+    starttls: bool = Field(default=True, description="refuse to send mail without encryption")
+    user: str = Field("", description="user at the mail server; none: no log-in")
+    password_env: str = Field("", description="environment variable with the password")
+    least_severity: Literal["info", "warning", "critical"] = Field(
+        "info", description="what it wants to hear of"
+    )
+
+    @model_validator(mode="after")
+    def has_what_its_kind_needs(self) -> Self:
+        """A URL for the web, a server and addresses for mail."""
+        needed = ("host", "sender", "to") if self.kind == "email" else ("url_env",)
+        absent = [name for name in needed if not getattr(self, name)]
+        if absent:
+            raise ValueError(f"a channel of kind {self.kind} needs {', '.join(absent)}")
+        if bool(self.user) != bool(self.password_env):
+            raise ValueError("user and password_env belong together")
+        return self
+
+
+class Silence(Section):
+    """A table of `[[alerts.silence]]`: alerts that nobody wants to hear of for a while."""
+
+    key: str = Field(
+        min_length=1, description="pattern of the alert's key (`*` and `?`), such as budget/search/*"
+    )
+    until: date = Field(description="first day on which it is told again, UTC")
+    reason: str = Field("", description="why, for people")
+
+
+class Alerts(Section):
+    """Who is told, and how often."""
+
+    repeat_hours: float = Field(24.0, gt=0, description="until the same alert is told again")
+    max_per_hour: int = Field(
+        10, ge=1, description="messages to one channel in an hour; the rest is summed up"
+    )
+    timeout_s: float = Field(10.0, gt=0, le=60, description="longest wait for a channel's answer")
+    channels: tuple[Channel, ...] = Field((), description="tables [[alerts.channels]]")
+    silence: tuple[Silence, ...] = Field((), description="tables [[alerts.silence]]")
+
+    @model_validator(mode="after")
+    def names_differ(self) -> Self:
+        """A channel is called by its name."""
+        names = [channel.name for channel in self.channels]
+        if len(set(names)) < len(names):
+            raise ValueError("two channels have the same name")
+        return self
+
+
+def has_filter(rule: Match) -> bool:
+    """Whether any pattern narrows the charges down."""
+    return any(getattr(rule, name) for name in Match.model_fields)
+
+
 class Settings(BaseSettings):
     """Everything that can be set, with its default."""
 
@@ -136,6 +271,9 @@ class Settings(BaseSettings):
     planning: Planning = Planning()
     placement: PlacementSettings = PlacementSettings()
     allocation: Allocation = Allocation()
+    budgets: tuple[Budget, ...] = Field((), description="tables [[budgets]]")
+    costs: Costs = Costs()
+    alerts: Alerts = Alerts()
     sources: dict[str, str] = Field(default_factory=dict, description="name = path that `ingest` reads")
 
     @classmethod
@@ -149,6 +287,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file, which arrives as init arguments."""
         return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def budgets_differ(self) -> Self:
+        """Alerts are told apart by the budget's name."""
+        names = [budget.name for budget in self.budgets]
+        if len(set(names)) < len(names):
+            raise ValueError("two budgets have the same name")
+        return self
 
 
 def load_settings(workspace: Path) -> Settings:

@@ -23,11 +23,29 @@ from pydantic_core import PydanticUndefined
 from data.tables import reference_markdown
 from data.workloads import workloads_schema
 from optimizer.cli import app
-from optimizer.config import FILE_NAME, OwnerRule, Settings, SharedCost
+from optimizer.config import (
+    FILE_NAME,
+    Alarm,
+    Budget,
+    Channel,
+    CostChange,
+    OwnerRule,
+    Settings,
+    SharedCost,
+    Silence,
+)
 from optimizer.plan import json_schemas
 
 NOTICE = "Made by `python -m optimizer.docs`; do not edit."
-LISTS: dict[str, type[BaseModel]] = {"allocation.rules": OwnerRule, "allocation.shared": SharedCost}
+LISTS: dict[str, type[BaseModel]] = {
+    "allocation.rules": OwnerRule,
+    "allocation.shared": SharedCost,
+    "budgets": Budget,
+    "budgets.alarms": Alarm,
+    "costs.changes": CostChange,
+    "alerts.channels": Channel,
+    "alerts.silence": Silence,
+}
 UNITS = (  # ending of a setting's name, unit
     ("_usd", "USD"),
     ("_share", "share 0..1"),
@@ -35,6 +53,7 @@ UNITS = (  # ending of a setting's name, unit
     ("_utilization", "share 0..1"),
     ("_factor", "ratio"),
     ("_minutes", "min"),
+    ("_hours", "h"),
     ("_days", "days"),
     ("_per_day", "1/day"),
     ("_s", "s"),

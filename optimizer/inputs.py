@@ -22,14 +22,12 @@ from data.workloads import Workload
 from data.workspace import WorkspaceFiles, read_workspace
 from optimizer.errors import Fault, InputError
 from optimizer.formulate import OPTION_COLUMNS, Offer
-from optimizer.prices import BILLED, LOOKBACK, effective
+from optimizer.prices import BILLED, CURRENCY, LOOKBACK, Unused, effective
 from optimizer.rows import prices_of, rows_of
 
 DEFAULT_BOOT_SECONDS = 300.0
 SPOT_LOOKBACK = pd.Timedelta(hours=24)
-CURRENCY = "USD"  # of every plan; amounts in another are left out, never taken for dollars
 ONE_YEAR = ("1y", "")  # terms of committed prices that are used; longer ones bind for too long to advise
-UNUSED_WINDOW = pd.Timedelta(days=7)
 NOW = pd.Timedelta(0)
 TABLES = ("options", "profiles", "demand", "events", "fleet")
 
@@ -217,15 +215,15 @@ class LakeTables:
         known = newest.dropna()
         return None if known.empty else min(known.iloc[0], self.as_of)
 
-    def unused_usd_per_hour(self) -> dict[str, float]:
-        """What each commitment cost per hour in the last week without covering anything, USD."""
+    def unused(self) -> dict[str, Unused]:
+        """What each commitment cost in the last week of its bill without covering anything, USD per hour."""
         if self.lake is None:
             return {}
-        since = (self.as_of - UNUSED_WINDOW).to_pydatetime()
-        rows = self.lake.read("unused_commitments", since=since, until=self.as_of.to_pydatetime())
+        window = {"since": (self.as_of - LOOKBACK).to_pydatetime(), "until": self.as_of.to_pydatetime()}
+        rows = self.lake.read("unused_commitments", **window)
         rows = rows.loc[rows["currency"].eq(CURRENCY)]
-        hours = UNUSED_WINDOW / pd.Timedelta(hours=1)
-        return {str(name): float(cost) / hours for name, cost in rows_of(rows, "commitment", "unused_cost")}
+        columns = ("commitment", "unused_per_hour", "newest")
+        return {str(name): Unused(float(cost), newest) for name, cost, newest in rows_of(rows, *columns)}
 
     def commitments(self, options: pd.DataFrame) -> tuple[Offer, ...]:
         """Commitments running at as-of, each with the machines it reaches at their committed price."""

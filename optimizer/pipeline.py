@@ -8,10 +8,11 @@ the same `as_of` give the same plan, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -25,15 +26,21 @@ from optimizer.capacity import plan_capacity
 from optimizer.chargeback import Chargeback
 from optimizer.chargeback import make as make_chargeback
 from optimizer.checkup import Finding, findings
-from optimizer.config import load_settings
+from optimizer.config import Settings, load_settings
 from optimizer.forecasts import REQUESTS, STANDARD_REQUESTS, forecast_requests, store_forecasts
 from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
+from optimizer.notify import Alert, Delivery, send_test, telling
+from optimizer.notify import send as send_alerts
 from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.report.data import Headline
 from optimizer.reporting import record_plan, report_data
+
+if TYPE_CHECKING:
+    from optimizer.anomalies import Watched
+    from optimizer.budgets import Outlook
 
 Progress = Callable[[str, float], None]
 
@@ -132,6 +139,15 @@ def report(workspace: Path, *, placement: Path, progress: Progress = silent) -> 
     return Report(*write_report(data, layout.reports), data.headline)
 
 
+def anomalies(workspace: Path, *, since: datetime | None = None, progress: Progress = silent) -> Watched:
+    """Incidents of cost and utilisation that began on or after `since`, by default in the last 30 days."""
+    from optimizer.anomalies import find  # noqa: PLC0415  no plan waits for it
+
+    progress("looking", 0.0)
+    with Lake.open(Layout(workspace).lake, read_only=True) as lake:
+        return find(lake, since)
+
+
 def bill_diff(workspace: Path, *, period: str, load_id: int | None = None) -> Restatement:
     """What a restatement of a month (YYYY-MM) changed, by service and account."""
     with Lake.open(Layout(workspace).lake, read_only=True) as lake:
@@ -147,11 +163,45 @@ def chargeback(workspace: Path, *, period: str, currency: str | None = None) -> 
         return make_chargeback(lake, rules, workloads, period=period, currency=currency)
 
 
+def budget(
+    workspace: Path,
+    *,
+    as_of: datetime,
+    period: str | None = None,
+    months: int = 12,
+    tell: bool = False,
+    progress: Progress = silent,
+) -> tuple[Outlook, tuple[Delivery, ...]]:
+    """Month-end and the months after it for budgets and owners; raised alarms are told where `tell`."""
+    from optimizer.budget_alerts import alerts_of  # noqa: PLC0415  statsmodels: no plan waits for it
+    from optimizer.budgets import outlook  # noqa: PLC0415
+
+    layout, settings = Layout(workspace), load_settings(workspace)
+    progress("reading and forecasting", 0.0)
+    with Lake.open(layout.lake, read_only=True) as lake:
+        found = outlook(lake, settings, as_of=as_of, period=period, months=months)
+    progress("telling", 0.9)
+    return found, tell_people(layout, settings, alerts_of(found), now=as_of) if tell else ()
+
+
+def tell_people(
+    layout: Layout, settings: Settings, alerts: Sequence[Alert], *, now: datetime
+) -> tuple[Delivery, ...]:
+    """Send alerts of any kind through [alerts]; what was told is remembered in the workspace."""
+    with telling(layout.memory) as state:
+        return send_alerts(alerts, settings.alerts, now=now, state=state)
+
+
+def alert_test(workspace: Path, *, channel: str, now: datetime) -> tuple[Delivery, ...]:
+    """Send a test message to one channel, whatever was told before."""
+    return send_test(load_settings(workspace).alerts, channel, now=now)
+
+
 def prices(workspace: Path, *, instance_type: str, region: str | None, as_of: datetime) -> tuple[Price, ...]:
     """What one more hour of an instance type costs, for each offer of it, step by step."""
     inputs = read_inputs(workspace, as_of)
     with lake_tables(Layout(workspace).lake, as_of) as tables:
-        unused = tables.unused_usd_per_hour()
+        unused = tables.unused()
     return prices_of_type(inputs, unused, instance_type, region)
 
 

@@ -14,7 +14,7 @@ NOTES = ("savings", "list prices")  # oddities of the provider's data, not of th
 
 @dataclass(frozen=True)
 class Reconciled:
-    """One rule: whether it holds, how many things it looked at, and a line per miss."""
+    """One rule: how many things it looked at, a line for each of the first misses, and how many more."""
 
     name: str
     about: str
@@ -29,7 +29,8 @@ class Reconciled:
         if not self.checked:
             return f"{self.about}: nothing to check yet"
         if not self.misses:
-            return f"{self.about}: holds for all {self.checked}"
+            all_of_them = "the only one" if self.checked == 1 else f"all {self.checked}"
+            return f"{self.about}: holds for {all_of_them}"
         return f"{self.about}: not so for {len(self.misses) + self.more} of {self.checked}"
 
 
@@ -39,12 +40,11 @@ def reconciled(lake: Lake) -> tuple[Reconciled, ...]:
 
 
 def _of_check(check: Check) -> Reconciled:
-    rows = check.misses.to_pylist()
     lines = tuple(
         ", ".join(f"{name} {_plain(value)}" for name, value in row.items() if value is not None)
-        for row in rows[:SHOWN]
+        for row in check.misses.slice(0, SHOWN).to_pylist()
     )
-    more = max(len(rows) - SHOWN, 0)
+    more = check.missed - len(lines)
     return Reconciled(check.name, check.about, check.checked, lines, more, check.name not in NOTES)
 
 

@@ -77,6 +77,7 @@ def ingest_summary(delivery: Loads) -> dict[str, Any]:
             "billed_cost": {currency: str(amount) for currency, amount in load.billed_cost.items()},
             "effective_cost": {currency: str(amount) for currency, amount in load.effective_cost.items()},
             "status": load.status,
+            "notes": list(load.notes),
         }
         for load in delivery.loads
     ]
@@ -93,6 +94,8 @@ def show_loads(delivery: Loads) -> None:
         billed = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in load.billed_cost.items())
         table.add_row(escape(load.source), load.kind, f"{load.rows:,}", period, billed or "-", load.status)
     out.print(table)
+    for note in (note for load in delivery.loads for note in load.notes):
+        out.print(note, markup=False)
     for item in delivery.skipped:
         out.print(f"left out {item.name}: {item.reason}", markup=False)
 

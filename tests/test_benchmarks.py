@@ -26,6 +26,7 @@ TINY = {
     "ingest-focus": 40,
     "ingest-large": 300,
     "ingest-large-float": 300,
+    "anomalies": 6,
     "forecast": 2,
     "plan-capacity": 1,
     "plan-solve": 1,
@@ -85,6 +86,18 @@ def test_forecasters_are_judged_on_the_days_held_back(
         assert 0 <= numbers["uncovered"] < 0.5
 
 
+def test_detectors_are_judged_at_a_threshold_of_other_series(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
+    found = judged(all_benchmarks()["anomalies"], tmp_path, monkeypatch)
+    ours = found.pop("trimtab anomalies")
+    assert 0 <= ours["false alerts"] <= 4
+    for name, numbers in found.items():
+        assert math.isfinite(numbers["lost, standard"])
+        assert name.endswith("thinned") or ours["lost, standard"] < numbers["lost, standard"]
+
+
 def test_peers_of_the_solver_break_no_rule_and_cost_no_less_than_the_gap_allows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +124,7 @@ def test_the_whole_plan_process_gives_cost_and_gap_of_generated_input(
     assert found["trimtab plan"]["gap"] <= plan.GAP_SHARE
 
 
-@pytest.mark.parametrize("name", ["forecast", "plan-capacity"])
+@pytest.mark.parametrize("name", ["anomalies", "forecast", "plan-capacity"])
 def test_without_sample_data_input_is_generated_and_says_so(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

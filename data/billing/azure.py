@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data.billing.azure_columns import block_size_sql, canonical, region_sql, unit_sql
+from data.billing.azure_services import SERVICES
 from data.billing.mapping import Mapping
+from data.billing.services import category_sql, subcategory_sql
 from data.formats import Format, needs
-from data.lake import quoted
 
 FORMATS = (
     Format(
@@ -55,48 +56,14 @@ _INSTANCE = (
     "CASE WHEN json_valid({text:additionalinfo}) "
     "THEN json_extract_string({text:additionalinfo}, '$.ServiceType') END"
 )
+# What follows the last provider without the names: Microsoft.Sql/servers/databases.
+_KIND_OF_RESOURCE = (
+    "nullif(regexp_replace(regexp_extract({text:resourceid}, '(?i).*/providers/([^/]+(/[^/]+/[^/]*)+)$', 1), "
+    "'(/[^/]+)/[^/]*', '\\1', 'g'), '')"
+)
 _TAGS = (
     "CASE WHEN {text:tags} LIKE '{%' AND json_valid({text:tags}) THEN {text:tags} "
     "WHEN json_valid('{' || {text:tags} || '}') THEN '{' || {text:tags} || '}' END"
-)
-
-# Meter categories by FOCUS service category; what is not here is Other.
-CATEGORIES: dict[str, tuple[str, ...]] = {
-    "Compute": ("virtual machines", "virtual machines licenses", "container instances", "cloud services",
-                "azure kubernetes service", "functions", "batch", "azure spring apps", "container registry",
-                "azure container apps", "specialized compute", "azure vmware solution"),
-    "Web": ("azure app service", "static web apps", "azure signalr service"),
-    "Storage": ("storage", "backup", "azure netapp files", "azure site recovery", "azure data share"),
-    "Databases": ("sql database", "sql managed instance", "azure cosmos db", "azure database for postgresql",
-                  "azure database for mysql", "azure database for mariadb", "redis cache",
-                  "sql data warehouse"),
-    "Networking": ("virtual network", "bandwidth", "load balancer", "application gateway", "vpn gateway",
-                   "expressroute", "azure firewall", "azure front door service", "azure dns", "nat gateway",
-                   "content delivery network", "traffic manager", "virtual wan", "network watcher",
-                   "azure bastion", "azure ddos protection"),
-    "AI and Machine Learning": ("cognitive services", "azure machine learning", "azure openai",
-                                "foundry models", "azure bot service", "azure applied ai services",
-                                "foundry tools"),
-    "Analytics": ("azure databricks", "azure synapse analytics", "azure data factory", "hdinsight",
-                  "stream analytics", "azure data explorer", "power bi", "power bi embedded",
-                  "microsoft fabric", "azure analysis services", "microsoft purview"),
-    "Integration": ("service bus", "event hubs", "event grid", "logic apps", "api management",
-                    "notification hubs", "azure api management"),
-    "Security": ("key vault", "microsoft defender for cloud", "advanced threat protection", "sentinel",
-                 "security center", "azure security center"),
-    "Identity": ("azure active directory", "azure active directory b2c", "microsoft entra id",
-                 "azure active directory domain services"),
-    "Management and Governance": ("azure monitor", "log analytics", "automation", "azure policy",
-                                  "insight and analytics", "application insights", "azure advisor",
-                                  "azure grafana service"),
-    "Developer Tools": ("azure devops", "visual studio subscription", "azure app configuration",
-                        "azure lab services", "load testing"),
-    "Internet of Things": ("iot hub", "azure iot central", "digital twins", "azure maps"),
-    "Media": ("media services", "azure media services"),
-}  # fmt: skip
-_CATEGORY = " ".join(
-    f"WHEN lower({{text:metercategory}}) IN ({', '.join(map(quoted, names))}) THEN {quoted(category)}"
-    for category, names in CATEGORIES.items()
 )
 
 RULES: dict[str, str] = {
@@ -107,10 +74,14 @@ RULES: dict[str, str] = {
     f"THEN CAST({{money:unitprice}}::DOUBLE * {_QUANTITY}::DOUBLE AS DECIMAL(38, 18)) "
     f"WHEN {_UNUSED} THEN 0 ELSE {_COST} END",
     "ListUnitPrice": "nullif({money:paygprice}, 0)",
-    "ContractedUnitPrice": "{money:unitprice}",
+    # Pay-as-you-go exports have one price, which is the contracted one where no commitment lowers it.
+    "ContractedUnitPrice": f"coalesce({{money:unitprice}}, CASE WHEN NOT ({_COVERED} OR {_UNUSED}) "
+    "THEN {money:effectiveprice} END)",
     "BillingCurrency": "coalesce({text:billingcurrency}, 'XXX')",  # ISO 4217 for: not stated
     "BillingAccountId": "coalesce({text:billingaccountid}, {text:subscriptionid})",
     "BillingAccountName": "{text:billingaccountname}",
+    "BillingAccountType": "CASE WHEN {text:billingaccountid} IS NULL THEN 'Subscription' "
+    "ELSE 'Billing Account' END",
     "BillingPeriodStart": _START,
     "BillingPeriodEnd": _END,
     "ChargePeriodStart": _DATE,
@@ -119,10 +90,12 @@ RULES: dict[str, str] = {
     f"THEN 'Purchase' WHEN {_TYPE} = 'tax' THEN 'Tax' WHEN {_TYPE} IN ('credit', 'refund') THEN 'Credit' "
     "ELSE 'Adjustment' END",
     "ChargeClass": f"CASE WHEN {_TYPE} = 'refund' THEN 'Correction' END",
-    "ChargeDescription": "{text:productname}",
+    "ChargeDescription": "coalesce({text:productname}, "
+    "nullif(concat_ws(' - ', {text:metercategory}, {text:metersubcategory}, {text:metername}), ''))",
     "ChargeFrequency": "CASE lower({text:frequency}) WHEN 'usagebased' THEN 'Usage-Based' "
-    "WHEN 'recurring' THEN 'Recurring' WHEN 'onetime' THEN 'One-Time' END",
-    "PricingCategory": f"CASE WHEN {_TYPE} <> 'usage' AND NOT {_UNUSED} THEN NULL "
+    f"WHEN 'recurring' THEN 'Recurring' WHEN 'onetime' THEN 'One-Time' "
+    f"ELSE CASE WHEN {_TYPE} = 'usage' OR {_UNUSED} THEN 'Usage-Based' END END",
+    "PricingCategory": f"CASE WHEN {_TYPE} NOT IN ('usage', 'purchase') AND NOT {_UNUSED} THEN NULL "
     f"WHEN {_COVERED} OR {_UNUSED} THEN 'Committed' WHEN {_MODEL} = 'spot' THEN 'Dynamic' "
     "ELSE 'Standard' END",
     "PricingQuantity": "{money:quantity}",
@@ -145,23 +118,23 @@ RULES: dict[str, str] = {
     "HostProviderName": "CASE WHEN lower(coalesce({text:publishertype}, 'azure')) = 'marketplace' "
     "THEN {text:publishername} ELSE 'Microsoft' END",
     "ServiceName": "coalesce({text:metercategory}, {text:consumedservice}, 'Azure')",
-    "ServiceCategory": f"CASE {_CATEGORY} ELSE 'Other' END",
-    "ServiceSubcategory": "NULL",
+    "ServiceCategory": category_sql("lower({text:metercategory})", SERVICES),
+    "ServiceSubcategory": subcategory_sql("lower({text:metercategory})", SERVICES),
     "RegionId": region_sql("{text:resourcelocation}"),
     "RegionName": "{text:resourcelocation}",
     "AvailabilityZone": "{text:availabilityzone}",
     "ResourceId": "{text:resourceid}",
     "ResourceName": "coalesce({text:resourcename}, "
     "nullif(regexp_extract({text:resourceid}, '([^/]+)/?$', 1), ''))",
-    "ResourceType": "coalesce({text:resourcetype}, "
-    "nullif(regexp_extract({text:resourceid}, '(?i)/providers/([^/]+/[^/]+)/[^/]+$', 1), ''))",
+    "ResourceType": f"coalesce({{text:resourcetype}}, {_KIND_OF_RESOURCE})",
     "SkuId": "{text:meterid}",
     "SkuMeter": "{text:metername}",
-    "SkuPriceId": "{text:partnumber}",
+    "SkuPriceId": "coalesce({text:partnumber}, {text:meterid})",  # one of the two is the price sheet's key
     "SkuPriceDetails": f"CASE WHEN {_INSTANCE} IS NOT NULL "
     f"THEN to_json({{'InstanceType': {_INSTANCE}}})::VARCHAR END",
     "SubAccountId": "{text:subscriptionid}",
     "SubAccountName": "{text:subscriptionname}",
+    "SubAccountType": "CASE WHEN {text:subscriptionid} IS NOT NULL THEN 'Subscription' END",
     "Tags": _TAGS,
     "x_Source": "'azure'",
     "x_Dataset": f"CASE WHEN {_IS_AMORTIZED} THEN 'amortized' ELSE 'actual' END",
@@ -173,7 +146,8 @@ def cost_details(columns: Sequence[str]) -> Mapping:
     unread = f"CASE WHEN {_TAGS} IS NULL THEN {{text:tags}} END"
     consumed = (
         "tags", "chargetype", "pricingmodel", "date", "billingperiodstartdate", "billingperiodenddate",
-        "frequency", "billingcurrency", "cost", "resourcename",
+        "frequency", "billingcurrency", "cost", "resourcename", "productname",
+        "unitprice", "partnumber",
     )  # fmt: skip
     del columns  # every spelling has the same rules
     return Mapping("azure-cost", dict(RULES), extra={"Tags": unread}, consumed=consumed, native=_COST)

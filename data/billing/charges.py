@@ -15,15 +15,20 @@ from decimal import Decimal
 from typing import Any
 
 from data.billing import flags, periods, replace
+from data.billing.faults import TIMES, is_out_of_time
 from data.billing.mapping import UNREADABLE
 from data.billing.parts import Replaces, Verdict
 from data.billing.repair import repaired
 from data.billing.staged_bills import Bill, Delivered
+from data.billing.two_exports import refuse_two_exports
 from data.errors import Fault, InputError, LakeError
 from data.lake import Lake
 from data.loads import Load, Status, exact_sum, next_load_id, write_loads
+from data.staging import readable
 from data.tables import CHARGES
 
+LARGEST_SUM = 2e19  # of one delivery: the sums of a few of them still fit DECIMAL(38,18)
+_SUMMED = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
 _WORST_FIRST: tuple[Status, ...] = ("restated", "new", "unchanged")
 
 
@@ -52,15 +57,15 @@ def load_bills(lake: Lake, delivery: Delivered, *, loaded_at: datetime, is_truth
     UnreadableBill, after which the caller rolls back and asks `faults_of`.
     """
     load_id = next_load_id(lake)
+    refuse_two_exports(delivery)
     try:
         for bill in delivery.bills:
             _insert(lake, delivery, bill, load_id)
     except LakeError as error:
-        if UNREADABLE in str(error):
-            raise UnreadableBill(delivery) from error
-        raise
+        raise UnreadableBill(delivery) from error
     if _incomplete(lake, load_id):
         raise UnreadableBill(delivery)
+    _refuse_too_large(lake, delivery, load_id)
     judged = [_judged(delivery, found) for found in replace.compare(lake, load_id, is_truth=is_truth)]
     changed = [part for part in judged if part.status != "unchanged"]
     replace.apply(lake, load_id, [(part.row, part.verdict, part.status) for part in judged])
@@ -77,14 +82,26 @@ def faults_of(lake: Lake, delivery: Delivered) -> list[Fault]:
 
 
 def refuse(lake: Lake, broken: UnreadableBill) -> Exception:
-    """The error of a delivery that cannot be read; the transaction is over."""
+    """The error of a delivery that cannot be read; the transaction is over.
+
+    Raises InputError for a value that stops the engine though every check of ours lets it pass.
+    """
     faults = faults_of(lake, broken.delivery)
-    # No fault: a value that stops the engine though every check of ours lets it pass.
-    return InputError(faults) if faults else LakeError(f"{lake.root}: {broken.__cause__ or broken}")
+    if faults:
+        return InputError(faults)
+    for bill in broken.delivery.bills:
+        with readable(bill.staged):
+            lake.sql(f"SELECT count(COLUMNS(*)) FROM ({_rows(broken.delivery, bill, 0)})")
+    return LakeError(f"{lake.root}: {broken.__cause__ or broken}")
 
 
 def _insert(lake: Lake, delivery: Delivered, bill: Bill, load_id: int) -> None:
     """Write the mapped rows of one bill as they are."""
+    lake.sql(f"INSERT INTO charges BY NAME {_rows(delivery, bill, load_id)}")
+
+
+def _rows(delivery: Delivered, bill: Bill, load_id: int) -> str:
+    """SQL of the mapped rows of one bill."""
     targets = {
         **bill.fitted.select,
         "x_Source": delivery.source_sql(bill),
@@ -92,24 +109,35 @@ def _insert(lake: Lake, delivery: Delivered, bill: Bill, load_id: int) -> None:
         "x_LoadId": f"{load_id}::BIGINT",
         "x_Row": "source_row",
     }
-    rows = bill.fitted.sql(bill.staged.relation, targets)
-    lake.sql(f"INSERT INTO charges BY NAME {repaired(rows)}")
+    return repaired(bill.fitted.sql(bill.staged.relation, targets))
 
 
 def _incomplete(lake: Lake, load_id: int) -> bool:
-    """Whether a value that must be there is missing in the rows just written."""
-    tests = " OR ".join(f'"{column.name}" IS NULL' for column in CHARGES.columns if not column.nullable)
+    """Whether a value of the rows just written is missing that must be there, or is no time of a bill."""
+    missing = [f'"{column.name}" IS NULL' for column in CHARGES.columns if not column.nullable]
+    tests = " OR ".join([*missing, *map(is_out_of_time, TIMES)])
     found = lake.sql(f'SELECT 1 FROM charges WHERE "x_LoadId" = $id AND ({tests}) LIMIT 1', id=load_id)
     return bool(found.num_rows)
 
 
+def _refuse_too_large(lake: Lake, delivery: Delivered, load_id: int) -> None:
+    """Raise InputError for amounts that cannot be added up: a sum has 20 digits before the point."""
+    sums = ", ".join(f'sum(abs("{name}"::DOUBLE)) AS "{name}"' for name in _SUMMED)
+    found = lake.sql(f'SELECT {sums} FROM charges WHERE "x_LoadId" = $id', id=load_id).to_pylist()[0]
+    names = ", ".join(bill.staged.name for bill in delivery.bills)
+    action = "correct them or export it again"
+    faults = [
+        Fault(names, f"amounts that add up to {total:.3g}", f"less than {LARGEST_SUM:g}", action, column=name)
+        for name, total in found.items()
+        if total is not None and total >= LARGEST_SUM
+    ]
+    if faults:
+        raise InputError(faults)
+
+
 def _judged(delivery: Delivered, found: replace.Compared) -> Judged:
     row = found.row
-    mine = [
-        one
-        for one in delivery.parts.to_pylist()
-        if (one["account"], one["month"], one["dataset"]) == (row["account"], row["month"], row["dataset"])
-    ]
+    mine = delivery.by_part.get((row["account"], row["month"], row["dataset"]), [])
     bills = [delivery.bills[number] for number in sorted({one["bill"] for one in mine})]
     row["kind"] = "+".join(sorted({bill.fitted.kind for bill in bills}))
     row["file_names"] = ", ".join(sorted(file.name for bill in bills for file in bill.staged.files))

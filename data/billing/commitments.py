@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from data.billing import focus, mapping
+from data.billing import faults, focus, mapping
 from data.billing.sources import source_sql
 from data.conform import conform
 from data.errors import InputError
 from data.formats import Format, RawFile
 from data.lake import Lake
-from data.staging import ROW, staged
+from data.staging import ROW, readable, staged
 from data.tables import CONTRACT_COMMITMENTS
 
 # Version 1.3 does not say who the contract is with. The id of the commitment usually does; where it does not,
@@ -29,11 +29,11 @@ def read_commitments(lake: Lake, file: RawFile, known: Format) -> pa.Table:
     rules = focus.contract_commitment(file.columns)
     for macro in mapping.MACROS:
         lake.sql(macro)
-    with staged(lake, file) as raw:
+    with staged(lake, file) as raw, readable(raw):
         fitted = mapping.fit(rules, raw, known.canonical)
-        faults = mapping.unreadable(lake, raw, fitted)
-        if faults:
-            raise InputError(faults)
+        wrong = faults.unreadable(lake, raw, fitted)
+        if wrong:
+            raise InputError(wrong)
         rows = lake.sql(
             f"""
             WITH rows AS (

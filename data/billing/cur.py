@@ -23,10 +23,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data.billing.aws_services import SERVICE_CATEGORY
+from data.billing import regions
+from data.billing.aws_services import SERVICES
 from data.billing.mapping import Mapping, map_of
+from data.billing.services import category_sql, subcategory_sql
 from data.formats import Format, needs, snake_case
-from data.lake import quoted
 
 FORMATS = (
     Format(
@@ -92,11 +93,12 @@ _CONTRACTED = _by_type(
     {_SPLIT: "0", f"{_is('Credit')} OR {_is('SavingsPlanNegation')}": "0", _COVERED: _PUBLIC}, _BILLED
 )
 
+_IS_PURCHASE = f"{TYPE} IN ('RIFee', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee', 'Fee')"
 # Charge category by line item type; a type AWS adds later counts as an adjustment until it is known.
 _CATEGORY = _by_type(
     {
         f"{_COVERED} OR {TYPE} IN ('Usage', 'SavingsPlanNegation')": "'Usage'",
-        f"{TYPE} IN ('RIFee', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee', 'Fee')": "'Purchase'",
+        _IS_PURCHASE: "'Purchase'",
         _is("Tax"): "'Tax'",
         f"{TYPE} IN ('Credit', 'Refund')": "'Credit'",
     },
@@ -113,7 +115,7 @@ _PRICING = _by_type(
     {
         f"{_COVERED}": "'Committed'",
         f"{_is('Usage')} AND {{text:line_item_usage_type}} LIKE '%SpotUsage%'": "'Dynamic'",
-        _is("Usage"): "'Standard'",
+        f"{_is('Usage')} OR {_IS_PURCHASE}": "'Standard'",
     },
     "NULL",
 )
@@ -127,14 +129,30 @@ _STATUS = _by_type(
 )
 
 _PRODUCT = "{text:line_item_product_code}"
-_SERVICE_CATEGORY = _by_type(
-    {
-        f"{_PRODUCT} IN ({', '.join(map(quoted, codes))})": quoted(name)
-        for name, codes in SERVICE_CATEGORY.items()
-    },
-    "'Other'",
-)
 _COMMITMENT = f"coalesce({_PLAN}, {_RESERVATION})"
+# What a line takes from a commitment or buys of it: of a plan an amount of money, of a reservation hours,
+# normalized ones where AWS counts these.
+_PLAN_QUANTITY = _by_type(
+    {
+        _is("SavingsPlanCoveredUsage"): "{money:savings_plan_savings_plan_effective_cost}",
+        f"{TYPE} IN ('SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee')": "{money:line_item_unblended_cost}",
+    },
+    "NULL",
+)
+_NORMALIZED_HOURS = _by_type(
+    {
+        _is("DiscountedUsage"): "{money:line_item_normalized_usage_amount}",
+        _is("RIFee"): "{money:reservation_total_reserved_normalized_units}",
+    },
+    "NULL",
+)
+_HOURS = _by_type(
+    {
+        _is("DiscountedUsage"): "{money:line_item_usage_amount}",
+        _is("RIFee"): "{money:reservation_total_reserved_units}",
+    },
+    "NULL",
+)
 
 
 def _of_product(name: str) -> str:
@@ -144,6 +162,10 @@ def _of_product(name: str) -> str:
 
 
 _REGION = f"coalesce({{text:product_region_code}}, {_of_product('region')})"
+_REGION_NAME = (
+    f"CASE WHEN {_of_product('location_type')} = 'AWS Region' THEN {_of_product('location')} "
+    f"ELSE coalesce({regions.name_sql(_REGION, regions.AWS)}, {_of_product('location')}) END"
+)
 _INSTANCE = _of_product("instance_type")
 _SYSTEM = _of_product("operating_system")
 
@@ -155,8 +177,11 @@ RULES: dict[str, str] = {
     "BillingCurrency": "{text:line_item_currency_code}",
     "BillingAccountId": "{text:bill_payer_account_id}",
     "BillingAccountName": "{text:bill_payer_account_name}",
+    "BillingAccountType": "'Payer Account'",
     "SubAccountId": "{text:line_item_usage_account_id}",
     "SubAccountName": "{text:line_item_usage_account_name}",
+    "SubAccountType": "CASE WHEN {text:line_item_usage_account_id} = {text:bill_payer_account_id} "
+    "THEN 'Payer Account' WHEN {text:line_item_usage_account_id} IS NOT NULL THEN 'Linked Account' END",
     "BillingPeriodStart": "{time:bill_billing_period_start_date}",
     "BillingPeriodEnd": "{time:bill_billing_period_end_date}",
     "ChargePeriodStart": "{time:line_item_usage_start_date}",
@@ -172,27 +197,35 @@ RULES: dict[str, str] = {
     "ConsumedQuantity": f"CASE WHEN {_COVERED} OR {_is('Usage')} THEN {{money:line_item_usage_amount}} END",
     "ConsumedUnit": f"CASE WHEN {_COVERED} OR {_is('Usage')} THEN {{text:pricing_unit}} END",
     "ListUnitPrice": "{money:pricing_public_on_demand_rate}",
-    "ContractedUnitPrice": f"CASE WHEN {_is('Usage')} THEN {{money:line_item_unblended_rate}} END",
+    "ContractedUnitPrice": f"CASE WHEN {_is('Usage')} THEN {{money:line_item_unblended_rate}} "
+    f"WHEN {_COVERED} THEN {{money:pricing_public_on_demand_rate}} END",
     "CommitmentDiscountId": _COMMITMENT,
     "CommitmentDiscountCategory": f"CASE WHEN {_PLAN} IS NOT NULL THEN 'Spend' "
     f"WHEN {_RESERVATION} IS NOT NULL THEN 'Usage' END",
     "CommitmentDiscountType": f"CASE WHEN {_PLAN} IS NOT NULL THEN 'Savings Plan' "
     f"WHEN {_RESERVATION} IS NOT NULL THEN 'Reserved Instance' END",
     "CommitmentDiscountStatus": f"CASE WHEN {_COMMITMENT} IS NOT NULL THEN {_STATUS} END",
+    "CommitmentDiscountQuantity": f"coalesce({_PLAN_QUANTITY}, {_NORMALIZED_HOURS}, {_HOURS})",
+    "CommitmentDiscountUnit": f"CASE WHEN {_PLAN_QUANTITY} IS NOT NULL THEN {{text:line_item_currency_code}} "
+    f"WHEN {_NORMALIZED_HOURS} IS NOT NULL THEN 'Normalized Hours' "
+    f"WHEN {_HOURS} IS NOT NULL THEN 'Hours' END",
     "InvoiceId": "{text:bill_invoice_id}",
     "InvoiceIssuerName": "coalesce({text:bill_invoicing_entity}, 'AWS')",
     "ServiceProviderName": "'AWS'",
     "HostProviderName": "'AWS'",
     "ServiceName": f"coalesce({_of_product('product_name')}, {_PRODUCT})",
-    "ServiceCategory": _SERVICE_CATEGORY,
+    "ServiceCategory": category_sql(_PRODUCT, SERVICES),
+    "ServiceSubcategory": subcategory_sql(_PRODUCT, SERVICES),
     "RegionId": _REGION,
-    "RegionName": "{text:product_location}",
+    "RegionName": _REGION_NAME,
     "AvailabilityZone": "{text:line_item_availability_zone}",
     "ResourceId": "{text:line_item_resource_id}",
-    "ResourceType": _of_product("product_family"),
+    "ResourceType": "CASE WHEN {text:line_item_resource_id} IS NOT NULL "
+    f"THEN {_of_product('product_family')} END",
     "SkuId": "{text:product_sku}",
     "SkuMeter": "{text:line_item_usage_type}",
-    "SkuPriceId": "{text:pricing_rate_id}",
+    # A rate id is of a price, a rate code of the price of one SKU, as FOCUS wants it.
+    "SkuPriceId": "coalesce({text:pricing_rate_code}, {text:pricing_rate_id})",
     "SkuPriceDetails": f"CASE WHEN {_INSTANCE} IS NOT NULL "
     f"THEN json_merge_patch(to_json({{'InstanceType': {_INSTANCE}}}), CASE WHEN {_SYSTEM} IS NOT NULL "
     f"THEN to_json({{'OperatingSystem': {_SYSTEM}}}) ELSE '{{}}'::JSON END)::VARCHAR END",
@@ -236,4 +269,4 @@ def line_items(columns: Sequence[str]) -> Mapping:
         homes.append("resource_tags")
     kind = "aws-cur-2" if present & _ONLY_IN_2 else "aws-cur"
     native = f"CASE WHEN {_SPLIT} THEN 0 ELSE {_BILLED} END"
-    return Mapping(kind, rules, consumed=tuple(homes), native=native)
+    return Mapping(kind, rules, consumed=("pricing_rate_code", *homes), native=native)

@@ -91,6 +91,13 @@ _AZURE_TYPE = """
         json_extract_string({text:x_skudetails}, '$.ServiceType'))})::VARCHAR END
 """
 
+# Columns of later versions under the names that Azure gives them in its 1.0 exports.
+_AZURE_NAMES = {
+    "InvoiceId": "x_invoiceid",
+    "PricingCurrency": "x_pricingcurrency",
+    "SkuMeter": "x_skumetername",
+}
+
 
 def cost_and_usage(columns: Sequence[str]) -> Mapping:
     """FOCUS columns from a file of any version.
@@ -99,8 +106,14 @@ def cost_and_usage(columns: Sequence[str]) -> Mapping:
     specification does not know becomes Other, and the original stays in x_Extra.
     """
     rules = {column.name: f"{{{_READ[column.kind]}:{column.name.lower()}}}" for column in COST_AND_USAGE}
-    if "serviceprovidername" not in {column.lower() for column in columns}:
+    present = {column.lower() for column in columns}
+    if "serviceprovidername" not in present:
         rules["ServiceProviderName"] = "{text:providername}"
+    rules |= {
+        name: f"{{text:{own}}}"
+        for name, own in _AZURE_NAMES.items()
+        if name.lower() not in present and own in present
+    }
     rules["SkuPriceDetails"] = f"coalesce({{text:skupricedetails}}, {_AZURE_TYPE})"
     rules["Tags"] = "tags_object({text:tags})"  # Google lists them, key by key
     category = "{text:servicecategory}"

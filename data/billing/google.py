@@ -19,7 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from data.billing import regions
+from data.billing.google_services import SERVICES
 from data.billing.mapping import Mapping
+from data.billing.services import category_sql, subcategory_sql
 from data.formats import Format, needs
 from data.lake import quoted
 
@@ -108,37 +111,10 @@ _MONTH = (
     "date_trunc('month', {time:usage_start_time}))"
 )
 _PLACE = "coalesce({text:location_region}, {text:location_location})"
+_REGION = f"nullif(regexp_replace({_PLACE}, '^([a-z]+-[a-z]+[0-9]+)-[a-z]$', '\\1'), '')"
 _MACHINE = "first_like({text:system_labels}, 'key', 'compute.googleapis.com/machine_spec', 'value')"
 
-# Services by FOCUS category; what is not here is Other.
-CATEGORIES: dict[str, tuple[str, ...]] = {
-    "Compute": ("Compute Engine", "Kubernetes Engine", "Cloud Run", "Cloud Functions", "App Engine",
-                "Cloud Run Functions", "VMware Engine", "Batch"),
-    "Storage": ("Cloud Storage", "Storage", "Filestore", "Cloud Filestore", "Backup for GKE",
-                "Backup and DR Service", "NetApp Volumes"),
-    "Databases": ("Cloud SQL", "Cloud Spanner", "Cloud Bigtable", "Cloud Firestore", "AlloyDB",
-                  "Cloud Memorystore for Redis", "Cloud Memorystore", "Firebase Realtime Database"),
-    "Networking": ("Networking", "Cloud DNS", "Cloud CDN", "Cloud Load Balancing", "Cloud NAT",
-                   "Cloud Interconnect", "Cloud VPN", "Network Connectivity Center"),
-    "AI and Machine Learning": ("Vertex AI", "Cloud Machine Learning Engine", "Cloud Vision API",
-                                "Cloud Natural Language", "Cloud Translation", "Gemini API",
-                                "Cloud Speech API", "Dialogflow API", "Cloud TPU", "Document AI"),
-    "Analytics": ("BigQuery", "Cloud Dataflow", "Cloud Dataproc", "Looker", "Cloud Composer",
-                  "Cloud Data Fusion", "BigQuery Storage API", "BigQuery Reservation API"),
-    "Integration": ("Cloud Pub/Sub", "Cloud Tasks", "Workflows", "Eventarc", "Apigee", "Cloud Scheduler"),
-    "Security": ("Cloud Key Management Service (KMS)", "Secret Manager", "Security Command Center",
-                 "Cloud Armor", "Certificate Authority Service", "reCAPTCHA Enterprise"),
-    "Identity": ("Identity Platform", "Cloud Identity"),
-    "Management and Governance": ("Cloud Logging", "Cloud Monitoring", "Stackdriver Logging",
-                                  "Stackdriver Monitoring", "Support", "Cloud Trace"),
-    "Developer Tools": ("Cloud Build", "Artifact Registry", "Container Registry",
-                        "Cloud Source Repositories"),
-}  # fmt: skip
 _SERVICE = "{text:service_description}"
-_CATEGORY = " ".join(
-    f"WHEN {_SERVICE} IN ({', '.join(map(quoted, names))}) THEN {quoted(category)}"
-    for category, names in CATEGORIES.items()
-)
 
 RULES: dict[str, str] = {
     "BilledCost": _BILLED,
@@ -148,6 +124,7 @@ RULES: dict[str, str] = {
     "ContractedUnitPrice": "{money:price_effective_price}",
     "BillingCurrency": "{text:currency}",
     "BillingAccountId": "{text:billing_account_id}",
+    "BillingAccountType": "'Billing Account'",
     "BillingPeriodStart": _MONTH,
     "BillingPeriodEnd": f"{_MONTH} + INTERVAL 1 MONTH",
     "ChargePeriodStart": "{time:usage_start_time}",
@@ -159,7 +136,8 @@ RULES: dict[str, str] = {
     "ChargeDescription": "{text:sku_description}",
     "ChargeFrequency": f"CASE WHEN {_FEE} THEN 'Recurring' WHEN {_TYPE} = 'regular' THEN 'Usage-Based' "
     "ELSE 'One-Time' END",
-    "PricingCategory": f"CASE WHEN NOT {_IS_USAGE} THEN NULL WHEN {_COVERED} THEN 'Committed' "
+    "PricingCategory": f"CASE WHEN {_TYPE} <> 'regular' THEN NULL WHEN {_FEE} THEN 'Standard' "
+    f"WHEN {_COVERED} THEN 'Committed' "
     "WHEN {text:sku_description} ILIKE '%spot preemptible%' OR {text:sku_description} ILIKE 'preemptible%' "
     "THEN 'Dynamic' ELSE 'Standard' END",
     "PricingQuantity": "{money:usage_amount_in_pricing_units}",
@@ -176,18 +154,22 @@ RULES: dict[str, str] = {
     "ServiceProviderName": "'Google Cloud'",
     "HostProviderName": "'Google Cloud'",
     "ServiceName": f"coalesce({_SERVICE}, 'Google Cloud')",
-    "ServiceCategory": f"CASE {_CATEGORY} ELSE 'Other' END",
-    "RegionId": f"nullif(regexp_replace({_PLACE}, '^([a-z]+-[a-z]+[0-9]+)-[a-z]$', '\\1'), '')",
-    "RegionName": "{text:location_location}",
+    "ServiceCategory": category_sql(_SERVICE, SERVICES),
+    "ServiceSubcategory": subcategory_sql(_SERVICE, SERVICES),
+    "RegionId": _REGION,
+    "RegionName": f"coalesce({regions.name_sql(_REGION, regions.GOOGLE)}, {_PLACE})",
     "AvailabilityZone": "{text:location_zone}",
     "ResourceId": "coalesce({text:resource_global_name}, {text:resource_name})",
     "ResourceName": "{text:resource_name}",
+    "ResourceType": "nullif(regexp_extract({text:resource_global_name}, '/([A-Za-z]+)/[^/]+$', 1), '')",
     "SkuId": "{text:sku_id}",
     "SkuMeter": "{text:sku_description}",
+    "SkuPriceId": "{text:sku_id}",  # Google's price list has its prices by SKU
     "SkuPriceDetails": f"CASE WHEN {_MACHINE} IS NOT NULL "
     f"THEN to_json({{'InstanceType': {_MACHINE}}})::VARCHAR END",
     "SubAccountId": "{text:project_id}",
     "SubAccountName": "{text:project_name}",
+    "SubAccountType": "CASE WHEN {text:project_id} IS NOT NULL THEN 'Project' END",
     "Tags": "labels_object({text:labels}, {text:project_labels})",
     "x_Source": "'gcp'",
     "x_ExportTime": "{time:export_time}",

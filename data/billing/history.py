@@ -16,6 +16,7 @@ _GROUP = """
     coalesce("SubAccountId", "BillingAccountId") AS sub_account,
     coalesce("ServiceName", 'unknown') AS service, "BillingCurrency" AS currency
 """
+MONTHS_NAMED = 6
 _SUMS = 'sum("BilledCost") AS billed, sum("EffectiveCost") AS effective, count(*) AS n'
 
 
@@ -47,6 +48,8 @@ def restatement(lake: Lake, month: str, load_id: int | None = None) -> Restateme
         """,
         month=month,
     )
+    if not loads.num_rows:
+        raise InputError([_unknown(lake, month)])
     chosen = _chosen(loads.to_pylist(), month, load_id)
     if chosen["snapshot_id"] is None:
         found = f"load {chosen['load_id']}, made before snapshots were noted with the load"
@@ -57,10 +60,16 @@ def restatement(lake: Lake, month: str, load_id: int | None = None) -> Restateme
     )
 
 
+def _unknown(lake: Lake, month: str) -> Fault:
+    """What to say of a month that no load brought."""
+    rows = lake.sql("SELECT DISTINCT month FROM loads WHERE table_name = 'charges' ORDER BY month")
+    known = ", ".join(map(str, rows.column(0).to_pylist()[-MONTHS_NAMED:]))
+    if not known:
+        return Fault("--period", month, "a month whose bill was loaded", "ingest a bill first")
+    return Fault("--period", month, f"a month whose bill was loaded, such as {known}", "choose one of them")
+
+
 def _chosen(loads: list[dict[str, Any]], month: str, load_id: int | None) -> dict[str, Any]:
-    if not loads:
-        fault = Fault("--period", month, "a month whose bill was loaded, such as 2026-10", "ingest it first")
-        raise InputError([fault])
     if load_id is None:
         return next((load for load in reversed(loads) if load["status"] == "restated"), loads[-1])
     for load in loads:

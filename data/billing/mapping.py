@@ -1,4 +1,4 @@
-"""Rules from a bill's own columns to ours, as SQL with placeholders, and the checks that follow from them.
+"""Rules from a bill's own columns to ours, as SQL with placeholders.
 
 A rule is SQL over `{text:column}`, `{money:column}`, `{time:column}` and `{date:column}`, the column in the
 format's canonical spelling; a column the file lacks is NULL. A source column that is copied as it is has
@@ -9,15 +9,13 @@ found a home. Every other one goes to x_Extra, so that nothing of a bill is lost
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from data.billing.columns import COST_AND_USAGE
-from data.errors import Fault
-from data.lake import Lake, quoted
-from data.staging import FILE, ROW, Staged, text_of
+from data.errors import Fault, InputError
+from data.lake import quoted
+from data.staging import Staged, is_nested, text_of
 
-FAULTS_PER_COLUMN = 5
 UNREADABLE = "unreadable value in a bill"
 _ABSENT = {
     "text": "NULL::VARCHAR",
@@ -29,15 +27,13 @@ _ROUNDED_TEST = {
     "VARCHAR": "is_rounded({})",
     "FLOAT": "is_rounded({}::VARCHAR)",
     "DOUBLE": "is_float_rounded({})",
+    "DECIMAL": "is_rounded({}::VARCHAR)",
 }
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
+             "UBIGINT", "UHUGEINT")  # fmt: skip
+_ZONELESS = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _PLACE = re.compile(r"\{(text|money|time|date):([^{}]+)\}")
-_TIME = "a time such as 2026-05-01T00:00:00Z"
-_EXPECTED = {
-    "money": "a decimal number of at most 20 digits before the point",
-    "time": _TIME,
-    "date": "a date such as 2026-05-01 or 5/1/2026 (month first)",
-}
-
+_HALF_PLACE = re.compile(r"\{(text|money|time|date):")
 # DuckDB reads 1_000 as a number; no bill means that.
 _AS_MONEY = """
     CREATE OR REPLACE TEMP MACRO as_money(x) AS
@@ -58,6 +54,12 @@ _AS_DATE = """
         WHEN x LIKE '____-__-__%' THEN TRY_CAST(x AS TIMESTAMPTZ)
         ELSE timezone('UTC', try_strptime(x, ['%m/%d/%Y', '%m/%d/%Y %H:%M:%S', '%m/%d/%Y %I:%M:%S %p']))
     END
+"""
+# A time that Python's calendar has: the engine goes back to 290308 (BC).
+_IN_YEARS = """
+    CREATE OR REPLACE TEMP MACRO in_years(x) AS
+    CASE WHEN x BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'
+        THEN x END
 """
 # Digits after the point that count: 1.230e-2 has four.
 _DECIMALS = """
@@ -97,12 +99,18 @@ _REFUSE = f"""
     CASE WHEN x IS NOT NULL THEN error({quoted(UNREADABLE)}) END
 """
 # Labels as Google lists them, [{"key": k, "value": v}], as one object; a key of the first list wins. A list
-# that names a key twice stays as it is.
+# that names a key twice, or something without a key, stays as it is.
 _LABELS = """
     CREATE OR REPLACE TEMP MACRO labels_map(x) AS
     CASE WHEN x LIKE '[%' AND json_valid(x)
-        AND len(list_distinct(json_extract_string(x, '$[*].key'))) = len(json_extract_string(x, '$[*].key'))
-        THEN map(json_extract_string(x, '$[*].key'), json_extract_string(x, '$[*].value')) END
+        AND len(list_distinct(json_extract_string(x, '$[*].key'))) = json_array_length(x)
+        THEN map(
+            json_extract_string(x, '$[*].key')::VARCHAR[],
+            CASE WHEN len(json_extract_string(x, '$[*].value')) = json_array_length(x)
+                THEN json_extract_string(x, '$[*].value')::VARCHAR[]
+                ELSE list_transform(
+                    json_extract(x, '$[*]')::JSON[], lambda e: json_extract_string(e, '$.value')) END)
+    END
 """
 _LABELS_OBJECT = """
     CREATE OR REPLACE TEMP MACRO labels_object(first, second) AS
@@ -121,6 +129,7 @@ MACROS = (
     _AS_MONEY,
     _AS_TIME,
     _AS_DATE,
+    _IN_YEARS,
     _DECIMALS,
     _IS_ROUNDED,
     _FLOAT_AS_MONEY,
@@ -160,19 +169,29 @@ class Read:
     @property
     def value(self) -> str:
         """SQL of the value; NULL where it is missing or unreadable."""
+        return self._amount if self.kind == "money" else f"in_years({self._moment})"
+
+    @property
+    def _text(self) -> str:
         column = f"c{self.position}"
-        if self.source == "VARCHAR":
-            return f"as_{self.kind}({column})"
-        if self.kind == "money":
-            exact = self.source.startswith("DECIMAL") or self.source.endswith("INT")
-            if self.source == "DOUBLE":
-                return f"float_as_money({column})"
-            return f"TRY_CAST({column} AS DECIMAL(38, 18))" if exact else f"as_money({column}::VARCHAR)"
+        return column if self.source == "VARCHAR" else f"{column}::VARCHAR"
+
+    @property
+    def _amount(self) -> str:
+        column = f"c{self.position}"
+        if self.source == "DOUBLE":
+            return f"float_as_money({column})"
+        is_exact = not is_nested(self.source) and self.source.startswith(("DECIMAL", *_INTEGERS))
+        return f"TRY_CAST({column} AS DECIMAL(38, 18))" if is_exact else f"as_money({self._text})"
+
+    @property
+    def _moment(self) -> str:
+        column = f"c{self.position}"
         if self.source == "TIMESTAMP WITH TIME ZONE":
             return column
-        if self.source.startswith(("TIMESTAMP", "DATE")):
-            return f"timezone('UTC', {column}::TIMESTAMP)"
-        return f"as_{self.kind}({column}::VARCHAR)"
+        if self.source in _ZONELESS:
+            return f"timezone('UTC', TRY_CAST({column} AS TIMESTAMP))"
+        return f"as_{self.kind}({self._text})"
 
     @property
     def strict(self) -> str:
@@ -208,15 +227,15 @@ class Fitted:
     def rounded(self) -> str:
         """SQL of the number of amounts in a row that have over 18 decimals, which DECIMAL(38,18) rounds."""
         counts = [
-            f"coalesce({_ROUNDED_TEST[read.source].format(f'c{read.position}')}, false)"
+            f"coalesce({_ROUNDED_TEST[kind].format(f'c{read.position}')}, false)"
             for read in self.reads
-            if read.kind == "money" and read.source in _ROUNDED_TEST
+            if read.kind == "money" and (kind := read.source.partition("(")[0]) in _ROUNDED_TEST
         ]
         return " + ".join(f"{count}::INTEGER" for count in counts) or "0"
 
 
 def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fitted:
-    """Put the file's columns into the rules."""
+    """Put the file's columns into the rules. Raises InputError for a name that would be read as a rule."""
     index: dict[str, int] = {}
     for position, name in enumerate(staged.columns):
         index.setdefault(canonical(name), position)
@@ -233,7 +252,14 @@ def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fi
         return read.alias
 
     def fill(template: str) -> str:
-        return _PLACE.sub(lambda m: value_of(m[1], m[2]), template)
+        filled = _PLACE.sub(lambda m: value_of(m[1], m[2]), template)
+        if _HALF_PLACE.search(filled):  # braces in a name: whatever follows them would be SQL
+            named = next((name for name in staged.columns if "{" in name or "}" in name), "")
+            fault = Fault(
+                staged.name, "braces in its name", "a name without { and }", "rename it", column=named
+            )
+            raise InputError([fault])
+        return filled
 
     select = {target: fill(rule) for target, rule in mapping.rules.items()}
     homes = {
@@ -261,65 +287,13 @@ def map_of(entries: dict[str, str]) -> str:
     """SQL of a map from names to those expressions that have a value; NULL if none has."""
     if not entries:
         return "NULL::MAP(VARCHAR, VARCHAR)"
-    items = ", ".join(f"{{'k': {quoted(name)}, 'v': {value}}}" for name, value in entries.items())
+    items = ", ".join(f"{{'k': {_literal(name)}, 'v': {value}}}" for name, value in entries.items())
     filled = f"list_filter([{items}], lambda e: e.v IS NOT NULL)"
     return (
         f"CASE WHEN coalesce({', '.join(entries.values())}) IS NOT NULL THEN map_from_entries({filled}) END"
     )
 
 
-# -- what is wrong with a file ---------------------------------------------------------------------
-
-
-def faults(
-    lake: Lake, raw: Staged, fitted: Fitted, rules: Mapping, canonical: Callable[[str], str]
-) -> list[Fault]:
-    """Every value that cannot be read or is missing where there must be one."""
-    found = unreadable(lake, raw, fitted)
-    # A value that could not be read is missing as well: one fault for it is enough.
-    judged = targets_of(rules, [canonical(fault.column) for fault in found if fault.column])
-    return found + [fault for fault in _missing(lake, raw, fitted) if fault.column not in judged]
-
-
-def unreadable(lake: Lake, raw: Staged, fitted: Fitted) -> list[Fault]:
-    """A fault for each value that is there but is not of the type its rule reads."""
-    found: list[Fault] = []
-    tests = [(read, f"c{read.position} IS NOT NULL AND {read.value} IS NULL") for read in fitted.reads]
-    for (read, test), count in zip(tests, _counts(lake, raw.relation, [t for _, t in tests]), strict=True):
-        if count:
-            column = raw.columns[read.position]
-            sample = f"SELECT {FILE}, {ROW}, c{read.position}::VARCHAR AS v FROM {raw.relation} WHERE {test}"
-            found += _faults(lake, raw, sample, count, column=column, expected=_EXPECTED[read.kind])
-    return found
-
-
-def _missing(lake: Lake, raw: Staged, fitted: Fitted) -> Iterator[Fault]:
-    """A fault for each missing value, in rows already mapped."""
-    needed = [c.name for c in COST_AND_USAGE if not c.nullable]
-    targets = {name: fitted.select[name] for name in needed} | {FILE: FILE, ROW: ROW}
-    mapped = f"({fitted.sql(raw.relation, targets, strict=False)})"
-    tests = [f'"{name}" IS NULL' for name in needed]
-    for name, test, count in zip(needed, tests, _counts(lake, mapped, tests), strict=True):
-        if count:
-            sample = f"SELECT {FILE}, {ROW}, NULL AS v FROM {mapped} WHERE {test}"
-            yield from _faults(lake, raw, sample, count, column=name, expected="a value")
-
-
-def _counts(lake: Lake, relation: str, tests: Sequence[str]) -> list[int]:
-    if not tests:
-        return []
-    counts = ", ".join(f"count(*) FILTER (WHERE {test}) AS n{i}" for i, test in enumerate(tests))
-    return [int(column[0].as_py()) for column in lake.sql(f"SELECT {counts} FROM {relation}").columns]
-
-
-def _faults(
-    lake: Lake, raw: Staged, sample: str, count: int, *, column: str, expected: str
-) -> Iterator[Fault]:
-    where = raw.name
-    for row in lake.sql(f"{sample} ORDER BY {FILE}, {ROW} LIMIT {FAULTS_PER_COLUMN}").to_pylist():
-        value = "nothing" if row["v"] is None else repr(str(row["v"])[:80])
-        where = raw.files[row[FILE]].name
-        yield Fault(where, value, expected, "correct the value or export again", int(row[ROW]), column)
-    if count > FAULTS_PER_COLUMN:
-        found = f"{count - FAULTS_PER_COLUMN} more values of the same kind"
-        yield Fault(where, found, expected, "correct them too", column=column)
+def _literal(name: str) -> str:
+    """A name of the file as SQL that has no braces of its own: in a rule these would be a placeholder."""
+    return re.sub(r"[{}]", lambda brace: f"' || chr({ord(brace[0])}) || '", quoted(name))

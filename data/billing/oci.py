@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from data.billing import regions
 from data.billing.mapping import Mapping, map_of
+from data.billing.services import category_sql, subcategory_sql
 from data.formats import Format, needs
-from data.lake import quoted
 
 
 def canonical(name: str) -> str:
@@ -31,21 +32,32 @@ FORMATS = (
     ),
 )  # fmt: skip
 
-CATEGORIES: dict[str, tuple[str, ...]] = {
-    "Compute": ("COMPUTE", "CONTAINER_ENGINE", "FUNCTIONS", "CONTAINER_INSTANCES"),
-    "Storage": ("BLOCK_STORAGE", "OBJECTSTORE", "OBJECT_STORAGE", "FILE_STORAGE", "ARCHIVE_STORAGE"),
-    "Databases": ("DATABASE", "MYSQL", "NOSQL", "POSTGRESQL", "EXADATA"),
-    "Networking": ("NETWORK", "LOAD_BALANCER", "LBAAS", "DNS", "VPN", "FASTCONNECT"),
-    "Management and Governance": ("TELEMETRY", "MONITORING", "LOGGING", "NOTIFICATIONS", "APM"),
-    "Security": ("KMS", "VAULT", "WAF", "CLOUD_GUARD"),
-    "Analytics": ("ANALYTICS", "DATA_INTEGRATION", "BIG_DATA", "DATA_FLOW", "DATA_SCIENCE"),
-    "Integration": ("STREAMING", "INTEGRATION", "API_GATEWAY", "QUEUE"),
+SERVICES: dict[str, tuple[str, ...]] = {
+    "Virtual Machines": ("COMPUTE",),
+    "Containers": ("CONTAINER_ENGINE", "CONTAINER_INSTANCES"),
+    "Serverless Compute": ("FUNCTIONS",),
+    "Block Storage": ("BLOCK_STORAGE",),
+    "Object Storage": ("OBJECTSTORE", "OBJECT_STORAGE", "ARCHIVE_STORAGE"),
+    "File Storage": ("FILE_STORAGE",),
+    "Relational Databases": ("DATABASE", "MYSQL", "POSTGRESQL", "EXADATA"),
+    "NoSQL Databases": ("NOSQL",),
+    "Network Infrastructure": ("NETWORK",),
+    "Application Networking": ("LOAD_BALANCER", "LBAAS"),
+    "Network Routing": ("DNS",),
+    "Network Connectivity": ("VPN", "FASTCONNECT"),
+    "Observability": ("TELEMETRY", "MONITORING", "LOGGING", "APM"),
+    "Other (Management and Governance)": ("NOTIFICATIONS",),
+    "Secret Management": ("KMS", "VAULT"),
+    "Security Posture Management": ("CLOUD_GUARD",),
+    "Other (Security)": ("WAF",),
+    "Business Intelligence": ("ANALYTICS",),
+    "Data Processing": ("DATA_INTEGRATION", "BIG_DATA", "DATA_FLOW"),
+    "Other (Analytics)": ("DATA_SCIENCE",),
+    "Messaging": ("STREAMING", "QUEUE"),
+    "Other (Integration)": ("INTEGRATION",),
+    "API Management": ("API_GATEWAY",),
 }
 _SERVICE = "{text:product.service}"
-_CATEGORY = " ".join(
-    f"WHEN upper({_SERVICE}) IN ({', '.join(map(quoted, names))}) THEN {quoted(category)}"
-    for category, names in CATEGORIES.items()
-)
 _START = "{time:lineitem.intervalusagestart}"
 _COST = "{money:cost.mycost}"
 _TAG = "tags."
@@ -57,6 +69,7 @@ RULES: dict[str, str] = {
     "ContractedUnitPrice": "{money:cost.unitprice}",
     "BillingCurrency": "{text:cost.currencycode}",
     "BillingAccountId": "{text:lineitem.tenantid}",
+    "BillingAccountType": "'Tenancy'",
     "BillingPeriodStart": f"date_trunc('month', {_START})",
     "BillingPeriodEnd": f"date_trunc('month', {_START}) + INTERVAL 1 MONTH",
     "ChargePeriodStart": _START,
@@ -74,14 +87,20 @@ RULES: dict[str, str] = {
     "ServiceProviderName": "'Oracle'",
     "HostProviderName": "'Oracle'",
     "ServiceName": f"coalesce({_SERVICE}, 'Oracle Cloud')",
-    "ServiceCategory": f"CASE {_CATEGORY} ELSE 'Other' END",
+    "ServiceCategory": category_sql(f"upper({_SERVICE})", SERVICES),
+    "ServiceSubcategory": subcategory_sql(f"upper({_SERVICE})", SERVICES),
     "RegionId": "{text:product.region}",
+    "RegionName": regions.name_sql("{text:product.region}", regions.ORACLE),
     "AvailabilityZone": "{text:product.availabilitydomain}",
     "ResourceId": "{text:product.resourceid}",
+    # An OCID says what it names: ocid1.instance.oc1.<region>.<unique part>
+    "ResourceType": "nullif(regexp_extract({text:product.resourceid}, '^ocid1\\.([a-z0-9]+)\\.', 1), '')",
     "SkuId": "{text:cost.productsku}",
     "SkuMeter": "{text:product.description}",
+    "SkuPriceId": "{text:cost.productsku}",  # the part number, by which Oracle's price list has its prices
     "SubAccountId": "{text:product.compartmentid}",
     "SubAccountName": "{text:product.compartmentname}",
+    "SubAccountType": "CASE WHEN {text:product.compartmentid} IS NOT NULL THEN 'Compartment' END",
     "x_Source": "'oci'",
 }
 

@@ -3,7 +3,7 @@
 A part is what one export says about one billing account in one month. Providers deliver it in three ways:
 
 * again and again, each time from the start of the month (AWS, Azure): the delivery replaces what it covers;
-* a piece at a time, such as a file per day: what lies outside the delivery's days stays;
+* a piece at a time, such as a file per day: it replaces the moments it has charges of, the others stay;
 * in batches that are never delivered again (Google): each export time is a piece of its own.
 
 Deliveries come twice, late and in the wrong order, so a delivery that covers less of the month than the lake
@@ -24,7 +24,7 @@ class Replaces(Enum):
 
     NOTHING = "nothing"  # the lake has none of this account and month
     ALL = "all"
-    DAYS = "days"  # those whose charge period starts between the delivery's first and last
+    DAYS = "days"  # those whose charge period starts when one of the delivery's does
     BATCHES = "batches"  # those of the same export times
     HELD = "held"  # nothing, and the delivery is left aside
 

@@ -3,10 +3,10 @@
 # ruff: noqa: S608 - names in the SQL come from the data dictionary, never from input; values are bound
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ from data.lake import Lake
 from data.loads import Status
 from data.tables import CHARGES
 
+_Row = TypeVar("_Row")
 _KEY = ("source", "account", "month", "dataset")
 _PART = """
     "x_Source" AS source, "BillingAccountId" AS account, "x_Month" AS month, "x_Dataset" AS dataset
@@ -58,13 +59,18 @@ def compare(lake: Lake, load_id: int, *, is_truth: bool) -> list[Compared]:
     """Every part of the load against the lake."""
     rows = _parts(lake, load_id)
     with lake.registered(_keys(rows)) as keys:
-        stored = _stored(lake, keys, load_id)
-        history = _history(lake, keys)
-        verdicts = [judge(_part(row), _of_period(stored, row), is_truth=is_truth) for row in rows]
+        stored = _grouped(_stored(lake, keys, load_id), lambda part: part.period)
+        history = _grouped(_history(lake, keys), lambda load: _key(load)[:3])
+        verdicts = [judge(_part(row), stored.get(_part(row).period, []), is_truth=is_truth) for row in rows]
     before = _victims(lake, load_id, list(zip(rows, verdicts, strict=True)))
     next_snapshot = lake.snapshot_id() + 1  # writers queue, so nothing comes in between
     return [
-        _compared({**row, "snapshot_id": next_snapshot}, verdict, before.get(_key(row)), history)
+        _compared(
+            {**row, "snapshot_id": next_snapshot},
+            verdict,
+            before.get(_key(row)),
+            history.get(_key(row)[:3], []),
+        )
         for row, verdict in zip(rows, verdicts, strict=True)
     ]
 
@@ -92,15 +98,25 @@ def _parts(lake: Lake, load_id: int) -> list[dict[str, Any]]:
     costs = lake.sql(
         f'SELECT {_PART}, "BillingCurrency" AS currency, {_COSTS} {mine} ORDER BY currency', id=load_id
     ).to_pylist()
+    of_part = _grouped(costs, _key)
     for part in parts:
         part["costs"] = {
             cost["currency"]: {
                 name: cost[name] for name in ("row_count", "billed_cost", "effective_cost", "list_cost")
             }
-            for cost in costs
-            if _key(cost) == _key(part)
+            for cost in of_part.get(_key(part), [])
         }
     return parts
+
+
+def _grouped(
+    rows: Sequence[_Row], key: Callable[[_Row], tuple[Any, ...]]
+) -> dict[tuple[Any, ...], list[_Row]]:
+    """Rows by key, in order: a bill may have thousands of parts."""
+    groups: dict[tuple[Any, ...], list[_Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
 
 
 def _part(row: dict[str, Any]) -> Part:
@@ -119,10 +135,6 @@ def _stored(lake: Lake, keys: str, load_id: int) -> list[Part]:
         id=load_id,
     )
     return [_part(row) for row in rows.to_pylist()]
-
-
-def _of_period(stored: Sequence[Part], row: dict[str, Any]) -> list[Part]:
-    return [one for one in stored if one.period == _part(row).period]
 
 
 def _history(lake: Lake, keys: str) -> list[dict[str, Any]]:
@@ -160,13 +172,19 @@ def _is_victim(load_id: int) -> str:
     batch = f"""
         c."x_ExportTime" IN (SELECT DISTINCT "x_ExportTime" FROM charges WHERE "x_LoadId" = {load_id})
     """
+    # A late row of an earlier day must not take what lies between with it.
+    moment = f"""
+        (c."BillingAccountId", c."ChargePeriodStart") IN (
+            SELECT DISTINCT "BillingAccountId", "ChargePeriodStart" FROM charges WHERE "x_LoadId" = {load_id}
+        )
+    """
     return f"""
         c."x_LoadId" <> {load_id}
         AND {_SAME_PERIOD.replace('"x_', 'c."x_').replace('"Billing', 'c."Billing')}
         AND CASE k.replaces
             WHEN 'all' THEN NOT coalesce({is_pair}, false)
             WHEN 'days' THEN c."x_Dataset" IS NOT DISTINCT FROM k.dataset
-                AND c."ChargePeriodStart" BETWEEN k.first AND k.last
+                AND c."ChargePeriodStart" BETWEEN k.first AND k.last AND {moment}
             WHEN 'batches' THEN c."x_Dataset" IS NOT DISTINCT FROM k.dataset AND {batch}
             ELSE false
         END
@@ -205,6 +223,7 @@ def _victims(
 def _compared(
     row: dict[str, Any], verdict: Verdict, before: dict[str, Any] | None, history: Sequence[dict[str, Any]]
 ) -> Compared:
+    """`history` has the earlier loads of the part's account and month."""
     before = before or {"content_hash": None, "total": {}, "staying": {}}
     after = {
         currency: before["staying"].get(currency, Decimal(0)) + costs["billed_cost"]
@@ -216,7 +235,7 @@ def _compared(
         status = (
             "new" if verdict.replaces is Replaces.NOTHING or before["content_hash"] is None else "restated"
         )
-    kinds = [load["kind"] for load in history if _key(load)[:3] == _key(row)[:3]]
+    kinds = [load["kind"] for load in history]
     return Compared(row, verdict, status, before["total"], after, kinds[-1] if kinds else None)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 
-from data.billing import mapping
+from data.billing import faults, mapping
 from data.billing.columns import COST_AND_USAGE
 from data.billing.importers import MACROS, RULES
 from data.billing.mapping import Fitted, Mapping
@@ -23,8 +24,9 @@ from data.billing.sources import source_sql
 from data.errors import Fault, InputError
 from data.formats import Format, RawFile
 from data.lake import Lake, quoted
-from data.staging import Staged, staged
+from data.staging import Staged, readable, staged
 
+PartKey = tuple[str | None, str | None, str | None]
 _ISSUER = "InvoiceIssuerName"
 
 
@@ -47,7 +49,7 @@ class Bill:
 
     def faults(self, lake: Lake) -> list[Fault]:
         """Everything that keeps the bill out of the lake."""
-        return mapping.faults(lake, self.staged, self.fitted, self.rules, self.format.canonical)
+        return faults.faults(lake, self.staged, self.fitted, self.rules, self.format.canonical)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,14 @@ class Delivered:
     bills: tuple[Bill, ...]
     parts: pa.Table
     source_of: dict[str, str]
+
+    @cached_property
+    def by_part(self) -> dict[PartKey, list[dict[str, Any]]]:
+        """Rows of `parts` by account, month and dataset."""
+        found: dict[PartKey, list[dict[str, Any]]] = {}
+        for row in self.parts.to_pylist():
+            found.setdefault((row["account"], row["month"], row["dataset"]), []).append(row)
+        return found
 
     def empty(self) -> Iterator[Bill]:
         """Bills that have a known header and no row."""
@@ -80,20 +90,20 @@ def delivered(lake: Lake, files: Sequence[BillFile]) -> Iterator[Delivered]:
     """Stage every bill for the length of the block. Raises InputError with what is no table."""
     for macro in MACROS:
         lake.sql(macro)
-    faults: list[Fault] = []
+    wrong: list[Fault] = []
     bills: list[Bill] = []
     with ExitStack() as stack:
         for group in _runs(files):
             try:
                 raw = stack.enter_context(staged(lake, *(item.file for item in group)))
             except InputError as error:
-                faults += error.faults
+                wrong += error.faults
                 continue
             known = group[0].format
             rules = _complete(RULES[known.name](raw.columns))
             bills.append(Bill(raw, known, rules, mapping.fit(rules, raw, known.canonical)))
-        if faults:
-            raise InputError(faults + [fault for bill in bills for fault in bill.faults(lake)])
+        if wrong:
+            raise InputError(wrong + [fault for bill in bills for fault in bill.faults(lake)])
         parts = pa.concat_tables([_numbered(_look(lake, bill), number) for number, bill in enumerate(bills)])
         yield Delivered(tuple(bills), parts, _sources(parts.to_pylist()))
 
@@ -134,10 +144,11 @@ def _look(lake: Lake, bill: Bill) -> pa.Table:
         "rounded": bill.fitted.rounded,
     }
     rows = bill.fitted.sql(bill.staged.relation, targets, strict=False)
-    return lake.sql(
-        f"SELECT account, month, dataset, currency, issuer, count(*) AS n, sum(native) AS native, "
-        f"sum(rounded)::BIGINT AS rounded FROM ({rows}) GROUP BY ALL"
-    )
+    with readable(bill.staged):
+        return lake.sql(
+            f"SELECT account, month, dataset, currency, issuer, count(*) AS n, sum(native) AS native, "
+            f"sum(rounded)::BIGINT AS rounded FROM ({rows}) GROUP BY ALL"
+        )
 
 
 def _sources(rows: Sequence[dict[str, Any]]) -> dict[str, str]:

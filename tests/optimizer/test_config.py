@@ -66,7 +66,7 @@ def test_unknown_keys_name_the_nearest_and_all_are_told_at_once(tmp_path: Path) 
 
 def test_a_key_like_no_other_lists_those_that_exist(tmp_path: Path) -> None:
     (line,) = faults(written(tmp_path, "xyzzy = 1\n"))
-    assert "known: allocation, allocation.default_owner" in line
+    assert "known: alerts, alerts.channels" in line
 
 
 @pytest.mark.parametrize(

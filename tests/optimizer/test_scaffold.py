@@ -49,6 +49,12 @@ def test_every_setting_is_shown_at_its_default(tmp_path: Path) -> None:
         "allocation",
         "rules",  # lists of tables, shown by example
         "shared",
+        "budgets",
+        "costs",
+        "changes",
+        "alerts",
+        "channels",
+        "silence",
     }
     assert leaves <= shown
     (tmp_path / "trimtab.toml").write_text(live)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data.errors import InputError
 from data.ingest import ingest
 from data.lake import Lake
 from tests.data.bills import NOW, focus_csv
@@ -156,3 +157,47 @@ def test_two_exports_of_one_bill_are_never_added(
         for name in order:
             ingest(lake, files[name], loaded_at=NOW)
         assert sum(held(lake).values()) == 2
+
+
+def test_a_late_row_takes_nothing_with_it_that_lies_between(template: Path, tmp_path: Path) -> None:
+    shutil.copytree(template, tmp_path / "lake")
+    with Lake.open(tmp_path / "lake") as lake:
+        ingest(lake, focus_csv(tmp_path / "a.csv", [day_row(day, 1) for day in range(1, 6)]), loaded_at=NOW)
+        later = [day_row(2, 7), *(day_row(day, 1) for day in range(6, 9))]
+        ingest(lake, focus_csv(tmp_path / "b.csv", later), loaded_at=NOW)
+        assert held(lake) == {("a", day): Decimal(7 if day == 2 else 1) for day in range(1, 9)}
+
+
+def test_a_native_and_a_focus_export_of_one_bill_in_one_delivery_are_refused(
+    template: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(template, tmp_path / "lake")
+    folder = tmp_path / "both"
+    folder.mkdir()
+    focus = {
+        **day_row(3, 2), "BillingAccountId": "01AB-CD", "InvoiceIssuerName": "Google",
+        "ProviderName": "Google", "BillingCurrency": "EUR",
+    }  # fmt: skip
+    native = {
+        "usage_start_time": "2026-05-03T00:00:00", "usage_end_time": "2026-05-03T01:00:00",
+        "invoice.month": "202605", "cost": "2",
+    }  # fmt: skip
+    focus_csv(folder / "f.csv", [focus])
+    export(folder / "g.csv", [native])
+    with Lake.open(tmp_path / "lake") as lake:
+        before = lake.snapshot_id()
+        with pytest.raises(InputError, match=r"account 01AB-CD, 2026-05: found focus \(f.csv\) and g.*g.csv"):
+            ingest(lake, folder, loaded_at=NOW)
+        assert lake.snapshot_id() == before
+
+
+def test_a_copy_beside_the_file_counts_once(template: Path, tmp_path: Path) -> None:
+    shutil.copytree(template, tmp_path / "lake")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    focus_csv(folder / "bill.csv", [day_row(1, 5)])
+    shutil.copy(folder / "bill.csv", folder / "bill (copy).csv")
+    with Lake.open(tmp_path / "lake") as lake:
+        loads = ingest(lake, folder, loaded_at=NOW)
+        assert held(lake) == {("a", 1): Decimal(5)}
+        assert [item.reason for item in loads.skipped] == ["the same content as bill (copy).csv"]

@@ -1,4 +1,4 @@
-"""Floats of a Parquet export become the shortest decimal that is the same float, at most 18 decimals of it."""
+"""Floats of a Parquet export become the shortest decimal that is the same float, to 18 decimals."""
 
 from __future__ import annotations
 
