@@ -181,8 +181,9 @@ def _fault_of(archive: str, name: str) -> Fault | None:
         return Fault(archive, f"the path {name!r}", "paths inside the archive", action)
     if not place.parts or "\0" in name:
         return Fault(archive, f"the path {name!r}", "the name of a file", "pack it again")
-    sizes = [len(part.encode("utf-8", "backslashreplace")) for part in place.parts]
-    if max(sizes) > LONGEST_NAME_BYTES or sum(sizes) > LONGEST_PATH_BYTES:
+    longest = max(len(part.encode("utf-8", "backslashreplace")) for part in place.parts)
+    size = len(str(place).encode("utf-8", "backslashreplace"))
+    if longest > LONGEST_NAME_BYTES or size > LONGEST_PATH_BYTES:
         expected = f"names of at most {LONGEST_NAME_BYTES} bytes in paths of at most {LONGEST_PATH_BYTES}"
-        return Fault(archive, f"a path of {sum(sizes)} bytes", expected, "rename it")
+        return Fault(archive, f"a path of {size} bytes", expected, "rename it")
     return None

@@ -6,6 +6,7 @@ Row numbers in faults count from 1 and do not count a header.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
 
@@ -21,6 +22,12 @@ Rows: TypeAlias = pd.DataFrame | pa.Table | list[dict[str, Any]]
 
 FAULTS_PER_COLUMN = 5  # further ones are counted in the last line; a wrong column has thousands
 _QUANTUM = Decimal(1).scaleb(-MONEY_SCALE)
+_WHOLE_DIGITS = 38 - MONEY_SCALE
+_INTEGERS = 2**63
+_CALENDAR = tuple(
+    pa.scalar(time.replace(tzinfo=UTC), Kind.TIME.arrow)
+    for time in (datetime.min, datetime.max)  # noqa: DTZ901 - the zone follows
+)
 
 
 def conform(table: Table, frame: Rows, *, where: str) -> pa.Table:
@@ -164,12 +171,19 @@ def _parse_decimal(value: object) -> Decimal:
     amount = Decimal(str(value).strip())
     if not amount.is_finite():
         raise ValueError("not finite")
+    if amount and amount.adjusted() >= _WHOLE_DIGITS:
+        raise ValueError("too large")
     with localcontext(prec=76):  # the usual 28 digits are fewer than DECIMAL(38,18) has
-        return amount.quantize(_QUANTUM)
+        exact = amount.quantize(_QUANTUM)
+    if exact.adjusted() >= _WHOLE_DIGITS:  # 99999999999999999999.9999999999999999999 is rounded up
+        raise ValueError("too large")
+    return exact
 
 
 def _parse_integer(value: object) -> int:
     number = Decimal(str(value).strip())
+    if not -_INTEGERS <= number < _INTEGERS:  # before int: 1e999999999 would take for ever
+        raise ValueError("too large")
     if number != number.to_integral_value():
         raise ValueError("not whole")
     return int(number)
@@ -228,6 +242,10 @@ def _summary(column: Column, faults: list[Fault], where: str) -> list[Fault]:
 
 def _illegal(column: Column, array: pa.Array, judged: set[int | None], where: str) -> Iterator[Fault]:
     """Values of the right type that must not be: missing, NaN, infinite, too small, or unknown names."""
+    if column.kind is Kind.TIME and (beyond := _beyond_the_calendar(array)):
+        found, action = f"{beyond} times before the year 1 or after 9999", "correct the values"
+        yield Fault(where, found, _EXPECTED[Kind.TIME], action, column=column.name)
+        return
     checks: list[tuple[pa.Array, str, str]] = []
     if not column.nullable:
         checks.append((pc.is_null(array), "a value", "fill it in or leave the row out"))
@@ -255,27 +273,24 @@ def _illegal(column: Column, array: pa.Array, judged: set[int | None], where: st
             yield Fault(where, found, expected, action, column=column.name)
 
 
+def _beyond_the_calendar(array: pa.Array) -> int:
+    """How many times Python and most other tools cannot hold, though Arrow can."""
+    outside = pc.or_(pc.less(array, _CALENDAR[0]), pc.greater(array, _CALENDAR[1]))
+    return int(pc.sum(outside).as_py() or 0)
+
+
 def _repeated(table: Table, rows: pa.Table, where: str) -> list[Fault]:
     """A fault for each row whose key stood in an earlier row."""
     if not table.key or rows.num_rows < 2:
         return []
     keys = rows.select(list(table.key)).to_pandas()
     again = np.flatnonzero(keys.duplicated().to_numpy())
-    name = ", ".join(table.key)
+    expected = f"each ({', '.join(table.key)}) once"
     faults = [
-        Fault(
-            where,
-            f"{tuple(keys.iloc[i].tolist())} a second time",
-            f"each ({name}) once",
-            "remove one",
-            int(i) + 1,
-        )
+        Fault(where, f"{tuple(keys.iloc[i].tolist())} a second time", expected, "remove one", int(i) + 1)
         for i in again[:FAULTS_PER_COLUMN]
     ]
     if len(again) > FAULTS_PER_COLUMN:
-        faults.append(
-            Fault(
-                where, f"{len(again) - FAULTS_PER_COLUMN} more repeats", f"each ({name}) once", "remove them"
-            )
-        )
+        found = f"{len(again) - FAULTS_PER_COLUMN} more repeats"
+        faults.append(Fault(where, found, expected, "remove them"))
     return faults

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from data.columns import Table, number, time
+from data.columns import Table, number, text, time
 from data.conform import conform
 from data.errors import Fault, InputError
 from data.lake_frames import series_of
@@ -73,7 +73,12 @@ def moments(table: pa.Table, context: Context) -> tuple[pd.Series[Any], tuple[st
     if name == "offset_s":
         seconds = numbers(table, name, context)
         note = f"times are seconds from {context.epoch.isoformat()}, which the file does not state"
-        return pd.Timestamp(context.epoch) + pd.to_timedelta(seconds, unit="s").dt.as_unit("us"), (note,)
+        try:
+            return pd.Timestamp(context.epoch) + pd.to_timedelta(seconds, unit="s").dt.as_unit("us"), (note,)
+        except (ValueError, OverflowError) as error:
+            found = f"seconds that no calendar has ({error})"
+            fault = Fault(context.where, found, "seconds from the start", "correct them", column=name)
+            raise InputError([fault]) from error
     column = table.column(name).combine_chunks()
     if name == "ts":
         return _aware(column, name, context), ()
@@ -106,6 +111,17 @@ def numbers(table: pa.Table, name: str, context: Context) -> pd.Series[Any]:
     """A column as floats, missing as NaN. Raises InputError for what is not a number."""
     single = Table("numbers", "", (number(name, "", None, minimum=None),))
     return series_of(conform(single, table.select([name]), where=context.where).column(0))
+
+
+def texts(table: pa.Table, name: str, context: Context) -> pd.Series[Any]:
+    """A column as text, all missing where there is none. Raises InputError for lists, objects and bytes."""
+    if name not in table.column_names:
+        return pd.Series([None] * table.num_rows, dtype="str")
+    try:
+        return series_of(table.column(name).cast(pa.string()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        single = Table("texts", "", (text(name, ""),))
+        return series_of(conform(single, table.select([name]), where=context.where).column(0))
 
 
 def same_columns(table_name: str) -> Reader:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - names in the SQL come from the data dictionary, never from input; values are bound
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,13 @@ def write_parquet(lake: Lake, file: RawFile, target: Path) -> None:
     faults = list(_rejected(lake, file))
     if faults:
         raise InputError(faults)
+
+
+def is_open_ended(path: Path) -> bool:
+    """Whether the last row has no line end. Writers end every row: the file may be cut in its last value."""
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) not in (b"\n", b"\r")
 
 
 def _copy(lake: Lake, select: str, target: Path) -> None:

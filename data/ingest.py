@@ -7,6 +7,7 @@ file is collected; only then is the lake written. What the lake has already is l
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -186,15 +187,29 @@ def _convert(lake: Lake, item: _Known, context: Context) -> Converted:
     if item.format.table == "contract_commitments":
         return Converted("contract_commitments", read_commitments(lake, item.file, item.format))
     rows = _parquet(item.file) if item.file.container == "parquet" else as_text(lake, item.file)
+    _refuse_spelled_twice(item.file)
     if not rows.num_rows:  # a file without rows may have any types
         return Converted(item.format.table, arrow_schema(item.format.table).empty_table())
     return READERS[item.format.name](rows, context)
 
 
+def _refuse_spelled_twice(file: RawFile) -> None:
+    """Raise InputError for columns that only upper and lower case tells apart: readers know one of them."""
+    counts = Counter(name.lower() for name in file.columns)
+    faults = [
+        Fault(file.name, f"the column {name} in two spellings", "each once", "rename one")
+        for name, count in counts.items()
+        if count > 1
+    ]
+    if faults:
+        raise InputError(faults)
+
+
 def _parquet(file: RawFile) -> pa.Table:
     try:
         table = pq.read_table(file.path)
-    except (pa.ArrowInvalid, OSError) as error:
+        table.validate(full=True)  # text that is no UTF-8 passes the reader
+    except (pa.ArrowException, OSError, ValueError) as error:
         found = f"a damaged Parquet file ({' '.join(str(error).split())[:120]})"
         raise InputError(
             [Fault(file.name, found, "a whole Parquet file", "copy or export it again")]
@@ -260,4 +275,7 @@ def _period(table: str, rows: pa.Table) -> tuple[datetime | None, datetime | Non
     if "interval_s" in rows.column_names:
         length = pc.fill_null(rows.column("interval_s"), 0)
         ends = pc.add(ends, pc.multiply(length, 1_000_000).cast(pa.duration("us")))
-    return pc.min(rows.column(name)).as_py(), pc.max(ends).as_py()
+    try:
+        return pc.min(rows.column(name)).as_py(), pc.max(ends).as_py()
+    except OverflowError:  # an interval that ends after the calendar
+        return pc.min(rows.column(name)).as_py(), pc.max(rows.column(name)).as_py()

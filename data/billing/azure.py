@@ -93,7 +93,7 @@ RULES: dict[str, str] = {
     "ChargeDescription": "coalesce({text:productname}, "
     "nullif(concat_ws(' - ', {text:metercategory}, {text:metersubcategory}, {text:metername}), ''))",
     "ChargeFrequency": "CASE lower({text:frequency}) WHEN 'usagebased' THEN 'Usage-Based' "
-    f"WHEN 'recurring' THEN 'Recurring' WHEN 'onetime' THEN 'One-Time' "
+    "WHEN 'recurring' THEN 'Recurring' WHEN 'onetime' THEN 'One-Time' "
     f"ELSE CASE WHEN {_TYPE} = 'usage' OR {_UNUSED} THEN 'Usage-Based' END END",
     "PricingCategory": f"CASE WHEN {_TYPE} NOT IN ('usage', 'purchase') AND NOT {_UNUSED} THEN NULL "
     f"WHEN {_COVERED} OR {_UNUSED} THEN 'Committed' WHEN {_MODEL} = 'spot' THEN 'Dynamic' "

@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from data import csv_text
 from data.billing import flags, periods, replace
 from data.billing.faults import TIMES, is_out_of_time
 from data.billing.mapping import UNREADABLE
@@ -151,6 +152,12 @@ def _judged(delivery: Delivered, found: replace.Compared) -> Judged:
     notes = (
         [f"{row['file_names']}: {rounded} amounts have over 18 decimals and were rounded"] if rounded else []
     )
+    notes += [
+        f"{file.name}: no line end after its last row; it may be cut short"
+        for bill in bills
+        for file in bill.staged.files
+        if file.container == "csv" and csv_text.is_open_ended(file.path)
+    ]
     notes += flags.notes(row)
     if found.verdict.replaces is Replaces.HELD:
         notes.append(

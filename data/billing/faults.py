@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from data.billing.columns import COST_AND_USAGE
-from data.billing.mapping import Fitted, Mapping, targets_of
+from data.billing.mapping import PLACE, Fitted, Mapping
 from data.columns import Kind
 from data.errors import Fault
 from data.lake import Lake
@@ -14,6 +14,7 @@ from data.staging import FILE, ROW, Staged, readable
 
 FAULTS_PER_COLUMN = 5
 FIRST_YEAR, END_YEAR = 1970, 2262  # times in nanoseconds end in April 2262
+NEEDED = tuple(column.name for column in COST_AND_USAGE if not column.nullable)
 TIMES = tuple(column.name for column in COST_AND_USAGE if column.kind is Kind.TIME)
 _TIME = "a time such as 2026-05-01T00:00:00Z"
 _EXPECTED = {
@@ -34,7 +35,17 @@ def faults(
         found = unreadable(lake, raw, fitted)
         # A value that could not be read is missing as well: one fault for it is enough.
         judged = targets_of(rules, [canonical(fault.column) for fault in found if fault.column])
-        return found + [fault for fault in _missing(lake, raw, fitted) if fault.column not in judged]
+        missing = [name for name in NEEDED if name not in judged]
+        return found + list(_mapped(lake, raw, fitted, missing))
+
+
+def targets_of(mapping: Mapping, sources: Sequence[str]) -> set[str]:
+    """The targets whose rules read one of the source columns (in canonical spelling)."""
+    return {
+        target
+        for target, rule in mapping.rules.items()
+        if any(name in sources for _, name in PLACE.findall(rule))
+    }
 
 
 def unreadable(lake: Lake, raw: Staged, fitted: Fitted) -> list[Fault]:
@@ -49,10 +60,9 @@ def unreadable(lake: Lake, raw: Staged, fitted: Fitted) -> list[Fault]:
     return found
 
 
-def _missing(lake: Lake, raw: Staged, fitted: Fitted) -> Iterator[Fault]:
-    """A fault for each value that is missing or no time of a bill, in rows already mapped."""
-    needed = [c.name for c in COST_AND_USAGE if not c.nullable]
-    targets = {name: fitted.select[name] for name in needed} | {FILE: FILE, ROW: ROW}
+def _mapped(lake: Lake, raw: Staged, fitted: Fitted, needed: Sequence[str]) -> Iterator[Fault]:
+    """A fault for each missing value of `needed` and each time no bill has, of rows already mapped."""
+    targets = {name: fitted.select[name] for name in NEEDED} | {FILE: FILE, ROW: ROW}
     mapped = f"({fitted.sql(raw.relation, targets, strict=False)})"
     tests = [(name, f'"{name}" IS NULL', "a value") for name in needed]
     tests += [(name, is_out_of_time(name), f"a time from {FIRST_YEAR} to {END_YEAR - 1}") for name in TIMES]

@@ -9,7 +9,7 @@ found a home. Every other one goes to x_Extra, so that nothing of a bill is lost
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from data.errors import Fault, InputError
@@ -32,8 +32,7 @@ _ROUNDED_TEST = {
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
              "UBIGINT", "UHUGEINT")  # fmt: skip
 _ZONELESS = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
-_PLACE = re.compile(r"\{(text|money|time|date):([^{}]+)\}")
-_HALF_PLACE = re.compile(r"\{(text|money|time|date):")
+PLACE = re.compile(r"\{(text|money|time|date):([^{}]+)\}")
 # DuckDB reads 1_000 as a number; no bill means that.
 _AS_MONEY = """
     CREATE OR REPLACE TEMP MACRO as_money(x) AS
@@ -239,6 +238,7 @@ def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fi
     index: dict[str, int] = {}
     for position, name in enumerate(staged.columns):
         index.setdefault(canonical(name), position)
+    _refuse_braces(mapping, staged, index)
     reads: dict[str, Read] = {}
 
     def value_of(kind: str, name: str) -> str:
@@ -252,19 +252,10 @@ def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fi
         return read.alias
 
     def fill(template: str) -> str:
-        filled = _PLACE.sub(lambda m: value_of(m[1], m[2]), template)
-        if _HALF_PLACE.search(filled):  # braces in a name: whatever follows them would be SQL
-            named = next((name for name in staged.columns if "{" in name or "}" in name), "")
-            fault = Fault(
-                staged.name, "braces in its name", "a name without { and }", "rename it", column=named
-            )
-            raise InputError([fault])
-        return filled
+        return PLACE.sub(lambda m: value_of(m[1], m[2]), template)
 
     select = {target: fill(rule) for target, rule in mapping.rules.items()}
-    homes = {
-        index[m[2]] for rule in mapping.rules.values() if (m := _PLACE.fullmatch(rule)) and m[2] in index
-    }
+    homes = {index[m[2]] for rule in mapping.rules.values() if (m := PLACE.fullmatch(rule)) and m[2] in index}
     homes |= {index[name] for name in mapping.consumed if name in index}
     entries = {
         name: text_of(f"c{i}", staged.types[i]) for i, name in enumerate(staged.columns) if i not in homes
@@ -274,13 +265,15 @@ def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fi
     return Fitted(mapping.kind, select, fill(mapping.native), tuple(reads.values()))
 
 
-def targets_of(mapping: Mapping, sources: Sequence[str]) -> set[str]:
-    """The targets whose rules read one of the source columns (in canonical spelling)."""
-    return {
-        target
-        for target, rule in mapping.rules.items()
-        if any(name in sources for _, name in _PLACE.findall(rule))
-    }
+def _refuse_braces(mapping: Mapping, staged: Staged, index: dict[str, int]) -> None:
+    """Raise InputError for a name with braces that a rule speaks of: what follows a brace would be SQL."""
+    faults = [
+        Fault(staged.name, "braces in a name", "a name without { and }", "rename it", None, staged.columns[i])
+        for name, i in index.items()
+        if ("{" in name or "}" in name) and any(name in rule for rule in mapping.rules.values())
+    ]
+    if faults:
+        raise InputError(faults)
 
 
 def map_of(entries: dict[str, str]) -> str:

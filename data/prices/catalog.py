@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.conform import conform
-from data.convert import Context, Converted, Reader, lower_names
+from data.convert import Context, Converted, Reader, lower_names, numbers, texts
 from data.errors import Fault, InputError
 from data.formats import Format, needs
 from data.tables import DEPLOYMENTS, INSTANCE_TYPES, OFFERS, PROFILES, REGIONS
@@ -142,20 +142,20 @@ def _refuse_free(rows: pa.Table, context: Context) -> None:
 
 def instance_types(table: pa.Table, context: Context) -> Converted:
     """Sizes of instance types; the accelerator is a GPU or TPU model."""
-    rows = _filled(_named_by_memory(_renamed(table, _INSTANCE_TYPES)), "source", context.where)
+    rows = _filled(_named_by_memory(_renamed(table, _INSTANCE_TYPES), context), "source", context.where)
     return Converted("instance_types", conform(INSTANCE_TYPES, rows, where=context.where))
 
 
-def _named_by_memory(rows: pa.Table) -> pa.Table:
+def _named_by_memory(rows: pa.Table, context: Context) -> pa.Table:
     """An accelerator sold with several memory sizes is named with its own, as profiles name it: A100-80GB."""
     sizes = [name for name in _MEMORY_EACH if name in rows.column_names]
     if "accelerator" not in rows.column_names or not sizes:
         return rows
-    names, memory = rows.column("accelerator"), rows.column(sizes[0])
-    gib = pc.round(pc.fill_null(pc.cast(memory, pa.float64()), 0.0))
-    label = pc.cast(pc.cast(gib, pa.int64()), pa.string())
-    sized = pc.binary_join_element_wise(pc.cast(names, pa.string()), "-", label, "GB", "")
-    several = pc.and_(pc.is_in(names, value_set=pa.array(_SEVERAL_SIZES)), pc.is_valid(memory))
+    names = pa.array(texts(rows, "accelerator", context), pa.string())
+    memory = numbers(rows, sizes[0], context)
+    label = pa.array(memory.map("{:.0f}".format), pa.string())
+    sized = pc.binary_join_element_wise(names, "-", label, "GB", "")
+    several = pc.and_(pc.is_in(names, value_set=pa.array(_SEVERAL_SIZES)), pa.array(memory.notna()))
     at = rows.column_names.index("accelerator")
     return rows.set_column(at, "accelerator", pc.if_else(pc.fill_null(several, False), sized, names))  # noqa: FBT003
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.conform import conform
-from data.convert import Context, Converted, Reader, lower_names
+from data.convert import Context, Converted, Reader, lower_names, texts
 from data.formats import Format, needs
 from data.tables import FX_RATES
 
@@ -27,7 +27,7 @@ def rates(table: pa.Table, context: Context) -> Converted:
     named = named.rename_columns(
         [{"base": "base_currency", "quote": "quote_currency"}.get(name, name) for name in named.column_names]
     )
-    days = pc.utf8_slice_codeunits(named.column("date").cast(pa.string()), 0, 10)
+    days = pc.utf8_slice_codeunits(pa.array(texts(named, "date", context), pa.string()), 0, 10)
     midnight = pc.binary_join_element_wise(days, pa.scalar("T00:00:00+00:00"), "")
     dated = named.set_column(named.column_names.index("date"), "date", midnight)
     return Converted("fx_rates", conform(FX_RATES, dated, where=context.where))

@@ -24,15 +24,17 @@ from data.convert import (
     moments,
     numbers,
     same_columns,
+    texts,
 )
 from data.errors import Fault, InputError
 from data.formats import Format, needs
-from data.lake_frames import series_of
 from data.tables import DEMAND, USAGE
 
 _TIMES = "ts/ts_utc/ts_local/offset_s"
 RESOURCES = ("resource_id", "vm_id", "pod_name", "vc", "series_id")
 _SHORTEST_S, _LONGEST_S = 60, 3600
+_LONGEST_LOG = pd.Timedelta(days=3660)
+_LONGEST_SAMPLE_MS = 31 * 86_400_000
 _NOT_METRICS = {
     *RESOURCES, "ts", "ts_utc", "ts_local", "offset_s", "interval_s", "interval_ms", "workload", "service",
     "group", "app", "day", "unit", "in_anomaly_window", "is_anomaly_label",
@@ -76,7 +78,8 @@ def demand(table: pa.Table, context: Context) -> Converted:
     """Demand as a workspace keeps it; the interval is inferred where the file does not give it."""
     rows = lower_names(table)
     ts, _ = moments(rows.select(["ts"]), context)
-    frame = pd.DataFrame({"workload": _text(rows, "workload"), "origin": _text(rows, "origin"), "ts": ts})
+    named = {name: texts(rows, name, context) for name in ("workload", "origin")}
+    frame = pd.DataFrame({**named, "ts": ts})
     for name in ("requests", "tokens_in", "tokens_out"):
         frame[name] = numbers(rows, name, context) if name in rows.column_names else np.nan
     frame["is_gap"] = _flags(rows, len(frame))
@@ -88,7 +91,11 @@ def trace(table: pa.Table, context: Context) -> Converted:
     rows = lower_names(table)
     ts, notes = moments(rows, context)
     frame = pd.DataFrame(
-        {"workload": _text(rows, "series_id"), "ts": ts, "requests": numbers(rows, "requests", context)}
+        {
+            "workload": texts(rows, "series_id", context),
+            "ts": ts,
+            "requests": numbers(rows, "requests", context),
+        }
     )
     for ours, total, mean in (
         ("tokens_in", "input_tokens", "mean_input_tokens"),
@@ -96,7 +103,7 @@ def trace(table: pa.Table, context: Context) -> Converted:
     ):
         frame[ours] = numbers(rows, total, context) if total in rows.column_names else np.nan
         if mean in rows.column_names:
-            tokens = frame["requests"] * _nan_ok(rows, mean)
+            tokens = frame["requests"] * _means(rows, mean, context)
             frame[ours] = tokens.mask(frame["requests"] == 0, 0.0)
     frame["is_gap"] = _flags(rows, len(frame))
     if "client" in rows.column_names:
@@ -104,9 +111,10 @@ def trace(table: pa.Table, context: Context) -> Converted:
     return _finished(frame, context, notes)
 
 
-def _nan_ok(rows: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Means per request, NaN where the source did not publish them."""
-    return np.asarray(rows.column(name).cast(pa.float64()).to_numpy(), dtype=np.float64)
+def _means(rows: pa.Table, name: str, context: Context) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Means per request, NaN where the source did not publish them. InputError for what is no number."""
+    values = _measured(rows.column(name))
+    return numbers(rows, name, context).to_numpy() if values is None else values
 
 
 def _add_clients(frame: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +133,9 @@ def request_log(table: pa.Table, context: Context) -> Converted:
     """A log of single requests, counted per minute; minutes of a series without requests are zero."""
     rows = lower_names(table)
     ts, notes = moments(rows, context)
-    frame = pd.DataFrame({"workload": _text(rows, "series_id"), "ts": ts.dt.floor("min"), "requests": 1.0})
+    names = texts(rows, "series_id", context)
+    _refuse_gaps(names, ts, context)
+    frame = pd.DataFrame({"workload": names, "ts": ts.dt.floor("min"), "requests": 1.0})
     frame["tokens_in"] = numbers(rows, "input_tokens", context)
     frame["tokens_out"] = numbers(rows, "output_tokens", context)
     parts = []
@@ -140,22 +150,26 @@ def request_log(table: pa.Table, context: Context) -> Converted:
     )
 
 
+def _refuse_gaps(names: pd.Series[Any], ts: pd.Series[Any], context: Context) -> None:
+    """Raise InputError for requests of no series, and for times that would make millions of empty minutes."""
+    faults = [
+        Fault(context.where, "nothing", "a series", "fill it in", int(i) + 1, "series_id")
+        for i in np.flatnonzero(names.isna())[:5]
+    ]
+    if ts.max() - ts.min() > _LONGEST_LOG:
+        found, expected = f"requests from {ts.min()} to {ts.max()}", f"at most {_LONGEST_LOG.days} days"
+        faults.append(Fault(context.where, found, expected, "correct the times or split the log"))
+    if faults:
+        raise InputError(faults)
+
+
 def _finished(frame: pd.DataFrame, context: Context, notes: tuple[str, ...]) -> Converted:
     """Blank the gaps, add the interval, check."""
     for name in ("requests", "tokens_in", "tokens_out"):
         frame[name] = frame[name].mask(frame["is_gap"])
     unknown = np.flatnonzero(frame["requests"].isna() & ~frame["is_gap"])
-    faults = [
-        Fault(
-            context.where,
-            "nothing",
-            "a number, or is_gap = true",
-            "leave the row out",
-            int(i) + 1,
-            "requests",
-        )
-        for i in unknown[:5]
-    ]
+    expected, action = "a number, or is_gap = true", "leave the row out"
+    faults = [Fault(context.where, "nothing", expected, action, int(i) + 1, "requests") for i in unknown[:5]]
     frame["interval_s"], wrong = _intervals(frame, context)
     try:
         checked = conform(DEMAND, frame, where=context.where)
@@ -196,9 +210,10 @@ def utilisation_wide(table: pa.Table, context: Context) -> Converted:
     rows = lower_names(table)
     resource = first_present(RESOURCES, rows.column_names) or RESOURCES[0]
     ts, notes = moments(rows, context)
-    length_ms = numbers(rows, "interval_ms", context) if "interval_ms" in rows.column_names else None
-    base = pd.DataFrame({"resource_id": _text(rows, resource), "ts": ts})
-    base["workload"] = _text(rows, first_present(("workload", "service"), rows.column_names) or "workload")
+    length_ms = _lengths(rows, context) if "interval_ms" in rows.column_names else None
+    base = pd.DataFrame({"resource_id": texts(rows, resource, context), "ts": ts})
+    service = first_present(("workload", "service"), rows.column_names) or "workload"
+    base["workload"] = texts(rows, service, context)
     if length_ms is not None:
         base["ts"] = (base["ts"] - pd.to_timedelta(length_ms, unit="ms")).dt.as_unit("us")
         base["interval_s"] = (length_ms / 1000).round().astype("int64")
@@ -222,6 +237,21 @@ def utilisation_wide(table: pa.Table, context: Context) -> Converted:
     return Converted("usage", conform(USAGE, frame, where=context.where), tuple(words))
 
 
+def _lengths(rows: pa.Table, context: Context) -> pd.Series[Any]:
+    """How long each sample is, in milliseconds. Raises InputError where it is not said or cannot be."""
+    length_ms = numbers(rows, "interval_ms", context)
+    wrong = np.flatnonzero(~length_ms.between(0, _LONGEST_SAMPLE_MS))
+    expected = f"milliseconds, at most {_LONGEST_SAMPLE_MS}"
+    if wrong.size:
+        raise InputError(
+            [
+                Fault(context.where, f"{length_ms[i]:g}", expected, "correct it", int(i) + 1, "interval_ms")
+                for i in wrong[:5]
+            ]
+        )
+    return length_ms
+
+
 def _averaged(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """One row per resource, metric and moment: clocks set back make sources repeat themselves."""
     again = frame.duplicated(list(USAGE.key))
@@ -240,12 +270,6 @@ def _measured(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]] 
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-
-
-def _text(rows: pa.Table, name: str) -> pd.Series[Any]:
-    if name not in rows.column_names:
-        return pd.Series([None] * rows.num_rows, dtype="str")
-    return series_of(rows.column(name).cast(pa.string()))
 
 
 def _flags(rows: pa.Table, length: int) -> pd.Series[Any]:

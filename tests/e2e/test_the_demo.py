@@ -48,7 +48,7 @@ def test_a_second_run_changes_no_byte_and_says_so(demo: DemoRuns) -> None:
 def test_the_table_at_the_end(demo: DemoRuns) -> None:
     for words in ("current cost", "planned cost", "saving", "95% quantile", "proven gap", "open:"):
         assert words in demo.second.out
-    assert re.search(r"saving +[\d,]+ USD a month \(from [\d,]+ USD to [\d,]+ USD\)", demo.second.out)
+    assert re.search(r"saving +[\d,]+ USD a month \(from -?[\d,]+ USD to [\d,]+ USD\)", demo.second.out)
     assert demo.second.out.count(str(demo.root)) == 4
 
 

@@ -96,7 +96,7 @@ def charge(service: str, day: pd.Timestamp, sku: str, quantity: float, price: fl
 
 
 def usage() -> pd.DataFrame:
-    """CPU of a resource that is billed and of one that is not, idle from BROKEN on; of one that does 3 % more."""
+    """CPU of a billed and of an unbilled resource, idle from BROKEN on, and of one slightly busier."""
     rng = np.random.default_rng(6)
     busy = np.where(DAYS >= BROKEN, 0.05, 0.6) * rng.lognormal(0, 0.03, len(DAYS))
     parts = [

@@ -99,7 +99,8 @@ def test_every_verb_speaks_json_alone(tmp_path: Path) -> None:
     assert [Path(path).name for path in seen["init"]["written"]] == ["trimtab.toml"]
     (load,) = seen["ingest"]["loads"]
     assert set(load) == {
-        "source", "kind", "rows", "period_start", "period_end", "billed_cost", "effective_cost", "status"
+        "source", "kind", "rows", "period_start", "period_end", "billed_cost", "effective_cost", "status",
+        "notes"
     }  # fmt: skip
     assert load["status"] == "new"
     assert load["billed_cost"] == {"USD": "1.500000000000000000"}
