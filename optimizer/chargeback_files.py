@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +20,7 @@ COLUMNS = (
     "period", "owner", "service", "currency", "direct_cost", "shared_cost", "unused_commitment_cost",
     "total_cost", "list_cost", "commitment_saving",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are =+-@ in full width
 
 
 def rows_of(made: Chargeback) -> list[dict[str, Any]]:
@@ -34,20 +32,21 @@ def rows_of(made: Chargeback) -> list[dict[str, Any]]:
 
 
 def neutral(cell: object) -> str:
-    """A cell that no spreadsheet takes for a formula: text that could be one gets an apostrophe before it."""
-    if isinstance(cell, Decimal):
-        return f"{cell:f}"
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """A cell that no spreadsheet takes for a formula: text that could be one gets an apostrophe before it.
+
+    Text is quoted whatever it holds: a spreadsheet that splits at semicolons would find a formula behind one.
+    Numbers, also negative ones, stay numbers.
+    """
+    if cell is None or isinstance(cell, Decimal):
+        return "" if cell is None else f"{cell:f}"
+    text = f"'{cell}" if str(cell).startswith(_FORMULA) else str(cell)
+    return '"' + text.replace('"', '""') + '"'
 
 
 def as_csv(made: Chargeback) -> str:
     """The rows as CSV; amounts as exact decimals."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    writer.writerows([neutral(row[name]) for name in COLUMNS] for row in rows_of(made))
-    return out.getvalue()
+    lines = [COLUMNS, *([neutral(row[name]) for name in COLUMNS] for row in rows_of(made))]
+    return "".join(",".join(line) + "\r\n" for line in lines)
 
 
 def summary(made: Chargeback) -> dict[str, Any]:

@@ -1,0 +1,241 @@
+"""Bills that mean harm, of every importer: each fault told on one line, each oddity kept and noted.
+
+Whatever a file holds, the lake afterwards has all of its charges or none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data.errors import Fault, InputError, in_one_line
+from data.ingest import Loads, ingest
+from data.lake import Lake
+from tests.data.bills import NOW, ROW, focus_csv
+from tests.data.exports import EXPORTS
+
+every_export = pytest.mark.parametrize(
+    "name", [n for n in EXPORTS if n not in ("focus json", "focus parquet")]
+)
+HOSTILE_NAMES = (
+    "'; DROP TABLE charges; --", '"; DROP TABLE charges; --', "=HYPERLINK(1)", "<script>alert(1)</script>",
+    "{money:cost}{text:tags}", "a\nb", "\x1b[31mred", "\u202egnp.exe", "$id", "%s{0}\\",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """One lake for what is refused: it must stay as it is."""
+    with Lake.open(tmp_path_factory.mktemp("hostile") / "lake") as opened:
+        opened.sql("SET threads = 1")  # quicker for a few rows
+        ingest(opened, focus_csv(tmp_path_factory.mktemp("bill") / "b.csv"), loaded_at=NOW)
+        yield opened
+
+
+@pytest.fixture
+def lake(kept: Lake) -> Iterator[Lake]:
+    """The same lake for what is loaded, emptied before."""
+    for table in ("charges", "loads", "billing_periods"):
+        kept.sql(f"DELETE FROM {table}")
+    return kept
+
+
+def refused(lake: Lake, path: Path) -> list[Fault]:
+    """The faults of a delivery, of which nothing has been written."""
+    before = lake.snapshot_id(), lake.sql("SELECT count(*) FROM charges").column(0)[0].as_py()
+    with pytest.raises(InputError) as error:
+        ingest(lake, path, loaded_at=NOW)
+    assert (lake.snapshot_id(), lake.sql("SELECT count(*) FROM charges").column(0)[0].as_py()) == before
+    assert error.value.faults
+    assert all(str(fault).isprintable() for fault in error.value.faults)
+    return list(error.value.faults)
+
+
+def charges(lake: Lake) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = lake.sql('SELECT * FROM charges ORDER BY "x_Row"').to_pylist()
+    return rows
+
+
+def notes(loads: Loads) -> str:
+    return "\n".join(note for load in loads for note in load.notes)
+
+
+# -- every importer --------------------------------------------------------------------------------
+
+AMOUNTS = ("NaN", "-inf", "9" * 39, "1e21", "1_0")
+TIMES = ("1969-12-31T23:59:59Z", "2262-01-01T00:00:00Z", "2026-05-01 (BC)", "0000-01-01", "infinity")
+
+
+@every_export
+def test_each_wrong_value_is_told_by_its_row(kept: Lake, tmp_path: Path, name: str) -> None:
+    export = EXPORTS[name]
+    rows: list[dict[str, str]] = [{}, *({export.cost: amount} for amount in AMOUNTS)]
+    rows += [{export.start: time} for time in TIMES]
+    found = refused(kept, export.write(tmp_path / "bill", rows))
+    assert {fault.row for fault in found if fault.column == export.cost} == set(range(2, 7))
+    assert {fault.row for fault in found if fault.column != export.cost} == set(range(7, 12))
+
+
+@every_export
+def test_oddities_are_kept_and_noted(lake: Lake, tmp_path: Path, name: str) -> None:
+    """Other currencies, negative quantities, charges outside their period, names that are more than names."""
+    export = EXPORTS[name]
+    rows: list[dict[str, str]] = [{export.resource: text, f"x_{text}": "kept"} for text in HOSTILE_NAMES]
+    rows += [{export.quantity: "-1", export.cost: "-2"}, {export.currency: "JPY", export.cost: "3"}]
+    rows += [{export.currency: "buttons", export.cost: "4"}, *([dict(export.late)] if export.late else [])]
+    loads = ingest(lake, export.write(tmp_path / "bill", rows), loaded_at=NOW)
+    home = "SubAccountId" if name.startswith("google") else "ResourceId"
+    named = [row for row in charges(lake) if row[home] in HOSTILE_NAMES]
+    assert [row[home] for row in named] == list(HOSTILE_NAMES)
+    assert all((f"x_{row[home]}", "kept") in row["x_Extra"] for row in named)
+    assert sum(load.rows for load in loads) == len(rows)
+    assert sum(load.billed_cost.get("JPY", Decimal(0)) for load in loads) == 3
+    said = notes(loads)
+    assert "1 usage charges have a negative quantity" in said
+    assert "JPY" in said
+    assert "which are never added up" in said
+    assert "1 charges have a BillingCurrency that is no code of ISO 4217" in said
+    assert ("1 usage charges lie far outside their billing period" in said) == bool(export.late)
+
+
+@every_export
+def test_a_file_cut_in_the_middle(kept: Lake, tmp_path: Path, name: str) -> None:
+    path = EXPORTS[name].write(tmp_path / "bill", [{}] * 6)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
+    refused(kept, path)
+
+
+def test_a_row_without_line_end_may_be_cut_in_its_last_value(lake: Lake, tmp_path: Path) -> None:
+    path = focus_csv(tmp_path / "b.csv", [{}] * 2)
+    path.write_bytes(path.read_bytes()[:-2])
+    said = notes(ingest(lake, path, loaded_at=NOW))
+    assert said == "b.csv: no line end after its last row; it may be cut short"
+
+
+@every_export
+def test_a_file_without_rows(lake: Lake, tmp_path: Path, name: str) -> None:
+    export = EXPORTS[name]
+    path = export.write(tmp_path / "bill", [])
+    before = lake.snapshot_id()
+    if export.container == "jsonl":
+        assert "an empty file" in str(refused(lake, path)[0])
+        return
+    if export.container == "csv":
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (load,) = ingest(lake, path, loaded_at=NOW)
+    assert (load.status, load.rows, lake.snapshot_id()) == ("empty", 0, before)
+
+
+# -- text ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-32", "UTF-16"), ("latin-1", "UTF-8")],
+)
+def test_other_encodings_are_named(kept: Lake, tmp_path: Path, encoding: str, said: str) -> None:
+    path = focus_csv(tmp_path / "b.csv", [{}, {"ResourceName": "Zürich"}])
+    path.write_bytes(path.read_bytes().decode().encode(encoding))
+    (fault,) = refused(kept, path)
+    assert said in str(fault)
+    assert fault.row == (2 if encoding == "latin-1" else None)
+
+
+@pytest.mark.parametrize(
+    ("line_end", "name"),
+    [("\n", "two\r\nlines"), ("\r\n", "two\nlines")],
+)
+def test_line_ends_in_names_do_not_hide_the_rows(
+    lake: Lake, tmp_path: Path, line_end: str, name: str
+) -> None:
+    """The engine alone reads such a file as one without rows."""
+    text = focus_csv(tmp_path / "b.csv", [{}, {}]).read_text(encoding="utf-8").replace("\n", line_end)
+    (tmp_path / "b.csv").write_bytes(text.replace("ServiceName", f'"{name}"', 1).encode())
+    (load,) = ingest(lake, tmp_path / "b.csv", loaded_at=NOW)
+    assert load.billed_cost == {"USD": Decimal(3)}
+    assert dict(charges(lake)[0]["x_Extra"])[name] == "Compute Engine"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r"])
+def test_mixed_line_ends_are_refused(kept: Lake, tmp_path: Path, line_end: str) -> None:
+    lines = focus_csv(tmp_path / "b.csv", [{}] * 4).read_text(encoding="utf-8").splitlines()
+    (tmp_path / "b.csv").write_bytes(("\r\n".join(lines[:3]) + line_end + line_end.join(lines[3:])).encode())
+    refused(kept, tmp_path / "b.csv")
+
+
+def test_a_message_is_one_line_of_bounded_length() -> None:
+    shown = in_one_line("a\nb\x1b[31m\u202e\udcff" + "x" * 5000)
+    assert shown.startswith("a\\nb\\x1b[31m\\u202e\\udcff")
+    assert shown.isprintable()
+    assert len(shown) < 1100
+    assert in_one_line("Zürich 東京 🚀") == "Zürich 東京 🚀"
+
+
+# -- large -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["focus", "focus json", "focus parquet"])
+def test_a_tag_of_ten_megabytes(lake: Lake, tmp_path: Path, name: str) -> None:
+    tags = json.dumps({"k": "x" * 10_000_000})
+    (load,) = ingest(lake, EXPORTS[name].write(tmp_path / "b", [{"Tags": tags}, {}]), loaded_at=NOW)
+    assert load.billed_cost == {"USD": Decimal(3)}
+    assert charges(lake)[0]["Tags"] == tags
+
+
+@pytest.mark.parametrize("name", ["focus", "focus json"])
+def test_thousands_of_columns(lake: Lake, tmp_path: Path, name: str) -> None:
+    extra = {f"x_{i}": str(i) for i in range(2000)}
+    ingest(lake, EXPORTS[name].write(tmp_path / "b", [extra]), loaded_at=NOW)
+    assert dict(charges(lake)[0]["x_Extra"]).items() >= extra.items()
+
+
+def test_a_thousand_accounts_of_two_issuers(lake: Lake, tmp_path: Path) -> None:
+    rows = [
+        {"BillingAccountId": f"a{i}", "InvoiceIssuerName": ("AWS", "Reseller")[i % 2]} for i in range(1000)
+    ]
+    loads = ingest(lake, focus_csv(tmp_path / "b.csv", rows), loaded_at=NOW)
+    assert {(load.source, load.rows) for load in loads} == {("aws", 500), ("reseller", 500)}
+    assert lake.sql("SELECT count(*) FROM billing_periods").column(0)[0].as_py() == 1000
+
+
+def test_amounts_that_cannot_be_added_up(kept: Lake, tmp_path: Path) -> None:
+    for amount in ("99999999999999999999", "15000000000000000000"):
+        path = focus_csv(tmp_path / "b.csv", [{"BilledCost": amount}] * 2)
+        assert "amounts that add up to" in str(refused(kept, path)[0])
+
+
+# -- columns ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["focus", "google json"])
+def test_odd_column_names_are_kept(lake: Lake, tmp_path: Path, name: str) -> None:
+    odd = ["", "x" * 300, 'a"b', "it's", "é", "c0", "x_Row", "source_path", "select", "*", "/", "~1", "[0]"]
+    row = {column: f"kept {i}" for i, column in enumerate(odd)}
+    ingest(lake, EXPORTS[name].write(tmp_path / "b", [row]), loaded_at=NOW)
+    assert dict(charges(lake)[0]["x_Extra"]).items() >= row.items()
+
+
+@pytest.mark.parametrize("name", ["tags/{", "tags/}, 'z': {'a': 1", "tags/{text:cost.mycost}"])
+def test_a_column_name_is_never_sql(kept: Lake, tmp_path: Path, name: str) -> None:
+    """Oracle's tags are columns; braces in one would end the place of the rule that it is put into."""
+    assert "braces" in str(refused(kept, EXPORTS["oci"].write(tmp_path / "b", [{name: "x"}]))[0])
+
+
+@pytest.mark.parametrize("name", ["billedcost", "file_row_number", "source_path", "", "a\0b"])
+def test_columns_that_parquet_cannot_tell_apart(kept: Lake, tmp_path: Path, name: str) -> None:
+    pq.write_table(pa.Table.from_pylist([{**ROW, name: "7"}]), tmp_path / "b.parquet")
+    assert "rename" in str(refused(kept, tmp_path / "b.parquet")[0])
+
+
+def test_columns_that_only_case_tells_apart_are_two(lake: Lake, tmp_path: Path) -> None:
+    """AWS tags are like that: Owner and owner."""
+    row = {"x_Owner": "a", "x_owner": "b"}
+    ingest(lake, focus_csv(tmp_path / "b.csv", [row]), loaded_at=NOW)
+    assert dict(charges(lake)[0]["x_Extra"]).items() >= row.items()
