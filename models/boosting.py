@@ -21,7 +21,7 @@ from models.frames import FloatArray, Panel
 from models.grid import IntArray
 from models.samples import gather
 
-MAX_ROWS = 60_000
+MAX_ROWS = 20_000
 MAX_SERIES = 2_000  # learnt from; all are forecast
 MAX_ORIGINS = 60
 STEPS_LEARNT = 24  # of a longer horizon, evenly spread

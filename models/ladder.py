@@ -39,7 +39,7 @@ from models.weighted import Weighted
 MAX_MOVE = 1.5
 SHARD = 5_000  # series forecast together; more are split, so that memory is bounded
 SCORED_SERIES_ORIGINS = 40_000  # many series need fewer origins each: the pool makes up for them
-ORIGINS = (8, 40)  # least and most that are replayed
+ORIGINS = (8, 20)  # least and most that are replayed
 CAP_RANGES = 2.0  # a quantile may exceed the largest observation by this many times the range seen
 
 SHORT: Forecaster = LastWindow()
