@@ -40,6 +40,7 @@ MAX_MOVE = 1.5
 SHARD = 5_000  # series forecast together; more are split, so that memory is bounded
 SCORED_SERIES_ORIGINS = 40_000  # many series need fewer origins each: the pool makes up for them
 ORIGINS = (8, 20)  # least and most that are replayed
+HOUR = pd.Timedelta(1, unit="h")
 CAP_RANGES = 2.0  # a quantile may exceed the largest observation by this many times the range seen
 
 SHORT: Forecaster = LastWindow()
@@ -154,7 +155,9 @@ def choose(panel: Panel, horizon_steps: int, min_origins: int) -> list[tuple[Int
         rows = np.flatnonzero(seasons == count)
         if rows.size and model is ENSEMBLE:
             most = int(np.clip(SCORED_SERIES_ORIGINS // rows.size, *ORIGINS))
-            calibrated = Conformal(LEARNT, min_origins=min_origins, max_origins=most, max_move=MAX_MOVE)
+            # On shorter steps the learner costs a minute and gains next to nothing.
+            inner = LEARNT if panel.freq >= HOUR else ENSEMBLE
+            calibrated = Conformal(inner, min_origins=min_origins, max_origins=most, max_move=MAX_MOVE)
             ready = calibrated.origins(panel.take(rows), horizon_steps).size > 0
             rungs.append((rows, calibrated if ready else model))
         elif rows.size:
