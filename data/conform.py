@@ -143,7 +143,14 @@ def _cast(kind: Kind, array: pa.Array) -> pa.Array:
 def _convert_each(column: Column, array: pa.Array, where: str) -> tuple[pa.Array, list[Fault]]:
     values: list[Any] = []
     faults: list[Fault] = []
-    for row, value in enumerate(array.to_pylist(), start=1):
+    try:
+        found = array.to_pylist()
+    except OverflowError:
+        found, expected = "times beyond the calendar", _EXPECTED[column.kind]
+        return pa.nulls(len(array), column.kind.arrow), [
+            Fault(where, found, expected, "correct the values", column=column.name)
+        ]
+    for row, value in enumerate(found, start=1):
         try:
             values.append(None if value is None or value == "" else _PARSERS[column.kind](value))
         except (ValueError, TypeError, ArithmeticError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from data.errors import in_one_line
 from data.ingest import ingest
 from data.lake import Lake
 from optimizer.chargeback_files import COLUMNS
@@ -99,3 +100,11 @@ def test_the_page_shows_names_as_they_are(workspace: Path) -> None:
     for name in NAMES:
         expected = " ".join(name.replace("\u202e", "\ufffd").split())
         assert expected in shown, name
+
+
+def test_a_message_is_one_line_of_bounded_length() -> None:
+    shown = in_one_line("a\nb\x1b[31m\u202e\udcff" + "x" * 5000)
+    assert shown.startswith("a\\nb\\x1b[31m\\u202e\\udcff")
+    assert shown.isprintable()
+    assert len(shown) < 1100
+    assert in_one_line("Zürich 東京 🚀") == "Zürich 東京 🚀"

@@ -86,9 +86,12 @@ def held(lake: Lake) -> Sums:
     return {row["c"]: row["s"] for row in rows.to_pylist()}
 
 
-def emptied(lake: Lake) -> None:
-    for table in ("charges", "loads", "billing_periods"):
+def emptied(lake: Lake) -> Sums:
+    """What the lake held, of which nothing is left."""
+    found = held(lake)
+    for table in ("charges", "loads", "billing_periods") if found else ():
         lake.sql(f"DELETE FROM {table}")
+    return found
 
 
 # -- what a file says it costs ---------------------------------------------------------------------
@@ -108,10 +111,8 @@ def expected(export: Export, rows: Sequence[Mapping[str, str]]) -> Sums | None:
     """Sums by currency; None where a rule of the importer decides what is billed."""
     sums: Sums = {}
     for row in rows:
-        if any(row.get(name) not in (None, *MISSING) for name in ("benefitId", "PricingModel")) and (
-            row.get("PricingModel") != "OnDemand"
-        ):
-            return None  # of Azure's commitments: the export's kind decides
+        if row.get("benefitId", "") not in MISSING or row.get("PricingModel", "OnDemand") != "OnDemand":
+            return None  # of Azure's commitments: the kind of export decides
         currency = row[export.currency]
         currency = "XXX" if currency in MISSING and "PayGPrice" in export.row else currency
         sums[currency] = sums.get(currency, Decimal(0)) + billed(export, row)
@@ -144,10 +145,10 @@ def test_hostile_values(lake: Lake, tmp_path: Path, data: st.DataObject, name: s
     change = st.dictionaries(columns, st.sampled_from(POOL), max_size=2)
     rows = data.draw(st.lists(change, min_size=1, max_size=3))
     loads = loaded(lake, export.write(tmp_path / "bill", rows))
+    found = emptied(lake)
     if loads is not None:
         sums = expected(export, [{**export.row, **row} for row in rows])
-        assert sums is None or held(lake) == sums
-        emptied(lake)
+        assert sums is None or found == sums
 
 
 @settings(FAST, max_examples=6)
@@ -159,10 +160,9 @@ def test_hostile_columns(lake: Lake, tmp_path: Path, data: st.DataObject, name: 
     row = {column: export.row[column] for column in kept} | dict.fromkeys(extra, "7")
     changed = replace(export, row=row)
     loads = loaded(lake, changed.write(tmp_path / "bill", [{}]))
+    found = emptied(lake)
     if loads is not None and not {"cost", "BilledCost", "billedcost"} & set(extra):
-        assert sum(held(lake).values()) == billed(export, row)
-    if loads is not None:
-        emptied(lake)
+        assert sum(found.values()) == billed(export, row)
 
 
 def damaged(content: bytes, data: st.DataObject) -> bytes:
@@ -194,10 +194,9 @@ def test_damaged_files(lake: Lake, tmp_path: Path, data: st.DataObject, name: st
         path.write_bytes(path.read_bytes().decode().encode(encoding))
     path.write_bytes(damaged(path.read_bytes(), data))
     loads = loaded(lake, path)
-    if loads is not None:
-        if export.container == "csv":
-            assert held(lake) == (expected(export, read_again(path)) or held(lake))
-        emptied(lake)
+    found = emptied(lake)
+    if loads is not None and export.container == "csv":
+        assert found == (expected(export, read_again(path)) or found)
 
 
 def packed(content: bytes, kind: str) -> bytes:
@@ -221,8 +220,10 @@ def packed(content: bytes, kind: str) -> bytes:
 def test_damaged_archives(lake: Lake, tmp_path: Path, data: st.DataObject, kind: str) -> None:
     content = EXPORTS["focus"].write(tmp_path / "bill", [{}]).read_bytes()
     (tmp_path / "bill").write_bytes(damaged(packed(content, kind), data))
-    if loaded(lake, tmp_path / "bill") is not None:
-        emptied(lake)
+    loads = loaded(lake, tmp_path / "bill")
+    found = emptied(lake)
+    if loads is not None and kind != "tar":  # which has no checksum
+        assert found == {"USD": Decimal("1.5")}
 
 
 NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9)
@@ -240,6 +241,4 @@ def test_numbers_of_json_keep_every_digit(lake: Lake, tmp_path: Path, amounts: S
     assert bare != lines
     (tmp_path / "bill").write_text("\n".join(bare), encoding="utf-8")
     assert loaded(lake, tmp_path / "bill") is not None
-    found = held(lake)
-    emptied(lake)
-    assert found == expected(export, rows)
+    assert emptied(lake) == expected(export, rows)

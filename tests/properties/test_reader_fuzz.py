@@ -20,12 +20,13 @@ TIMES = ("2026-05-01T00:00:00+00:00", "2026-05-01T00:10:00+00:00")
 ONES, SAME, NAMES, DAYS = ("1", "2"), ("a", "a"), ("a", "b"), ("2026-01-01", "2026-01-01")
 FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "demand": {"ts": TIMES, "workload": SAME, "requests": ONES, "tokens_in": ONES},
+    "last hour": {"ts": ("9999-12-31T23:59:59+00:00",), "workload": ("w",), "requests": ("1",)},
     "trace": {
         "series_id": SAME, "ts_utc": TIMES, "requests": ONES, "client": SAME, "mean_input_tokens": ("5", "5"),
     },
     "offset": {"series_id": SAME, "offset_s": ("0", "600"), "requests": ONES},
     "log": {"series_id": SAME, "ts_utc": TIMES, "input_tokens": ONES, "output_tokens": ONES},
-    "long": {"resource_id": SAME, "metric": SAME, "ts": TIMES, "value": ONES},
+    "long": {"resource_id": SAME, "metric": SAME, "ts": TIMES, "value": ONES, "interval_s": ONES},
     "wide": {"vm_id": SAME, "ts_utc": TIMES, "interval_ms": ("60000", "60000"), "cpu": ONES},
     "spot": {"ts": TIMES, "pool": SAME, "capacity": ONES},
     "offers": {
@@ -92,9 +93,12 @@ WHICH = st.sampled_from([(0,), (1,), (0, 1)])
 @example(case=("log", "ts_utc"), value="1600-01-01T00:00:00+00:00", which=(0,), typed=pa.string())
 @example(case=("types", "gpu_memory_gib_each"), value="x", which=(0,), typed=pa.string())
 @example(case=("types", "gpu_name"), value="A100", which=(0,), typed=pa.string_view())
-@example(case=("types", "gpu_count"), value="1e999999999", which=(0,), typed=pa.string())
+@example(case=("long", "interval_s"), value="1e999999999", which=(0,), typed=pa.string())
 @example(case=("offers", "price_hourly"), value="9" * 39, which=(0,), typed=pa.string())
-@example(case=("spot", "ts"), value="9999-12-31T23:59:59+00:00", which=(0, 1), typed=pa.string())
+@example(case=("last hour", "requests"), value="2", which=(0,), typed=pa.string())
+@example(
+    case=("spot", "pool"), value="0001-01-01T00:00:00+14:00", which=(0,), typed=pa.timestamp("us", "UTC")
+)
 def test_any_value_in_any_column(
     lake: Lake,
     tmp_path: Path,
