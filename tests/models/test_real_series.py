@@ -75,7 +75,7 @@ def flat(array: FloatArray) -> FloatArray:
 def test_the_upper_quantile_covers_and_costs_less_than_seasonal_naive(hourly: pd.DataFrame) -> None:
     panel = check_series(hourly, "1h", non_negative=True)
     panel = panel.masked(flag_outages(panel))
-    y, ours = rolling(Conformal(LEARNT, max_move=MAX_MOVE), panel)
+    y, ours = rolling(Conformal(LEARNT, max_move=MAX_MOVE, max_origins=20), panel)
     _, naive = rolling(SeasonalNaive(), panel)
     covered = np.nanmean(coverage(flat(y), flat(ours)))
     cost, naive_cost = (np.nanmean(plan_cost(flat(y), flat(q))) for q in (ours, naive))
