@@ -9,11 +9,13 @@ of 4.3 times the mean demand, its median with the spread of its past errors (`mo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from models.features import seen
 from models.forecaster import Forecaster, now, season_steps
@@ -53,8 +55,7 @@ class Boosting(Forecaster):
         """(origin, series, step, level); a model serves a stretch of neighbouring origins."""
         found = np.full((backs.size, len(panel), horizon_steps), np.nan)
         for places in self._stretches(backs):
-            oldest = int(backs[places].max())
-            model = self._learn(panel.before(oldest), horizon_steps)
+            model = self._learn(panel.before(int(backs[places].max())), horizon_steps)
             if model is not None:
                 for place in places:
                     found[place] = model.predict(panel.before(int(backs[place])), horizon_steps)
@@ -71,14 +72,21 @@ class Boosting(Forecaster):
         x, y = _rows(panel, horizon_steps, self.seed)
         if len(y) < LEAST_ROWS:
             return None
-        filled = np.asarray(np.isfinite(x).any(axis=0))  # a column without any value stops scikit-learn
         from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415  a second, for who learns
 
+        filled = np.asarray(np.isfinite(x).any(axis=0))  # a column without any value stops scikit-learn
         model = HistGradientBoostingRegressor(
             loss="quantile", quantile=0.5, max_iter=self.rounds, learning_rate=0.1, max_leaf_nodes=15,
             min_samples_leaf=60, l2_regularization=1.0, early_stopping=False, random_state=self.seed,
         )  # fmt: skip
-        return Learnt(model.fit(x[:, filled], y), filled)
+        with one_thread():
+            return Learnt(model.fit(x[:, filled], y), filled)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """For so few rows more threads only wait for each other; many series use processes instead."""
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="openmp")
+    return limits
 
 
 class Regressor(Protocol):
@@ -99,7 +107,8 @@ class Learnt:
         """(series, step) medians in the unit of y."""
         found = seen(panel, np.arange(1, horizon_steps + 1, dtype=np.int64))
         x = found.x.reshape(-1, found.x.shape[-1])[:, self.filled]
-        added = self.model.predict(x).reshape(found.base.shape)
+        with one_thread():
+            added = self.model.predict(x).reshape(found.base.shape)
         return np.asarray(found.base + added * found.scale[:, None])
 
 

@@ -17,7 +17,7 @@ from tests.data.bills import NOW, focus_csv
 from tests.data.test_billing_google import export
 
 DAYS = 6
-SLOW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
