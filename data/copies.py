@@ -8,12 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.delivery import PlainFile, Skipped
+from data.layouts import is_declared
 
 
 def without_copies(files: Sequence[PlainFile]) -> tuple[list[PlainFile], list[Skipped]]:
-    """The files less those that repeat another to the byte: the first by name stays, and every empty one."""
+    """The files less those that repeat another to the byte: the first by name stays.
+
+    Every empty one stays too, and what a manifest lists: that it means.
+    """
     by_size: dict[int, list[PlainFile]] = defaultdict(list)
     for file in files:
+        if is_declared(file.batch):
+            continue
         by_size[file.path.stat().st_size].append(file)
     copies: dict[str, Skipped] = {}
     for size, alike in by_size.items():

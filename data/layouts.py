@@ -91,6 +91,11 @@ def choose(folder: Path, paths: Sequence[Path], name: str, *, has_times: bool) -
     return choice
 
 
+def is_declared(batch: str) -> bool:
+    """Whether a manifest lists the files of a batch; else they are together by their place or name alone."""
+    return batch.lower().endswith("manifest.json")
+
+
 def _by_scope(manifests: Sequence[_Manifest]) -> Iterator[list[_Manifest]]:
     for scope in dict.fromkeys(manifest.scope for manifest in manifests):
         yield [manifest for manifest in manifests if manifest.scope == scope]
@@ -107,7 +112,7 @@ def _take(choice: Choice, folder: Path, paths: Sequence[Path], name: str, manife
     shown = manifest.path.relative_to(folder).as_posix()
     taken: set[Path] = set()
     for key in manifest.keys:
-        path = _find_key(manifest.root, key)
+        path = _find_key(folder, manifest.root, key)
         if path is None:
             fault = Fault(f"{name}/{shown}", f"no file for {key}", "every file it lists", "copy the rest")
             choice.faults.append(fault)
@@ -130,12 +135,18 @@ def _leave(choice: Choice, paths: Sequence[Path], folder: Path, reason: str) -> 
             choice.left_out.setdefault(path, reason)
 
 
-def _find_key(folder: Path, key: str) -> Path | None:
-    """The local copy of an object key: its longest ending that exists below the folder."""
+def _find_key(delivery: Path, root: Path, key: str) -> Path | None:
+    """The local copy of an object key: its longest ending that exists below the root or a folder above it.
+
+    A report for Athena has its manifest in the period's folder and its data in year=…/month=… beside that.
+    """
     parts = PurePosixPath(key.split("://", 1)[-1].lstrip("/")).parts
     if ".." in parts:
         return None
-    for start in range(len(parts)):
+    above = [folder for folder in root.parents if folder == delivery or delivery in folder.parents]
+    places = [(root, start) for start in range(len(parts))]
+    places += [(folder, start) for folder in above for start in range(len(parts) - 1)]  # no bare names there
+    for folder, start in places:
         path = folder.joinpath(*parts[start:])
         with suppress(OSError, ValueError):  # what cannot be a name is no file
             if path.is_file():

@@ -105,7 +105,7 @@ def show_chargeback(made: Chargeback, path: Path) -> None:
     for owner, currency, cost, share in made.by_owner():
         table.add_row(escape(owner), f"{cost:,.2f} {currency}", f"{share:.1%}")
     for currency, total in made.totals.items():
-        table.add_row("all, equal to the bill", f"{total:,.2f} {currency}", "")
+        table.add_row(f"all {made.metric} cost of the bill", f"{total:,.2f} {currency}", "")
     out.print(table)
     for unit in made.unit_costs:
         tokens = "" if unit.per_1000_tokens is None else f", {unit.per_1000_tokens:.6f} per 1,000 tokens"

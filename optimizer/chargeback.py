@@ -94,7 +94,8 @@ def groups_of(
 def bounds(period: str) -> tuple[datetime, datetime]:
     """First moment of a month and of the next, UTC."""
     try:
-        start = datetime.strptime(period, "%Y-%m").replace(tzinfo=UTC)
+        # The whole day, since 2026-1 is a month to the clock and none of the bill's.
+        start = datetime.fromisoformat(f"{period}-01").replace(tzinfo=UTC)
     except ValueError as error:
         raise InputError(
             [Fault("--period", repr(period), "a month such as 2026-10", "correct it")]

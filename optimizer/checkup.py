@@ -56,7 +56,13 @@ def settings(layout: Layout, _: datetime) -> Iterator[Finding]:
 
 
 def inputs(layout: Layout, now: datetime) -> Iterator[Finding]:
-    """Workloads, prices, profiles, history and fleet fit together; how old they are."""
+    """Workloads, prices, profiles, history and fleet fit together; how old they are.
+
+    A workspace may be for its bills alone: then there is a lake and nothing to plan.
+    """
+    if not layout.workloads.exists() and layout.catalog.is_file():
+        yield Finding("note", "workloads", "none declared: bills are read, nothing is planned")
+        return
     known = read_inputs(layout.root, now)
     yield Finding("ok", "workloads", f"{len(known.workloads)} declared, {len(known.options)} options known")
     for note in known.notes:
@@ -75,7 +81,7 @@ def inputs(layout: Layout, now: datetime) -> Iterator[Finding]:
 
 def lake(layout: Layout, _: datetime) -> Iterator[Finding]:
     """The lake opens and says what it holds."""
-    if not (layout.lake / "catalog.sqlite").is_file():
+    if not layout.catalog.is_file():
         yield Finding("note", "lake", "none yet: `trimtab ingest` makes it")
         return
     with Lake.open(layout.lake, read_only=True) as opened:
@@ -87,7 +93,7 @@ def lake(layout: Layout, _: datetime) -> Iterator[Finding]:
 
 def bills(layout: Layout, _: datetime) -> Iterator[Finding]:
     """What was loaded is the invoice: every rule of reconciliation, and what breaks it."""
-    if not (layout.lake / "catalog.sqlite").is_file():
+    if not layout.catalog.is_file():
         return
     with Lake.open(layout.lake, read_only=True) as opened:
         rules = reconciled(opened)

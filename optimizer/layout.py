@@ -28,6 +28,16 @@ class Layout:
         return self.root / "lake"
 
     @property
+    def catalog(self) -> Path:
+        """What a lake cannot be without: where it is missing there is no lake yet."""
+        return self.lake / "catalog.sqlite"
+
+    @property
+    def workloads(self) -> Path:
+        """What runs and what it needs, declared by people."""
+        return self.root / "workloads.yaml"
+
+    @property
     def reports(self) -> Path:
         """Reports for people."""
         return self.root / "reports"

@@ -36,6 +36,7 @@ FORMATS = (
 _TYPE = "lower(coalesce({text:chargetype}, 'Usage'))"
 _MODEL = "lower(coalesce({text:pricingmodel}, ''))"
 _COST = "{money:cost}"
+_IS_PROFILE = "coalesce({text:billingprofileid} <> coalesce({text:billingaccountid}, ''), false)"
 _BENEFIT = "coalesce({text:benefitid}, {text:reservationid})"
 _UNUSED = f"{_TYPE} LIKE 'unused%'"
 _COVERED = f"({_TYPE} = 'usage' AND ({_MODEL} IN ('reservation', 'savingsplan') OR {_BENEFIT} IS NOT NULL))"
@@ -78,10 +79,12 @@ RULES: dict[str, str] = {
     "ContractedUnitPrice": f"coalesce({{money:unitprice}}, CASE WHEN NOT ({_COVERED} OR {_UNUSED}) "
     "THEN {money:effectiveprice} END)",
     "BillingCurrency": "coalesce({text:billingcurrency}, 'XXX')",  # ISO 4217 for: not stated
-    "BillingAccountId": "coalesce({text:billingaccountid}, {text:subscriptionid})",
-    "BillingAccountName": "{text:billingaccountname}",
-    "BillingAccountType": "CASE WHEN {text:billingaccountid} IS NULL THEN 'Subscription' "
-    "ELSE 'Billing Account' END",
+    # A customer agreement is invoiced by billing profile; an enrollment has one, of its own number.
+    "BillingAccountId": "coalesce({text:billingprofileid}, {text:billingaccountid}, {text:subscriptionid})",
+    "BillingAccountName": f"CASE WHEN {_IS_PROFILE} THEN {{text:billingprofilename}} "
+    "ELSE {text:billingaccountname} END",
+    "BillingAccountType": f"CASE WHEN {_IS_PROFILE} THEN 'Billing Profile' "
+    "WHEN {text:billingaccountid} IS NULL THEN 'Subscription' ELSE 'Billing Account' END",
     "BillingPeriodStart": _START,
     "BillingPeriodEnd": _END,
     "ChargePeriodStart": _DATE,

@@ -22,6 +22,7 @@ from data.billing.parts import Replaces, Verdict
 from data.billing.repair import repaired
 from data.billing.staged_bills import Bill, Delivered
 from data.billing.two_exports import refuse_two_exports
+from data.billing.versions import refuse_two_versions
 from data.errors import Fault, InputError, LakeError
 from data.lake import Lake
 from data.loads import Load, Status, exact_sum, next_load_id, write_loads
@@ -59,6 +60,8 @@ def load_bills(lake: Lake, delivery: Delivered, *, loaded_at: datetime, is_truth
     """
     load_id = next_load_id(lake)
     refuse_two_exports(delivery)
+    if not is_truth:
+        refuse_two_versions(lake, delivery)
     try:
         for bill in delivery.bills:
             _insert(lake, delivery, bill, load_id)

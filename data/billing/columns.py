@@ -94,6 +94,7 @@ LOAD_COLUMNS: tuple[Column, ...] = (
         "Which of a provider's exports the row is from, where it has several: actual, amortized, …",
     ),
     time("x_ExportTime", "When the provider exported the row; append-only exports alone"),
+    text("x_LineId", "The provider's lasting number of the row; append-only exports alone"),
     text("x_Repaired", "Costs the provider left at 0 that were filled in: ListCost, ContractedCost"),
     text("x_Month", "Month of BillingPeriodStart, YYYY-MM", nullable=False),
     integer("x_LoadId", "Load that brought the row; see loads", nullable=False),

@@ -103,7 +103,9 @@ def cost_and_usage(columns: Sequence[str]) -> Mapping:
     """FOCUS columns from a file of any version.
 
     ServiceProviderName is ProviderName before 1.3, which is when it was renamed. A ServiceCategory the
-    specification does not know becomes Other, and the original stays in x_Extra.
+    specification does not know becomes Other, and the original stays in x_Extra. Of the path that Azure gives
+    as an account only the last part stays, which is what its native exports and people call the account: so a
+    month that comes in both kinds of export is known as one month.
     """
     rules = {column.name: f"{{{_READ[column.kind]}:{column.name.lower()}}}" for column in COST_AND_USAGE}
     present = {column.lower() for column in columns}
@@ -114,6 +116,8 @@ def cost_and_usage(columns: Sequence[str]) -> Mapping:
         for name, own in _AZURE_NAMES.items()
         if name.lower() not in present and own in present
     }
+    for name in ("BillingAccountId", "SubAccountId"):
+        rules[name] = _last_part(name.lower())
     rules["SkuPriceDetails"] = f"coalesce({{text:skupricedetails}}, {_AZURE_TYPE})"
     rules["Tags"] = "tags_object({text:tags})"  # Google lists them, key by key
     category = "{text:servicecategory}"
@@ -123,9 +127,15 @@ def cost_and_usage(columns: Sequence[str]) -> Mapping:
         f"focus-{version(columns)}",
         rules,
         extra={"ServiceCategory": unknown},
-        consumed=("servicecategory", "skupricedetails", "tags"),
+        consumed=("servicecategory", "skupricedetails", "tags", "billingaccountid", "subaccountid"),
         native="{money:billedcost}",
     )
+
+
+def _last_part(column: str) -> str:
+    """/providers/Microsoft.Billing/billingAccounts/1234567 as 1234567."""
+    text = f"{{text:{column}}}"
+    return f"CASE WHEN starts_with({text}, '/') THEN regexp_extract({text}, '([^/]+)/*$', 1) ELSE {text} END"
 
 
 def contract_commitment(_: Sequence[str]) -> Mapping:

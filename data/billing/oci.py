@@ -1,7 +1,8 @@
 """Oracle Cloud's cost reports (before its FOCUS reports) as FOCUS charges.
 
 cost.myCost is what is invoiced at the contracted price; the report has no list price, so ListCost stays
-empty. A correction of an earlier line names it in lineItem/backreferenceNo.
+empty. Each report brings lines of its own: late usage and corrections (which name the line they correct
+in lineItem/backreferenceNo) are new lines of a later report, so a numbered line is delivered once and stays.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ RULES: dict[str, str] = {
     "SubAccountName": "{text:product.compartmentname}",
     "SubAccountType": "CASE WHEN {text:product.compartmentid} IS NOT NULL THEN 'Compartment' END",
     "x_Source": "'oci'",
+    "x_LineId": "{text:lineitem.referenceno}",
 }
 
 

@@ -4,7 +4,7 @@ A part is what one export says about one billing account in one month. Providers
 
 * again and again, each time from the start of the month (AWS, Azure): the delivery replaces what it covers;
 * a piece at a time, such as a file per day: it replaces the moments it has charges of, the others stay;
-* in batches that are never delivered again (Google): each export time is a piece of its own.
+* as lines that never change once delivered (Google by export time, Oracle by line number): new ones add up.
 
 Deliveries come twice, late and in the wrong order, so a delivery that covers less of the month than the lake
 has, from the same start, is an older version and changes nothing. `is_truth` overrules that. Of two that
@@ -25,7 +25,7 @@ class Replaces(Enum):
     NOTHING = "nothing"  # the lake has none of this account and month
     ALL = "all"
     DAYS = "days"  # those whose charge period starts when one of the delivery's does
-    BATCHES = "batches"  # those of the same export times
+    LINES = "lines"  # the same lines of an append-only export
     HELD = "held"  # nothing, and the delivery is left aside
 
 
@@ -91,7 +91,7 @@ def _is_rival(part: Part, other: Part) -> bool:
 
 def _against_itself(part: Part, stored: Part) -> Verdict:
     if part.is_append_only and stored.is_append_only:
-        return Verdict(Replaces.BATCHES)
+        return Verdict(Replaces.LINES)
     if part.covers(stored):
         return Verdict(Replaces.ALL)
     if part.first == stored.first and part.last < stored.last and not part.is_apart_from(stored):

@@ -29,7 +29,7 @@ _USAGE = "FILTER (WHERE \"ChargeCategory\" = 'Usage')"
 _SPAN = f"""
     coalesce(min("ChargePeriodStart") {_USAGE}, min("ChargePeriodStart")) AS first,
     coalesce(max("ChargePeriodStart") {_USAGE}, max("ChargePeriodStart")) AS last,
-    bool_and("x_ExportTime" IS NOT NULL) AS is_append_only
+    bool_and("x_ExportTime" IS NOT NULL OR "x_LineId" IS NOT NULL) AS is_append_only
 """
 _COSTS = """
     count(*) AS row_count,
@@ -169,9 +169,10 @@ def _is_victim(load_id: int) -> str:
     """SQL of whether a row of charges `c` gives way to a part `k` of the load."""
     pair = ", ".join(f"'{name}'" for name in sorted(PAIR))
     is_pair = f'c."x_Dataset" IN ({pair}) AND k.dataset IN ({pair}) AND c."x_Dataset" <> k.dataset'
-    batch = f"""
-        c."x_ExportTime" IN (SELECT DISTINCT "x_ExportTime" FROM charges WHERE "x_LoadId" = {load_id})
-    """
+    # An export time may come in several deliveries, cut by day, project or service; it is never changed.
+    names = ("x_ExportTime", "x_LineId", "ChargePeriodStart", "SubAccountId", "ServiceName")
+    delivered = f'SELECT DISTINCT {_filled(names)} FROM charges WHERE "x_LoadId" = {load_id}'
+    lines = f"({_filled(names, 'c.')}) IN ({delivered})"
     # A late row of an earlier day must not take what lies between with it.
     moment = f"""
         (c."BillingAccountId", c."ChargePeriodStart") IN (
@@ -185,10 +186,15 @@ def _is_victim(load_id: int) -> str:
             WHEN 'all' THEN NOT coalesce({is_pair}, false)
             WHEN 'days' THEN c."x_Dataset" IS NOT DISTINCT FROM k.dataset
                 AND c."ChargePeriodStart" BETWEEN k.first AND k.last AND {moment}
-            WHEN 'batches' THEN c."x_Dataset" IS NOT DISTINCT FROM k.dataset AND {batch}
+            WHEN 'lines' THEN c."x_Dataset" IS NOT DISTINCT FROM k.dataset AND {lines}
             ELSE false
         END
     """
+
+
+def _filled(names: Sequence[str], table: str = "") -> str:
+    """SQL of columns as text to compare by, so that a missing value equals a missing value."""
+    return ", ".join(f"coalesce({table}\"{name}\"::VARCHAR, '')" for name in names)
 
 
 def _victims(
@@ -240,9 +246,13 @@ def _compared(
 
 
 def _is_same(row: dict[str, Any], before: dict[str, Any], history: Sequence[dict[str, Any]]) -> bool:
-    """Whether the lake has just these rows; of a pair it keeps a part only: there the last load tells."""
+    """Whether the lake has just these rows; of a pair it keeps a part only: there the last load tells.
+
+    Provided that no other export has taken the place of the pair since.
+    """
     if row["dataset"] in PAIR and before["content_hash"] is not None:
-        mine = [load for load in history if _key(load) == _key(row)]
+        since = max((n for n, load in enumerate(history, 1) if load["dataset"] not in PAIR), default=0)
+        mine = [load for load in history[since:] if _key(load) == _key(row)]
         return bool(mine) and mine[-1]["content_hash"] == row["content_hash"]
     return bool(before["content_hash"] == row["content_hash"])
 

@@ -23,7 +23,7 @@ def _faults(delivery: Delivered) -> Iterator[Fault]:
     for (account, month, _), rows in delivery.by_part.items():
         if account is None or month is None:
             continue  # a fault of its own
-        exports = found.setdefault((account_key(account), month), {})
+        exports = found.setdefault((account, month), {})
         for row in rows:
             bill = delivery.bills[row["bill"]]
             exports.setdefault(bill.format.name, set()).update(file.name for file in bill.staged.files)
@@ -32,8 +32,3 @@ def _faults(delivery: Delivered) -> Iterator[Fault]:
             shown = " and ".join(f"{name} ({', '.join(sorted(exports[name]))})" for name in sorted(exports))
             action = "ingest one of them; each is the whole invoice"
             yield Fault(f"account {account}, {month}", shown, "one export of a bill", action)
-
-
-def account_key(account: str) -> str:
-    """What names an account in every export: the last part of the path that Azure's FOCUS export gives."""
-    return account.rstrip("/").rpartition("/")[2]

@@ -26,6 +26,7 @@ ROW: dict[str, str] = {
     "ResourceId": "/subscriptions/sub-1/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm1",
     "ChargeType": "Usage", "Frequency": "UsageBased", "PricingModel": "OnDemand", "Tags": '"team": "search"',
     "AdditionalInfo": '{"ServiceType":"Standard_D2_v5"}', "benefitId": "", "benefitName": "",
+    "billingProfileId": "", "billingProfileName": "",
     "PublisherType": "Azure",
 }  # fmt: skip
 MAPPINGS = "billing_samples/mappings"

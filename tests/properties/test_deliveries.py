@@ -14,6 +14,7 @@ from data.errors import InputError
 from data.ingest import ingest
 from data.lake import Lake
 from tests.data.bills import NOW, focus_csv
+from tests.data.exports import EXPORTS
 from tests.data.test_billing_google import export
 
 DAYS = 6
@@ -104,6 +105,30 @@ def test_batches_of_an_append_only_export_add_up_in_any_order(
             ingest(lake, export(folder / f"{batch}.csv", [row]), loaded_at=NOW)
         total = lake.sql("SELECT sum(BilledCost) FROM charges").column(0)[0].as_py()
         assert total == Decimal("111111")
+
+
+@SLOW
+@given(order=st.permutations(range(DAYS)), again=st.lists(st.integers(0, DAYS - 1), max_size=3))
+def test_numbered_lines_add_up_in_any_order(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], again: list[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("d")
+    shutil.copytree(template, folder / "lake")
+    oci = EXPORTS["oci"]
+    with Lake.open(folder / "lake") as lake:
+        for report in (*order, *again):
+            # Each report brings an hour of its own, and late lines of an hour that others brought before.
+            rows = [
+                {
+                    "lineItem/referenceNo": f"{report}-{hour}", "cost/myCost": str(10**report),
+                    "lineItem/intervalUsageStart": f"2026-05-03T{hour:02}:00Z",
+                    "lineItem/intervalUsageEnd": f"2026-05-03T{hour + 1:02}:00Z",
+                }
+                for hour in (0, report + 1)
+            ]  # fmt: skip
+            ingest(lake, oci.write(folder / f"{report}.csv", rows), loaded_at=NOW)
+        total = lake.sql("SELECT sum(BilledCost) FROM charges").column(0)[0].as_py()
+        assert total == Decimal("222222")
 
 
 def test_an_older_version_is_left_aside_unless_it_is_the_truth(template: Path, tmp_path: Path) -> None:
