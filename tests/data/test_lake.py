@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from data import lake as lake_module
 from data import migrations
 from data.errors import BusyError, InputError, LakeError, TransientError
 from data.lake import Lake
@@ -349,3 +350,19 @@ def test_rows_given_as_arrow_keep_their_decimals(lake: Lake) -> None:
     }
     lake.replace("offers", {"provider": "p"}, pa.Table.from_pylist([row]))
     assert lake.arrow("offers").column("price_hourly").to_pylist() == [Decimal("0.123456789012345678")]
+
+
+def test_an_extension_that_is_not_duckdbs_own_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = lake_module._extension("sqlite_scanner")
+    changed = bytearray(own.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    (tmp_path / own.name).write_bytes(changed)
+    monkeypatch.setattr(lake_module, "_extension", lambda _: tmp_path / own.name)
+    monkeypatch.setattr(lake_module, "EXTENSIONS", ("sqlite_scanner",))
+    lake_module._verify_signatures.cache_clear()
+    with pytest.raises(LakeError, match="signature"):
+        Lake.open(tmp_path / "lake")
+    monkeypatch.undo()
+    Lake.open(tmp_path / "lake").close()
