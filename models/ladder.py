@@ -6,6 +6,7 @@
 | under one season | last window | of what was seen |
 | under two seasons | last window and persistence | their mean |
 | more, but too short to replay the past | ensemble of those and seasonal naive, same slot | their mean |
+| more, and nearly always zero | share of the pool's same slot, and last window | calibrated, their mean |
 | more | boosting, same slot and persistence, weighted by how they did | calibrated on replayed forecasts |
 
 Series forecast together share the pool their quantiles are shrunk to: ask for those of one kind in one call.
@@ -32,6 +33,7 @@ from models.grid import IntArray
 from models.local_time import walls
 from models.seasonal import LastWindow, Persistence, SameSlot, SeasonalNaive
 from models.shifts import before_shift
+from models.sparse import PoolShare, is_sparse
 from models.weighted import Weighted
 
 # One spike is scored by several origins, and the ensemble needs small moves only.
@@ -47,6 +49,10 @@ MIX: Forecaster = Ensemble((LastWindow(), Persistence()), name="last_window+pers
 ENSEMBLE: Forecaster = Ensemble((SeasonalNaive(), SameSlot(), LastWindow(), Persistence()))
 # Measured 24 h ahead on 52 real series: a spread of at most 2 scales makes a plan of 2.57, of 5 one of 2.75.
 SPREAD: Forecaster = Conformal(Boosting(), max_move=2.0, gives_spread=True)
+SPARSE: Forecaster = Ensemble(
+    (PoolShare(SameSlot()), Conformal(LastWindow(), max_move=MAX_MOVE, max_origins=ORIGINS[1])),
+    name="pool_share+last_window",
+)
 LEARNT: Forecaster = Weighted((SPREAD, SameSlot(), Persistence()))
 
 
@@ -153,9 +159,10 @@ def choose(panel: Panel, horizon_steps: int, min_origins: int) -> list[tuple[Int
     """Which series each rung of the ladder forecasts; rungs without series are left out."""
     period = season_steps(panel.freq)
     seasons = np.digitize(panel.observed(), [period, 2 * period])
+    sparse = is_sparse(panel) & (seasons == 2)
     rungs: list[tuple[IntArray, Forecaster]] = []
     for count, model in enumerate((SHORT, MIX, ENSEMBLE)):
-        rows = np.flatnonzero(seasons == count)
+        rows = np.flatnonzero((seasons == count) & ~sparse)
         if rows.size and model is ENSEMBLE:
             most = int(np.clip(SCORED_SERIES_ORIGINS // rows.size, *ORIGINS))
             # On shorter steps the learner costs a minute and gains next to nothing.
@@ -165,7 +172,7 @@ def choose(panel: Panel, horizon_steps: int, min_origins: int) -> list[tuple[Int
             rungs.append((rows, calibrated if ready else model))
         elif rows.size:
             rungs.append((rows, model))
-    return rungs
+    return [*rungs, (np.flatnonzero(sparse), SPARSE)] if sparse.any() else rungs
 
 
 def bounds(panel: Panel, *, non_negative: bool) -> tuple[FloatArray, FloatArray]:
