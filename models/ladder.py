@@ -2,7 +2,8 @@
 
 | observed history | model | upper quantiles |
 |---|---|---|
-| none | an error: a forecast without history would be a guess | – |
+| none, and nothing known of it | an error: a forecast would be a guess | – |
+| under one season, and a launch known | what is expected, then what is seen | of a series like it |
 | under one season | last window | of what was seen |
 | under two seasons | last window and persistence | their mean |
 | more, but too short to replay the past | ensemble of those and seasonal naive, same slot | their mean |
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models import prior
 from models.boosting import Boosting
 from models.conformal import Conformal
 from models.ensemble import Ensemble
@@ -30,6 +32,7 @@ from models.forecaster import Forecaster, season_steps
 from models.frames import FloatArray, Panel, check_levels, check_quantiles, check_series, quantile_frame
 from models.gaps import flag_outages
 from models.grid import IntArray
+from models.known import Known, as_known, of_series, ordinary
 from models.local_time import walls
 from models.seasonal import LastWindow, Persistence, SameSlot, SeasonalNaive
 from models.shifts import before_shift
@@ -65,7 +68,7 @@ def forecast(
     non_negative: bool = True,
     min_origins: int = 4,
     assume_utc: bool = False,
-    zones: Mapping[str, str] | None = None,
+    known: Mapping[str, Known] | None = None,
 ) -> pd.DataFrame:
     """Quantiles of the next steps of every series.
 
@@ -77,8 +80,8 @@ def forecast(
         non_negative: demand cannot be negative: refuse such input and cut quantiles at 0.
         min_origins: replayed forecasts needed before quantiles are calibrated.
         assume_utc: read times without zone as UTC.
-        zones: IANA time zone by series, whose wall clock demand follows; UTC for those left out. Series of
-            one zone and end are forecast together.
+        known: what people know of a series beforehand, by its name: time zone, holidays, events, the size
+            of a launch. Series of one zone and end are forecast together.
 
     Returns:
         `unique_id, ds, model` and a column per level in the order asked for; sorted by series and time. The
@@ -89,15 +92,20 @@ def forecast(
     """
     asked = check_levels(levels)
     panel = check_series(series, freq, assume_utc=assume_utc, non_negative=non_negative)
-    _check_request(panel, horizon_steps)
-    seen = panel.masked(flag_outages(panel))
+    facts = of_series(panel, known or {})
+    _check_request(panel, horizon_steps, facts)
+    plain = ordinary(panel, facts)
+    seen = plain.masked(flag_outages(plain))
     seen = seen.masked(before_shift(seen))
     order = np.argsort(asked)
-    if zones:
-        values, names = _by_wall_clock(seen, horizon_steps, asked[order], min_origins, zones)
+    rising = asked[order]
+    if any(fact.zone != "UTC" for fact in facts):
+        values, names = _by_wall_clock(seen, horizon_steps, rising, min_origins, [f.zone for f in facts])
     else:
-        values, names = _in_shards(seen, horizon_steps, asked[order], min_origins)
-    low, high = bounds(panel, non_negative=non_negative)
+        values, names = _in_shards(seen, horizon_steps, rising, min_origins)
+    low, high = bounds(panel, facts, non_negative=non_negative)
+    _launched(values, names, seen, facts, rising)
+    values = as_known(values, rising, panel, facts, horizon_steps)
     values = np.clip(np.sort(values, axis=-1), low[:, None, None], high[:, None, None])
     frame = quantile_frame(panel, values[:, :, np.argsort(order)], levels, names)
     cap = pd.Series(high, index=panel.ids)
@@ -105,13 +113,12 @@ def forecast(
 
 
 def _by_wall_clock(
-    panel: Panel, horizon_steps: int, levels: FloatArray, min_origins: int, zones: Mapping[str, str]
+    panel: Panel, horizon_steps: int, levels: FloatArray, min_origins: int, zones: list[str]
 ) -> tuple[FloatArray, npt.NDArray[np.object_]]:
     """(series, step, level) raw quantiles and (series) model names, each series on the clock of its zone."""
     values = np.full((len(panel), horizon_steps, levels.size), np.nan)
     names = np.full(len(panel), "", dtype=object)
-    of_series = [zones.get(str(name), "UTC") for name in panel.ids]
-    for wall in walls(panel, of_series, horizon_steps):
+    for wall in walls(panel, zones, horizon_steps):
         made, named = _in_shards(wall.panel, wall.horizon_steps, levels, min_origins)
         values[wall.rows], names[wall.rows] = wall.in_utc(made), named
     return values, names
@@ -145,11 +152,27 @@ def _climb(
     return values, names
 
 
-def _check_request(panel: Panel, horizon_steps: int) -> None:
+def _launched(
+    values: FloatArray,
+    names: npt.NDArray[np.object_],
+    panel: Panel,
+    facts: Sequence[Known],
+    levels: FloatArray,
+) -> None:
+    """Put in what is expected of series that have no season of their own yet."""
+    young = panel.observed() < season_steps(panel.freq)
+    for row, fact in enumerate(facts):
+        if young[row] and fact.launch is not None:
+            values[row] = prior.blended(values[row], panel, row, fact.launch, levels)
+            names[row] = f"{prior.NAME}+{names[row]}" if panel.observed()[row] else prior.NAME
+
+
+def _check_request(panel: Panel, horizon_steps: int, facts: Sequence[Known]) -> None:
     faults = Faults()
     if horizon_steps < 1:
         faults.add(f"a horizon of {horizon_steps} steps", "at least 1", "ask for more")
-    for name in panel.ids[panel.observed() == 0]:
+    expected = np.array([fact.launch is not None for fact in facts], dtype=bool)
+    for name in panel.ids[(panel.observed() == 0) & ~expected]:
         action = "give observations or leave the series out"
         faults.add("no observation", "at least one", action, series=str(name), column="y")
     faults.stop()
@@ -175,10 +198,13 @@ def choose(panel: Panel, horizon_steps: int, min_origins: int) -> list[tuple[Int
     return [*rungs, (np.flatnonzero(sparse), SPARSE)] if sparse.any() else rungs
 
 
-def bounds(panel: Panel, *, non_negative: bool) -> tuple[FloatArray, FloatArray]:
-    """(series) smallest and largest value a quantile may take."""
+def bounds(panel: Panel, facts: Sequence[Known], *, non_negative: bool) -> tuple[FloatArray, FloatArray]:
+    """(series) smallest and largest value a quantile may take; an event may multiply what was seen."""
     finite = np.isfinite(panel.y)
-    largest = np.where(finite, panel.y, -np.inf).max(axis=1)
+    expected = np.array([fact.launch.mean if fact.launch else -np.inf for fact in facts])
+    events = np.array([max((e.factor for e in fact.events), default=1.0) for fact in facts])
+    largest = np.maximum(np.where(finite, panel.y, -np.inf).max(axis=1, initial=-np.inf), expected)
+    largest = np.where(largest > 0, largest * np.maximum(events, 1.0), largest)
     smallest = np.where(finite, panel.y, np.inf).min(axis=1)
     if non_negative:
         return np.zeros(len(panel)), (1 + CAP_RANGES) * largest
