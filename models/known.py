@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,13 +52,13 @@ class Known:
 
     Attributes:
         zone: IANA time zone, whose wall clock demand follows.
-        holidays: country whose public holidays matter, ISO 3166 with or without a part of it: DE, US-CA.
+        holidays: days that its users have off, as midnights of that zone without a zone.
         events: past and future.
         launch: until the series has a season of its own.
     """
 
     zone: str = "UTC"
-    holidays: str | None = None
+    holidays: frozenset[pd.Timestamp] = frozenset()
     events: tuple[Event, ...] = ()
     launch: Launch | None = None
 
@@ -76,7 +75,7 @@ def ordinary(panel: Panel, known: Sequence[Known]) -> Panel:
     """The history as it would have been without events and holidays, as far as they are known."""
     y = panel.y.copy()
     for row, fact in enumerate(known):
-        if not fact.events and fact.holidays is None:
+        if not fact.events and not fact.holidays:
             continue
         times = _times(panel, row, np.arange(1 - panel.steps, 1))
         factor = _event_factor(times, fact.events)
@@ -100,7 +99,7 @@ def as_known(
     """
     made = values.copy()
     for row, fact in enumerate(known):
-        if not fact.events and fact.holidays is None:
+        if not fact.events and not fact.holidays:
             continue
         times = _times(panel, row, np.arange(1, horizon_steps + 1))
         factor = _event_factor(times, fact.events)
@@ -133,24 +132,10 @@ def _event_factor(times: pd.DatetimeIndex, events: Sequence[Event]) -> FloatArra
 
 def _is_holiday(times: pd.DatetimeIndex, fact: Known) -> npt.NDArray[np.bool_]:
     """(time) whether the day there is a public holiday."""
-    if fact.holidays is None or not len(times):
+    if not fact.holidays:
         return np.zeros(len(times), dtype=bool)
     days = times.tz_convert(ZoneInfo(fact.zone)).tz_localize(None).normalize()
-    years = tuple(range(int(days.min().year), int(days.max().year) + 1))
-    return np.asarray(days.isin(pd.DatetimeIndex(public_holidays(fact.holidays, years))))
-
-
-@cache
-def public_holidays(country: str, years: tuple[int, ...]) -> tuple[pd.Timestamp, ...]:
-    """Public holidays of a country or a part of it. Raises ValueError for an unknown one."""
-    import holidays  # noqa: PLC0415  a quarter of a second, for those who name a country
-
-    name, _, part = country.partition("-")
-    try:
-        found = holidays.country_holidays(name, subdiv=part or None, years=years)
-    except NotImplementedError as error:
-        raise ValueError(country) from error
-    return tuple(pd.Timestamp(day) for day in sorted(found))
+    return np.asarray(days.isin(pd.DatetimeIndex(sorted(fact.holidays))))
 
 
 def _sunday_factor(panel: Panel, row: int, fact: Known) -> float:

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from models.frames import FloatArray, FrameError, check_series
-from models.known import WIDER, Event, Known, Launch, of_series, ordinary, public_holidays
+from models.known import WIDER, Event, Known, Launch, of_series, ordinary
 from models.ladder import forecast
 
 MONDAY = pd.Timestamp("2026-04-06", tz="UTC")  # Easter Monday in Germany
+GERMAN = frozenset({pd.Timestamp(2026, 4, 3), pd.Timestamp(2026, 4, 6)})
+JAPANESE = frozenset({pd.Timestamp(2026, 3, 20)})
 LEVELS = [0.1, 0.5, 0.9, 0.99]
 
 
@@ -19,7 +21,7 @@ def frame(y: FloatArray, end: pd.Timestamp, name: str = "a") -> pd.DataFrame:
     return pd.DataFrame({"unique_id": name, "ds": ds, "y": y})
 
 
-def office(end: pd.Timestamp, days: int = 28, weekend: float = 0.3) -> pd.DataFrame:
+def office(end: pd.Timestamp, days: int = 16, weekend: float = 0.3) -> pd.DataFrame:
     """Hours of a service that people use from 8 to 18 on working days, in the time zone UTC."""
     made = frame(np.ones(24 * days), end)
     hour, weekday = made["ds"].dt.hour, made["ds"].dt.day_of_week
@@ -73,15 +75,15 @@ def test_a_past_event_without_demand_is_a_gap() -> None:
 def test_a_holiday_is_forecast_as_a_sunday() -> None:
     series = office(MONDAY)
     noon = MONDAY + pd.Timedelta(12, unit="h")
-    plain, made = run(series), run(series, a=Known(holidays="DE"))
+    plain, made = run(series), run(series, a=Known(holidays=GERMAN))
     assert made.loc[noon, "q0.5"] == pytest.approx(0.3 * plain.loc[noon, "q0.5"], rel=0.1)
-    other = run(series, a=Known(holidays="US"))  # an ordinary Monday there
+    other = run(series, a=Known(holidays=frozenset({pd.Timestamp(2026, 2, 16)})))  # an ordinary Monday there
     pd.testing.assert_frame_equal(other, plain)
 
 
 def test_a_service_that_does_not_follow_the_week_only_gets_a_wider_band() -> None:
     series = office(MONDAY, weekend=1.0)
-    plain, made = run(series), run(series, a=Known(holidays="DE"))
+    plain, made = run(series), run(series, a=Known(holidays=GERMAN))
     np.testing.assert_allclose(made["q0.5"], plain["q0.5"])
     assert (made["q0.99"] > plain["q0.99"]).all()
 
@@ -93,38 +95,31 @@ def test_a_past_holiday_does_not_make_the_next_one_like_it_quiet() -> None:
     series = office(end)
     quiet = series.assign(y=series["y"].where(series["ds"].dt.normalize() != friday, 0.3 * series["y"]))
     noon = end + pd.Timedelta(12, unit="h")
-    full, naive, told = run(series), run(quiet), run(quiet, a=Known(holidays="JP"))
+    full, naive, told = run(series), run(quiet), run(quiet, a=Known(holidays=JAPANESE))
     off = [abs(made.loc[noon, "q0.5"] - full.loc[noon, "q0.5"]) for made in (naive, told)]
     assert off[1] < off[0]
 
 
 def test_midnight_is_that_of_the_zone() -> None:
     series = office(MONDAY - pd.Timedelta(3, unit="h"))
-    made = run(series, steps=27, a=Known(zone="Europe/Berlin", holidays="DE"))
+    made = run(series, steps=27, a=Known(zone="Europe/Berlin", holidays=GERMAN))
     plain = run(series, steps=27, a=Known(zone="Europe/Berlin"))
     quieter = made.index[made["q0.5"] < 0.6 * plain["q0.5"]]
     assert quieter.min() == pd.Timestamp("2026-04-05T22:00Z")
     assert quieter.max() == pd.Timestamp("2026-04-06T21:00Z")
 
 
-def test_who_names_no_country_of_this_world_is_told() -> None:
-    with pytest.raises(ValueError, match="XX"):
-        public_holidays("XX", (2026,))
-    with pytest.raises(ValueError, match="DE-ZZ"):
-        public_holidays("DE-ZZ", (2026,))
-
-
 def young(hours: int) -> pd.DataFrame:
     """A series that began some hours ago at 3 a step, beside one with weeks of history."""
     y = np.where(np.arange(48) < 48 - hours, np.nan, 3.0)
-    return pd.concat([frame(y, MONDAY, "new"), office(MONDAY).assign(unique_id="old")])
+    return pd.concat([frame(y, MONDAY, "new"), office(MONDAY, days=4).assign(unique_id="old")])
 
 
 def test_a_launch_is_expected_in_the_shape_of_its_like() -> None:
     made = run(young(0), new=Known(launch=Launch(10.0, "old")))
     new, old = (made[made["unique_id"] == name] for name in ("new", "old"))
     assert (new["model"] == "expected").all()
-    assert np.corrcoef(new["q0.5"], old["q0.5"])[0, 1] > 0.9
+    assert np.corrcoef(new["q0.5"], old["q0.5"])[0, 1] > 0.8
     # The last seven days have five working ones: their median is above the mean of the week.
     assert 10 < new["q0.5"].mean() < 15
     twice = run(young(0), new=Known(launch=Launch(20.0, "old")))
