@@ -18,6 +18,7 @@ lasting change of level, are gaps to every rung.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,15 +49,40 @@ HOUR = pd.Timedelta(1, unit="h")
 CAP_RANGES = 2.0  # a quantile may exceed the largest observation by this many times the range seen
 
 SHORT: Forecaster = LastWindow()
-MIX: Forecaster = Ensemble((LastWindow(), Persistence()), name="last_window+persistence")
-ENSEMBLE: Forecaster = Ensemble((SeasonalNaive(), SameSlot(), LastWindow(), Persistence()))
+MIX = Ensemble((LastWindow(), Persistence()), name="last_window+persistence")
+ENSEMBLE = Ensemble((SeasonalNaive(), SameSlot(), LastWindow(), Persistence()))
 # Measured 24 h ahead on 52 real series: a spread of at most 2 scales makes a plan of 2.57, of 5 one of 2.75.
 SPREAD: Forecaster = Conformal(Boosting(), max_move=2.0, gives_spread=True)
 SPARSE: Forecaster = Ensemble(
     (PoolShare(SameSlot()), Conformal(LastWindow(), max_move=MAX_MOVE, max_origins=ORIGINS[1])),
     name="pool_share+last_window",
 )
-LEARNT: Forecaster = Weighted((SPREAD, SameSlot(), Persistence()))
+LEARNT = Weighted((SPREAD, SameSlot(), Persistence()))
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """How the rungs are made.
+
+    Attributes:
+        min_origins: replayed forecasts needed before quantiles are calibrated.
+        members: further members of the ensembles; the past of each is replayed.
+    """
+
+    min_origins: int = 4
+    members: tuple[Forecaster, ...] = ()
+
+    def with_members(self, ensemble: Ensemble) -> Ensemble:
+        """An ensemble and the further members."""
+        return replace(ensemble, members=(*ensemble.members, *self.members))
+
+    def calibrated(self, freq: pd.Timedelta, series: int) -> Conformal:
+        """The highest rung, for so many series."""
+        most = int(np.clip(SCORED_SERIES_ORIGINS // series, *ORIGINS))
+        # On shorter steps the learner costs a minute and gains next to nothing.
+        learnt = replace(LEARNT, members=(*LEARNT.members, *map(Conformal, self.members)))
+        inner: Forecaster = learnt if freq >= HOUR else self.with_members(ENSEMBLE)
+        return Conformal(inner, min_origins=self.min_origins, max_origins=most, max_move=MAX_MOVE)
 
 
 def forecast(
@@ -69,6 +95,7 @@ def forecast(
     min_origins: int = 4,
     assume_utc: bool = False,
     known: Mapping[str, Known] | None = None,
+    members: Sequence[Forecaster] = (),
 ) -> pd.DataFrame:
     """Quantiles of the next steps of every series.
 
@@ -82,6 +109,7 @@ def forecast(
         assume_utc: read times without zone as UTC.
         known: what people know of a series beforehand, by its name: time zone, holidays, events, the size
             of a launch. Series of one zone and end are forecast together.
+        members: further members of the ensemble, such as `models.pretrained`.
 
     Returns:
         `unique_id, ds, model` and a column per level in the order asked for; sorted by series and time. The
@@ -99,10 +127,11 @@ def forecast(
     seen = seen.masked(before_shift(seen))
     order = np.argsort(asked)
     rising = asked[order]
+    ladder = Ladder(min_origins, tuple(members))
     if any(fact.zone != "UTC" for fact in facts):
-        values, names = _by_wall_clock(seen, horizon_steps, rising, min_origins, [f.zone for f in facts])
+        values, names = _by_wall_clock(seen, horizon_steps, rising, ladder, [f.zone for f in facts])
     else:
-        values, names = _in_shards(seen, horizon_steps, rising, min_origins)
+        values, names = _in_shards(seen, horizon_steps, rising, ladder)
     low, high = bounds(panel, facts, non_negative=non_negative)
     _launched(values, names, seen, facts, rising)
     values = as_known(values, rising, panel, facts, horizon_steps)
@@ -113,40 +142,40 @@ def forecast(
 
 
 def _by_wall_clock(
-    panel: Panel, horizon_steps: int, levels: FloatArray, min_origins: int, zones: list[str]
+    panel: Panel, horizon_steps: int, levels: FloatArray, ladder: Ladder, zones: list[str]
 ) -> tuple[FloatArray, npt.NDArray[np.object_]]:
     """(series, step, level) raw quantiles and (series) model names, each series on the clock of its zone."""
     values = np.full((len(panel), horizon_steps, levels.size), np.nan)
     names = np.full(len(panel), "", dtype=object)
     for wall in walls(panel, zones, horizon_steps):
-        made, named = _in_shards(wall.panel, wall.horizon_steps, levels, min_origins)
+        made, named = _in_shards(wall.panel, wall.horizon_steps, levels, ladder)
         values[wall.rows], names[wall.rows] = wall.in_utc(made), named
     return values, names
 
 
 def _in_shards(
-    panel: Panel, horizon_steps: int, levels: FloatArray, min_origins: int
+    panel: Panel, horizon_steps: int, levels: FloatArray, ladder: Ladder
 ) -> tuple[FloatArray, npt.NDArray[np.object_]]:
     """(series, step, level) raw quantiles and (series) model names; many series on all processors."""
     shards = np.array_split(np.arange(len(panel)), -(-len(panel) // SHARD))
     if len(shards) == 1:
-        return _climb(panel, horizon_steps, levels, min_origins)
+        return _climb(panel, horizon_steps, levels, ladder)
     from joblib import Parallel, delayed, parallel_config  # noqa: PLC0415  asks the system for semaphores
 
     with parallel_config(backend="loky", n_jobs=-1, inner_max_num_threads=1):
         parts = Parallel()(
-            delayed(_climb)(panel.take(rows), horizon_steps, levels, min_origins) for rows in shards
+            delayed(_climb)(panel.take(rows), horizon_steps, levels, ladder) for rows in shards
         )
     return np.concatenate([values for values, _ in parts]), np.concatenate([names for _, names in parts])
 
 
 def _climb(
-    panel: Panel, horizon_steps: int, levels: FloatArray, min_origins: int
+    panel: Panel, horizon_steps: int, levels: FloatArray, ladder: Ladder
 ) -> tuple[FloatArray, npt.NDArray[np.object_]]:
     """The same for the series of one shard, each by its rung."""
     values = np.full((len(panel), horizon_steps, levels.size), np.nan)
     names = np.full(len(panel), "", dtype=object)
-    for rows, model in choose(panel, horizon_steps, min_origins):
+    for rows, model in choose(panel, horizon_steps, ladder):
         values[rows] = model.quantiles(panel.take(rows), horizon_steps, levels)
         names[rows] = model.name
     return values, names
@@ -178,19 +207,16 @@ def _check_request(panel: Panel, horizon_steps: int, facts: Sequence[Known]) -> 
     faults.stop()
 
 
-def choose(panel: Panel, horizon_steps: int, min_origins: int) -> list[tuple[IntArray, Forecaster]]:
+def choose(panel: Panel, horizon_steps: int, ladder: Ladder) -> list[tuple[IntArray, Forecaster]]:
     """Which series each rung of the ladder forecasts; rungs without series are left out."""
     period = season_steps(panel.freq)
     seasons = np.digitize(panel.observed(), [period, 2 * period])
     sparse = is_sparse(panel) & (seasons == 2)
     rungs: list[tuple[IntArray, Forecaster]] = []
-    for count, model in enumerate((SHORT, MIX, ENSEMBLE)):
+    for count, model in enumerate((SHORT, ladder.with_members(MIX), ladder.with_members(ENSEMBLE))):
         rows = np.flatnonzero((seasons == count) & ~sparse)
-        if rows.size and model is ENSEMBLE:
-            most = int(np.clip(SCORED_SERIES_ORIGINS // rows.size, *ORIGINS))
-            # On shorter steps the learner costs a minute and gains next to nothing.
-            inner = LEARNT if panel.freq >= HOUR else ENSEMBLE
-            calibrated = Conformal(inner, min_origins=min_origins, max_origins=most, max_move=MAX_MOVE)
+        if rows.size and count == 2:
+            calibrated = ladder.calibrated(panel.freq, rows.size)
             ready = calibrated.origins(panel.take(rows), horizon_steps).size > 0
             rungs.append((rows, calibrated if ready else model))
         elif rows.size:

@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
+from models.forecaster import Forecaster
 from models.known import Known
 from models.ladder import forecast
 
@@ -99,6 +100,7 @@ def forecast_demand(
     horizon: pd.Timedelta,
     levels: Sequence[float],
     known: Mapping[str, Known] | None = None,
+    members: Sequence[Forecaster] = (),
 ) -> pd.DataFrame:
     """Quantiles of demand for the slots that begin in [as-of, as-of + horizon).
 
@@ -107,6 +109,7 @@ def forecast_demand(
         horizon: how far to look.
         levels: quantile levels in (0, 1).
         known: what is known of a workload's demand beforehand, by its name.
+        members: further members of the ensemble.
 
     Returns:
         `unique_id, ds, model, q…` and `slot_s`, in requests/s.
@@ -119,7 +122,7 @@ def forecast_demand(
     for slot, frames in sorted(by_slot.items()):
         steps = int(np.ceil(horizon / slot))
         together = pd.concat(frames, ignore_index=True)
-        part = forecast(together, freq=slot, horizon_steps=steps, levels=levels, known=known)
+        part = forecast(together, freq=slot, horizon_steps=steps, levels=levels, known=known, members=members)
         parts.append(part.assign(slot_s=slot.total_seconds()))
     return pd.concat(parts, ignore_index=True)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
+from models.forecaster import Forecaster
 from optimizer.admissible import Context, admissible
 from optimizer.demand import (
     HISTORY_DAYS,
@@ -58,13 +59,20 @@ class Outlook:
     forecasts: pd.DataFrame  # unique_id, ds, model, q…, slot_s; requests/s
 
 
-def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float]) -> Outlook:
+def look_ahead(
+    inputs: Inputs,
+    *,
+    horizon: pd.Timedelta,
+    levels: Sequence[float],
+    members: Sequence[Forecaster] = (),
+) -> Outlook:
     """Find what may serve each workload and forecast what it will need.
 
     Args:
         inputs: what is known.
         horizon: from as-of on.
         levels: quantile levels.
+        members: further members of the forecasters' ensemble.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
@@ -84,10 +92,10 @@ def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float]
             candidates.append(candidate(workload, history, inputs, context))
     candidates = with_launches(candidates, inputs.as_of)
     series = [c.series for c in candidates if c.series is not None]
+    if not series:
+        return Outlook(tuple(candidates), held, pd.DataFrame())
     known = known_of([c.workload for c in candidates], inputs.as_of)
-    forecasts = (
-        forecast_demand(series, horizon=horizon, levels=levels, known=known) if series else pd.DataFrame()
-    )
+    forecasts = forecast_demand(series, horizon=horizon, levels=levels, known=known, members=members)
     return Outlook(tuple(candidates), held, forecasts)
 
 
