@@ -7,16 +7,16 @@ how many there were and how heavy they were.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
-from models.forecaster import Forecaster
-from models.known import Known
 from models.ladder import forecast
+from models.promises import kept
+from optimizer.known import Beforehand
 
 SLOT_MINUTES = 10
 HISTORY_DAYS = 28
@@ -99,8 +99,7 @@ def forecast_demand(
     *,
     horizon: pd.Timedelta,
     levels: Sequence[float],
-    known: Mapping[str, Known] | None = None,
-    members: Sequence[Forecaster] = (),
+    beforehand: Beforehand | None = None,
 ) -> pd.DataFrame:
     """Quantiles of demand for the slots that begin in [as-of, as-of + horizon).
 
@@ -108,12 +107,12 @@ def forecast_demand(
         series: one frame of `demand_series` per workload; those of equal slot length share one forecast.
         horizon: how far to look.
         levels: quantile levels in (0, 1).
-        known: what is known of a workload's demand beforehand, by its name.
-        members: further members of the ensemble.
+        beforehand: what else may be used.
 
     Returns:
         `unique_id, ds, model, q…` and `slot_s`, in requests/s.
     """
+    before = beforehand or Beforehand()
     by_slot: dict[pd.Timedelta, list[pd.DataFrame]] = {}
     for frame in series:
         slot = slot_of(frame)
@@ -122,7 +121,16 @@ def forecast_demand(
     for slot, frames in sorted(by_slot.items()):
         steps = int(np.ceil(horizon / slot))
         together = pd.concat(frames, ignore_index=True)
-        part = forecast(together, freq=slot, horizon_steps=steps, levels=levels, known=known, members=members)
+        part = forecast(
+            together,
+            freq=slot,
+            horizon_steps=steps,
+            levels=levels,
+            known=before.known,
+            members=before.members,
+        )
+        if before.past is not None:
+            part = kept(part, before.past, together, levels)
         parts.append(part.assign(slot_s=slot.total_seconds()))
     return pd.concat(parts, ignore_index=True)
 

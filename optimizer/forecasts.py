@@ -9,27 +9,24 @@ from datetime import datetime
 import pandas as pd
 
 from data.lake import Lake
-from models.forecaster import Forecaster
 from models.frames import to_long
 from optimizer.demand import demand_series, forecast_demand, slot_of
 from optimizer.inputs import Inputs
-from optimizer.known import known_of, unseen_series
+from optimizer.known import Beforehand, unseen_series
 from optimizer.needs import has_recent_demand
 
 LEVELS = (0.1, 0.5, 0.9, 0.99)
 REQUESTS = "requests_per_s"
-STANDARD_REQUESTS = "standard_requests_per_s"  # weighted by the work a request brings; see optimizer.demand
 
 
 def forecast_requests(
-    inputs: Inputs, horizon: pd.Timedelta, members: Sequence[Forecaster] = ()
+    inputs: Inputs, horizon: pd.Timedelta, beforehand: Beforehand | None = None
 ) -> pd.DataFrame:
     """Quantiles of requests/s per workload and slot from as-of on: `unique_id, ds, model, q…, slot_s`."""
     series = [*(seen := request_series(inputs)), *launched(inputs, seen)]
     if not series:
         return pd.DataFrame()
-    known = known_of(inputs.workloads, inputs.as_of)
-    return forecast_demand(series, horizon=horizon, levels=LEVELS, known=known, members=members)
+    return forecast_demand(series, horizon=horizon, levels=LEVELS, beforehand=beforehand)
 
 
 def launched(inputs: Inputs, seen: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:

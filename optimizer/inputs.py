@@ -29,7 +29,8 @@ DEFAULT_BOOT_SECONDS = 300.0
 SPOT_LOOKBACK = pd.Timedelta(hours=24)
 ONE_YEAR = ("1y", "")  # terms of committed prices that are used; longer ones bind for too long to advise
 NOW = pd.Timedelta(0)
-TABLES = ("options", "profiles", "demand", "events", "fleet")
+JUDGED = pd.Timedelta(days=7)  # stored forecasts of so many days say whether they hold what they promise
+TABLES = ("options", "profiles", "demand", "events", "fleet", "past_forecasts")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Inputs:
         commitments: existing ones, as offers with nothing to buy.
         country, rtt_ms: of regions; see `optimizer.admissible.Context`.
         notes: what was defaulted, derived or left out.
+        past_forecasts: `metric, unique_id, ds, quantile, value` said of the slots of the last week.
     """
 
     as_of: datetime
@@ -61,6 +63,7 @@ class Inputs:
     country: Mapping[tuple[str, str], str]
     rtt_ms: Mapping[tuple[str, str, str], float]
     notes: tuple[str, ...]
+    past_forecasts: pd.DataFrame
 
     @property
     def fingerprint(self) -> str:
@@ -125,6 +128,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         country={(p, r): c for p, r, c in rows_of(places, "provider", "region", "country")},
         rtt_ms=round_trips(files.workloads, places),
         notes=tuple(notes),
+        past_forecasts=lake.past_forecasts(),
     )
 
 
@@ -173,6 +177,13 @@ class LakeTables:
             return rows
         ended = rows["ts"] + pd.to_timedelta(rows["interval_s"], unit="s") <= self.as_of
         return rows.loc[ended]
+
+    def past_forecasts(self) -> pd.DataFrame:
+        """What stored forecasts said of the slots of the last week, the newest of each slot."""
+        if self.lake is None:
+            return pd.DataFrame(columns=EMPTY["past_forecasts"])
+        since = (self.as_of - JUDGED).to_pydatetime()
+        return self.lake.read("past_forecasts", since=since, until=self.as_of.to_pydatetime())
 
     def fleet(self) -> pd.DataFrame:
         """The newest live state not later than as-of."""
@@ -261,6 +272,7 @@ EMPTY: Mapping[str, tuple[str, ...]] = {
     "demand": ("workload", "ts", "interval_s", "requests", "tokens_in", "tokens_out", "is_gap"),
     "fleet": ("workload", "option_id", "desired", "ready", "pending"),
     "deployments": ("as_of", "workload", "option_id", "desired", "ready", "pending"),
+    "past_forecasts": ("metric", "unique_id", "ds", "quantile", "value"),
     "events": ("ts", "workload", "option_id", "event"),
     "spot_capacity": ("ts", "pool", "capacity"),
     "profiles": (

@@ -1,8 +1,9 @@
-"""What `workloads.yaml` says of demand to come, as the forecasters take it."""
+"""What is known before a forecast is made: of demand to come, of models, of how past forecasts did."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -10,7 +11,23 @@ import pandas as pd
 
 from data.calendars import public_holidays
 from data.workloads import Workload
+from models.forecaster import Forecaster
 from models.known import Event, Known, Launch
+
+
+@dataclass(frozen=True)
+class Beforehand:
+    """What a forecast may use besides the history.
+
+    Attributes:
+        known: of demand to come, by workload.
+        members: further members of the ensemble.
+        past: `unique_id, ds, quantile, value` what stored forecasts said of slots that have passed.
+    """
+
+    known: Mapping[str, Known] = field(default_factory=dict)
+    members: tuple[Forecaster, ...] = ()
+    past: pd.DataFrame | None = None
 
 
 def known_of(workloads: Sequence[Workload], as_of: datetime) -> dict[str, Known]:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
-from models.forecaster import Forecaster
 from optimizer.admissible import Context, admissible
 from optimizer.demand import (
     HISTORY_DAYS,
@@ -27,7 +26,7 @@ from optimizer.demand import (
 )
 from optimizer.formulate import Need, pair_options
 from optimizer.inputs import Inputs
-from optimizer.known import known_of, unseen_series
+from optimizer.known import Beforehand, unseen_series
 from optimizer.problem import Floats
 from optimizer.queueing import needed_capacity
 
@@ -64,7 +63,7 @@ def look_ahead(
     *,
     horizon: pd.Timedelta,
     levels: Sequence[float],
-    members: Sequence[Forecaster] = (),
+    beforehand: Beforehand | None = None,
 ) -> Outlook:
     """Find what may serve each workload and forecast what it will need.
 
@@ -72,7 +71,7 @@ def look_ahead(
         inputs: what is known.
         horizon: from as-of on.
         levels: quantile levels.
-        members: further members of the forecasters' ensemble.
+        beforehand: what the forecasts may use besides the history.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
@@ -94,8 +93,7 @@ def look_ahead(
     series = [c.series for c in candidates if c.series is not None]
     if not series:
         return Outlook(tuple(candidates), held, pd.DataFrame())
-    known = known_of([c.workload for c in candidates], inputs.as_of)
-    forecasts = forecast_demand(series, horizon=horizon, levels=levels, known=known, members=members)
+    forecasts = forecast_demand(series, horizon=horizon, levels=levels, beforehand=beforehand)
     return Outlook(tuple(candidates), held, forecasts)
 
 

@@ -22,16 +22,16 @@ from data.ingest import ingest as ingest_files
 from data.lake import Lake
 from data.workloads_yaml import FILE as WORKLOADS_FILE
 from data.workloads_yaml import read_workloads
+from optimizer.beforehand import beforehand, stored_as
 from optimizer.capacity import plan_capacity
 from optimizer.chargeback import Chargeback
 from optimizer.chargeback import make as make_chargeback
 from optimizer.checkup import Finding, findings
 from optimizer.config import Settings, load_settings
-from optimizer.forecasts import REQUESTS, STANDARD_REQUESTS, forecast_requests, store_forecasts
+from optimizer.forecasts import REQUESTS, forecast_requests, store_forecasts
 from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
-from optimizer.members import members_of
 from optimizer.notify import Alert, Delivery, send_test, telling
 from optimizer.notify import send as send_alerts
 from optimizer.placement import plan_placement
@@ -92,7 +92,7 @@ def forecast(
         progress("reading", 0.0)
         inputs = read_inputs(workspace, as_of)
         progress("forecasting", 0.3)
-        quantiles = forecast_requests(inputs, horizon, members_of(load_settings(workspace)))
+        quantiles = forecast_requests(inputs, horizon, beforehand(inputs, load_settings(workspace), REQUESTS))
         progress("storing", 0.9)
         with Lake.open(layout.lake) as lake:
             store_forecasts(lake, quantiles, metric=REQUESTS, origin=as_of)
@@ -120,10 +120,9 @@ def plan(
         else:
             made, outlook = plan_capacity(inputs, horizon, settings)
         progress("writing", 0.9)
-        metric = f"{STANDARD_REQUESTS}_{kind}"  # the two kinds look differently far ahead at other levels
         with taking_place(out) as draft, Lake.open(layout.lake) as lake, lake.transaction():
             write_plan(made, draft)
-            store_forecasts(lake, outlook.forecasts, metric=metric, origin=as_of)
+            store_forecasts(lake, outlook.forecasts, metric=stored_as(kind), origin=as_of)
             record_plan(lake, made, out)
     return made
 

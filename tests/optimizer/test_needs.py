@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.errors import InfeasibleError
+from optimizer.inputs import Inputs
+from optimizer.known import Beforehand, known_of
 from optimizer.needs import Candidate, look_ahead, needed, needs, tokens_of, with_queueing, work_rate
 from tests.optimizer.worlds import AS_OF, batch, catalogue, history, option, steady, workload, world
 
@@ -31,6 +33,10 @@ def rising(slots: int = 12) -> pd.DataFrame:
 
 def starts(count: int = 2, step: pd.Timedelta = HOUR / 6) -> pd.DatetimeIndex:
     return pd.date_range(AS_OF, periods=count, freq=step, unit="us")
+
+
+def told(inputs: Inputs) -> Beforehand:
+    return Beforehand(known_of(inputs.workloads, inputs.as_of))
 
 
 def test_the_quantile_asked_for_is_the_one_covered() -> None:
@@ -103,7 +109,7 @@ def test_reasons_for_leaving_a_workload_as_it_is() -> None:
 def test_a_launch_is_planned_for_from_what_is_expected() -> None:
     new = workload("new", launch={"requests_per_s": 20.0, "like": "web"})
     inputs = world([workload(), new], catalogue(option("a")), [steady(5.0)])
-    outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS)
+    outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS, beforehand=told(inputs))
     assert outlook.held == {}
     by_name = {need.workload.name: need.demand for need in needs(outlook, starts(1), HOUR, level=0.5)}
     assert by_name["web"].tolist() == pytest.approx([5.0])
@@ -124,10 +130,24 @@ def test_a_launch_counts_tokens_like_its_like() -> None:
 def test_an_event_to_come_is_planned_for() -> None:
     sale = {"name": "sale", "start": AS_OF, "end": AS_OF + timedelta(hours=1), "factor": 3.0}
     inputs = world([workload(known_events=[sale])], catalogue(option("a")), [steady(5.0)])
-    outlook = look_ahead(inputs, horizon=pd.Timedelta("2h"), levels=LEVELS)
+    outlook = look_ahead(inputs, horizon=pd.Timedelta("2h"), levels=LEVELS, beforehand=told(inputs))
     hours = pd.date_range(AS_OF, periods=2, freq="1h")
     (need,) = needs(outlook, hours, HOUR, level=0.5)
     assert need.demand.tolist() == pytest.approx([15.0, 5.0])
+
+
+def test_a_quantile_that_was_missed_is_raised() -> None:
+    """Stored forecasts of the last day said half of what came."""
+    inputs = world([workload()], catalogue(option("a")), [steady(5.0)])
+    slots = pd.date_range(AS_OF - timedelta(days=1), periods=144, freq="10min", unit="us")
+    past = pd.DataFrame({"unique_id": "web", "ds": slots, "quantile": 0.99, "value": 2.5})
+    need = {}
+    for name, rows in (("held", past.iloc[:0]), ("missed", past)):
+        outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS, beforehand=Beforehand(past=rows))
+        need[name] = needs(outlook, starts(1), HOUR, level=0.99)[0].demand[0]
+    assert need["held"] == pytest.approx(5.0)
+    trust = 72 * 0.01 / (72 * 0.01 + 4)  # 144 slots count as 72
+    assert need["missed"] == pytest.approx(5.0 + 2.5 * trust)
 
 
 def test_no_demand_is_zero_need_and_not_an_error() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
-from optimizer.config import PlacementSettings, Planning, Settings
+from optimizer.config import ForecastSettings, PlacementSettings, Planning, Settings
 from optimizer.formulate import OPTION_COLUMNS, Offer
 from optimizer.inputs import EMPTY, Inputs
 
@@ -118,7 +118,7 @@ def world(
         events=pd.DataFrame(columns=list(EMPTY["events"])), fleet=fleet(running),
         spot_capacity=dict(spot_capacity or {}), usual_spot_capacity=dict(spot_capacity or {}),
         commitments=tuple(commitments),
-        country={}, rtt_ms={}, notes=(),
+        country={}, rtt_ms={}, notes=(), past_forecasts=pd.DataFrame(columns=list(EMPTY["past_forecasts"])),
     )  # fmt: skip
 
 
@@ -129,6 +129,7 @@ def settings(planning: Mapping[str, Any] | None = None, **placement: Any) -> Set
         placement=PlacementSettings.model_validate(
             {"forecast_days": 1, "activation_cost_usd": 0.0} | placement
         ),
+        forecast=ForecastSettings(),
         sources={},
     )
 
