@@ -5,7 +5,7 @@ Row numbers in faults count from 1 and do not count a header.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
@@ -294,10 +294,17 @@ def _repeated(table: Table, rows: pa.Table, where: str) -> list[Fault]:
     again = np.flatnonzero(keys.duplicated().to_numpy())
     expected = f"each ({', '.join(table.key)}) once"
     faults = [
-        Fault(where, f"{tuple(keys.iloc[i].tolist())} a second time", expected, "remove one", int(i) + 1)
+        Fault(
+            where, f"{', '.join(map(_shown, keys.iloc[i]))} a second time", expected, "remove one", int(i) + 1
+        )
         for i in again[:FAULTS_PER_COLUMN]
     ]
     if len(again) > FAULTS_PER_COLUMN:
         found = f"{len(again) - FAULTS_PER_COLUMN} more repeats"
         faults.append(Fault(where, found, expected, "remove them"))
     return faults
+
+
+def _shown(key: Iterable[object]) -> str:
+    """A key as people write it."""
+    return ", ".join(f"{part:%F %R}" if isinstance(part, datetime) else str(part) for part in key)

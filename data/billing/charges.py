@@ -22,7 +22,7 @@ from data.billing.parts import Replaces, Verdict
 from data.billing.repair import repaired
 from data.billing.staged_bills import Bill, Delivered
 from data.billing.two_exports import refuse_two_exports
-from data.billing.versions import refuse_two_versions
+from data.billing.versions import refuse_strangers, refuse_two_versions
 from data.errors import Fault, InputError, LakeError
 from data.lake import Lake
 from data.loads import Load, Status, exact_sum, next_load_id, write_loads
@@ -70,9 +70,14 @@ def load_bills(lake: Lake, delivery: Delivered, *, loaded_at: datetime, is_truth
     if _incomplete(lake, load_id):
         raise UnreadableBill(delivery)
     _refuse_too_large(lake, delivery, load_id)
-    judged = [_judged(delivery, found) for found in replace.compare(lake, load_id, is_truth=is_truth)]
+    compared = replace.compare(lake, load_id, is_truth=is_truth)
+    judged = [_judged(delivery, found) for found in compared]
+    if not is_truth:
+        refuse_strangers(lake, load_id, compared)
     changed = [part for part in judged if part.status != "unchanged"]
     replace.apply(lake, load_id, [(part.row, part.verdict, part.status) for part in judged])
+    for part in changed:
+        part.notes += filter(None, [replace.uneven(lake, part.row)])
     if changed:
         record = [row for part in changed for row in _records(part)]
         write_loads(lake, record, load_id=load_id, loaded_at=loaded_at, table="charges")

@@ -45,10 +45,11 @@ _PURCHASE = '"ChargeCategory" = \'Purchase\' AND "CommitmentDiscountId" IS NOT N
 
 @dataclass(frozen=True)
 class Compared:
-    """A part of the load (`row`), what it replaces, and what was there before."""
+    """A part of the load (`row`), what it replaces, and what was there before (`stored`: of all datasets)."""
 
     row: dict[str, Any]
     verdict: Verdict
+    stored: tuple[Part, ...]
     status: Status
     billed_before: dict[str, Decimal]
     billed_after: dict[str, Decimal]
@@ -68,6 +69,7 @@ def compare(lake: Lake, load_id: int, *, is_truth: bool) -> list[Compared]:
         _compared(
             {**row, "snapshot_id": next_snapshot},
             verdict,
+            tuple(stored.get(_part(row).period, [])),
             before.get(_key(row)),
             history.get(_key(row)[:3], []),
         )
@@ -227,7 +229,11 @@ def _victims(
 
 
 def _compared(
-    row: dict[str, Any], verdict: Verdict, before: dict[str, Any] | None, history: Sequence[dict[str, Any]]
+    row: dict[str, Any],
+    verdict: Verdict,
+    stored: tuple[Part, ...],
+    before: dict[str, Any] | None,
+    history: Sequence[dict[str, Any]],
 ) -> Compared:
     """`history` has the earlier loads of the part's account and month."""
     before = before or {"content_hash": None, "total": {}, "staying": {}}
@@ -242,7 +248,7 @@ def _compared(
             "new" if verdict.replaces is Replaces.NOTHING or before["content_hash"] is None else "restated"
         )
     kinds = [load["kind"] for load in history]
-    return Compared(row, verdict, status, before["total"], after, kinds[-1] if kinds else None)
+    return Compared(row, verdict, stored, status, before["total"], after, kinds[-1] if kinds else None)
 
 
 def _is_same(row: dict[str, Any], before: dict[str, Any], history: Sequence[dict[str, Any]]) -> bool:
@@ -277,20 +283,51 @@ def _complete(lake: Lake, row: dict[str, Any]) -> None:
 
     Purchases and everything without a commitment come from the actual export, what commitments covered and
     what they left unused from the amortized one: BilledCost is the invoice, EffectiveCost spreads it, and
-    nothing is there twice.
+    nothing is there twice. Where one ends earlier, the days after that are the other's alone.
     """
     period = '"x_Source" = $source AND "BillingAccountId" = $account AND "x_Month" = $month'
     names = {name: row[name] for name in ("source", "account", "month")}
     found = lake.sql(f'SELECT DISTINCT "x_Dataset" AS d FROM charges WHERE {period}', **names)
     if not set(found.column(0).to_pylist()) >= PAIR:
         return
-    for test in (
-        f"\"x_Dataset\" = 'amortized' AND NOT ({_OF_COMMITMENT})",
-        f"\"x_Dataset\" = 'actual' AND {_OF_COMMITMENT}",
+    for dataset, other, test in (
+        ("amortized", "actual", f"NOT ({_OF_COMMITMENT})"),
+        ("actual", "amortized", _OF_COMMITMENT),
     ):
-        lake.sql(f"DELETE FROM charges WHERE {period} AND {test}", **names)
+        last = f"""
+            SELECT max("ChargePeriodStart") {_USAGE} FROM charges WHERE {period} AND "x_Dataset" = '{other}'
+        """
+        lake.sql(
+            f"DELETE FROM charges WHERE {period} AND \"x_Dataset\" = '{dataset}' AND {test} "
+            f'AND "ChargePeriodStart" <= ({last})',
+            **names,
+        )
     lake.sql(
         f'UPDATE charges SET "EffectiveCost" = 0 WHERE {period} AND "x_Dataset" = \'actual\' '
         f'AND {_PURCHASE} AND "EffectiveCost" <> 0',
         **names,
     )
+
+
+def uneven(lake: Lake, row: dict[str, Any]) -> str | None:
+    """What to say where the actual and the amortized export of a month do not end together."""
+    if row["dataset"] not in PAIR:
+        return None
+    ends = lake.sql(
+        f"""
+        SELECT "x_Dataset" AS dataset, max("ChargePeriodStart") {_USAGE} AS last FROM charges
+        WHERE "x_Source" = $source AND "BillingAccountId" = $account AND "x_Month" = $month
+        GROUP BY ALL HAVING last IS NOT NULL
+        """,
+        **{name: row[name] for name in ("source", "account", "month")},
+    ).to_pylist()
+    last = {one["dataset"]: one["last"].date() for one in ends}
+    if not set(last) >= PAIR or last["actual"] == last["amortized"]:
+        return None
+    missing = (
+        "what commitments cover costs nothing after that"
+        if last["amortized"] < last["actual"]
+        else "purchases after that are missing"
+    )
+    ends_at = f"actual ends {last['actual']}, amortized {last['amortized']}"
+    return f"{row['account']} {row['month']}: {ends_at}: {missing}; export both again"

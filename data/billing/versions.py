@@ -1,8 +1,11 @@
-"""Older and newer versions of one export side by side in a delivery, which must not be added.
+"""Versions of one export are told from pieces of one: by the charges they share.
 
-Month-to-date exports that are saved under a new name every week repeat each other's rows: the first rows of
-one are found again in the next. Pieces of one export do not. Which version counts is not ours to guess, since
-the one that reaches furthest is not always the last. What a manifest lists is one export, and not looked at.
+Two versions side by side in a delivery must not be added, and a piece must not take the place of another.
+
+Month-to-date exports that are saved under a new name every week repeat each other's charges, if not their
+costs: of the time that both have, charges of one are found again in the other. Pieces of one export do not
+repeat. Which version counts is not ours to guess, since the one that reaches furthest is not always the last.
+What a manifest lists is one export, and not looked at.
 """
 
 # ruff: noqa: S608 - names in the SQL come from the data dictionary, never from input; values are bound
@@ -15,19 +18,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from data.billing.parts import Part, Replaces
+from data.billing.replace import Compared
 from data.billing.staged_bills import Bill, Delivered
 from data.errors import Fault, InputError
 from data.lake import Lake
 from data.layouts import is_declared
 from data.staging import FILE, readable
 
-FIRST_ROWS = 200
-LEAST_REPEATED = 10  # rows; below that, equal rows may be chance
-SHARE_REPEATED = 0.5  # of the first rows: a newer version corrects some of them
-_SAME = (
+SAMPLE = 200  # different rows of the time that both have
+ENOUGH = ((2, 0.5), (10, 0.2))  # rows found again, and their share: less may be chance
+# What a charge is for; costs and tags are what a newer version changes.
+IDENTITY = (
     "ChargePeriodStart", "ChargePeriodEnd", "ChargeCategory", "ChargeDescription", "SubAccountId",
-    "ResourceId", "SkuId", "SkuPriceId", "PricingQuantity", "ConsumedQuantity", "BilledCost",
-    "EffectiveCost", "Tags",
+    "ResourceId", "SkuId", "SkuPriceId", "PricingQuantity", "ConsumedQuantity", "x_ExportTime", "x_LineId",
 )  # fmt: skip
 _Part = tuple[str, str, str | None]
 
@@ -52,17 +56,17 @@ class _Piece:
 
 def refuse_two_versions(lake: Lake, delivery: Delivered) -> None:
     """Raise InputError for files of which one repeats the rows of another."""
-    faults = []
+    faults: dict[tuple[str, str], Fault] = {}
     for (account, month, _), pieces in _pieces(lake, delivery).items():
         for one, other in _to_compare(pieces):
             repeated, looked_at = _repeated(lake, one, other)
-            if repeated >= LEAST_REPEATED and repeated >= SHARE_REPEATED * looked_at:
-                found = f"{repeated} of the first {looked_at} rows of {one.name} again in {other.name}"
+            if any(repeated >= rows and repeated >= share * looked_at for rows, share in ENOUGH):
+                found = f"{repeated} of {looked_at} rows of {one.name} again in {other.name}"
                 action = "ingest the newest alone, or with --replace if both are pieces of one bill"
-                expected = "one version of a bill"
-                faults.append(Fault(f"account {account}, {month}", found, expected, action))
+                fault = Fault(f"account {account}, {month}", found, "one version of a bill", action)
+                faults.setdefault((account, month), fault)
     if faults:
-        raise InputError(faults)
+        raise InputError(list(faults.values()))
 
 
 def _pieces(lake: Lake, delivery: Delivered) -> dict[_Part, list[_Piece]]:
@@ -108,21 +112,74 @@ def _to_compare(pieces: Sequence[_Piece]) -> Iterator[tuple[_Piece, _Piece]]:
 
 
 def _repeated(lake: Lake, one: _Piece, other: _Piece) -> tuple[int, int]:
-    """How many different first rows of one file are rows of the other, and how many there are."""
+    """How many of some rows of one file, of the time both have, are in the other, and how many those are."""
+    span = {"first": max(one.first, other.first), "last": min(one.last, other.last)}
     with readable(one.bill.staged), readable(other.bill.staged):
         found = lake.sql(
             f"""
-            WITH few AS (SELECT DISTINCT h FROM ({_hashes(one)} ORDER BY source_row LIMIT {FIRST_ROWS}))
+            WITH few AS (
+                SELECT DISTINCT h FROM ({_hashes(one)}) WHERE start BETWEEN $first AND $last
+                ORDER BY h LIMIT {SAMPLE}
+            )
             SELECT count(DISTINCT h) AS repeated, (SELECT count(*) FROM few) AS looked_at
             FROM ({_hashes(other)}) WHERE h IN (FROM few)
-            """
+            """,
+            **span,
         ).to_pylist()[0]
     return found["repeated"], found["looked_at"]
 
 
 def _hashes(piece: _Piece) -> str:
     select = piece.bill.fitted.select
-    values = ", ".join(select[name] for name in _SAME)
-    targets = {"h": f"hash({values})", FILE: FILE, "source_row": "source_row"}
+    values = ", ".join(select.get(name, "NULL") for name in IDENTITY)
+    targets = {"h": f"hash({values})", FILE: FILE, "start": select["ChargePeriodStart"]}
     rows = piece.bill.fitted.sql(piece.bill.staged.relation, targets, strict=False)
-    return f"SELECT h, source_row FROM ({rows}) WHERE {FILE} = {piece.file}"
+    return f"SELECT h, start FROM ({rows}) WHERE {FILE} = {piece.file}"
+
+
+def refuse_strangers(lake: Lake, load_id: int, compared: Sequence[Compared]) -> None:
+    """Raise InputError for parts that would take the place of other charges, or give way to them.
+
+    A part that shares no charge with what the lake has of the same time is no other version of it, but a
+    piece of the same bill, or something else altogether.
+    """
+    faults = []
+    for found in compared:
+        row = found.row
+        same = [part for part in found.stored if part.dataset == row["dataset"]]
+        is_judged = found.verdict.replaces in (Replaces.ALL, Replaces.DAYS, Replaces.HELD)
+        if (
+            is_judged
+            and found.kind_before == row["kind"]
+            and same
+            and _strangers(lake, load_id, row, same[0])
+        ):
+            shown = f"account {row['account']}, {row['month']}"
+            expected = "a version of what the lake has of the same time"
+            action = (
+                "ingest pieces of one bill together, from one folder; with --replace it takes their place"
+            )
+            faults.append(Fault(shown, "charges of which the lake has none", expected, action))
+    if faults:
+        raise InputError(faults)
+
+
+def _strangers(lake: Lake, load_id: int, row: dict[str, Any], stored: Part) -> bool:
+    span = {"first": max(row["first"], stored.first), "last": min(row["last"], stored.last)}
+    names = {name: row[name] for name in ("source", "account", "month", "dataset")}
+    key = ", ".join(f'"{name}"' for name in IDENTITY)
+    rows = f"""
+        SELECT hash({key}) AS h, "x_LoadId" = {load_id} AS is_new FROM charges
+        WHERE "x_Source" = $source AND "BillingAccountId" = $account AND "x_Month" = $month
+            AND "x_Dataset" IS NOT DISTINCT FROM $dataset AND "ChargePeriodStart" BETWEEN $first AND $last
+    """
+    found = lake.sql(
+        f"""
+        WITH few AS (SELECT DISTINCT h FROM ({rows}) WHERE is_new ORDER BY h LIMIT {SAMPLE})
+        SELECT (SELECT count(*) FROM few) AS looked_at, count(DISTINCT h) AS repeated
+        FROM ({rows}) WHERE NOT is_new AND h IN (FROM few)
+        """,
+        **span,
+        **names,
+    ).to_pylist()[0]
+    return bool(found["looked_at"] >= ENOUGH[-1][0] and not found["repeated"])

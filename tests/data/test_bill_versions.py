@@ -49,6 +49,8 @@ def billed(lake: Lake) -> Decimal:
 
 VERSIONS = {
     "to the 5th": {"may-05.csv": range(40), "may-12.csv": range(90)},
+    "of a few rows": {"a.csv": range(3), "b.csv": range(90)},
+    "windows that overlap": {"a.csv": range(60), "b.csv": range(50, 90)},
     # Named like numbered pieces of one file.
     "by date": {"cost-20260505.csv": range(40), "cost-20260512.csv": range(90)},
     "three of them": {"a.csv": range(40), "b.csv": range(70), "c.csv": range(90)},
@@ -57,16 +59,24 @@ VERSIONS = {
 
 @pytest.mark.parametrize("case", VERSIONS)
 def test_month_to_date_versions_in_one_folder_are_not_added(lake: Lake, tmp_path: Path, case: str) -> None:
-    files = {name: [hour(i, cost=1 + (i == 0)) for i in hours] for name, hours in VERSIONS[case].items()}
-    files[max(files)][0]["BilledCost"] = "1"  # the last version corrects the first charge
+    files = {name: [hour(i, cost=2) for i in hours] for name, hours in VERSIONS[case].items()}
+    files[max(files)] = [{**row, "BilledCost": "1"} for row in files[max(files)]]  # the newest at a new price
     folder = folder_of(tmp_path / "bills", files)
     before = lake.snapshot_id()
-    with pytest.raises(InputError, match=r"39 of the first 40 rows of .* again in .*one version") as caught:
+    with pytest.raises(InputError, match=r"\d+ of \d+ rows of .* again in .*one version") as caught:
         ingest(lake, folder, loaded_at=NOW)
     assert "--replace" in str(caught.value)
     assert lake.snapshot_id() == before
     ingest(lake, folder / max(files), loaded_at=NOW)
-    assert billed(lake) == 90
+    assert billed(lake) == len(VERSIONS[case][max(files)])
+
+
+def test_a_version_may_lack_a_column(lake: Lake, tmp_path: Path) -> None:
+    rows = [hour(i) for i in range(40)]
+    folder = folder_of(tmp_path / "bills", {"a.csv": rows})
+    focus_csv(folder / "b.csv", rows, drop=["Tags", "ListCost"])
+    with pytest.raises(InputError, match=r"40 of 40 rows of"):
+        ingest(lake, folder, loaded_at=NOW)
 
 
 def test_whoever_knows_better_says_so(lake: Lake, tmp_path: Path) -> None:
@@ -86,7 +96,7 @@ def test_versions_are_taken_together_where_told_to(lake: Lake, tmp_path: Path) -
     "files",
     [
         {"a.csv": range(0, 80, 2), "b.csv": range(1, 80, 2)},  # interleaved pieces
-        {"part-000000.csv": range(40), "part-000001.csv": range(30, 90)},  # pieces that meet in ten rows
+        {"part-000000.csv": range(40), "part-000001.csv": range(40, 90)},
     ],
 )
 def test_pieces_of_one_bill_add_up(lake: Lake, tmp_path: Path, files: Mapping[str, range]) -> None:
@@ -162,3 +172,30 @@ def test_an_athena_report_has_its_data_beside_the_periods_folder(lake: Lake, tmp
     (report / "year=2026/month=5/r-1.csv").rename(tmp_path / "bills/r-1.csv")
     with pytest.raises(InputError, match="no file for bills/report/year=2026"):
         ingest(lake, tmp_path / "bills", loaded_at=NOW)
+
+
+@pytest.mark.parametrize("second", [range(40, 80), range(10, 30)])
+def test_pieces_one_after_the_other_are_refused_before_they_replace_each_other(
+    lake: Lake, tmp_path: Path, second: range
+) -> None:
+    """Both halves are of the same days, as pieces of a file sorted by service are."""
+    first = focus_csv(tmp_path / "1.csv", [hour(i) for i in range(40)])
+    rows = [{**hour(i % 40), "ResourceId": f"other-{i}"} for i in second]
+    ingest(lake, first, loaded_at=NOW)
+    before = lake.snapshot_id()
+    piece = focus_csv(tmp_path / "2.csv", rows)
+    with pytest.raises(InputError, match="2026-05: found charges of which the lake has none; expected a ver"):
+        ingest(lake, piece, loaded_at=NOW)
+    assert lake.snapshot_id() == before
+    (tmp_path / "both").mkdir()
+    for file in (first, piece):
+        file.rename(tmp_path / "both" / file.name)
+    ingest(lake, tmp_path / "both", loaded_at=NOW)
+    assert billed(lake) == 40 + len(second)
+
+
+def test_charges_that_take_the_place_of_others_are_told_to(lake: Lake, tmp_path: Path) -> None:
+    ingest(lake, focus_csv(tmp_path / "1.csv", [hour(i) for i in range(40)]), loaded_at=NOW)
+    other = [{**hour(i), "ResourceId": f"other-{i}"} for i in range(40)]
+    ingest(lake, focus_csv(tmp_path / "2.csv", other[:39]), loaded_at=NOW, is_truth=True)
+    assert billed(lake) == 39

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -67,6 +68,36 @@ def totals(lake: Lake) -> tuple[Decimal, Decimal]:
     """BilledCost and EffectiveCost of everything."""
     row = lake.sql("SELECT sum(BilledCost) AS b, sum(EffectiveCost) AS e FROM charges").to_pylist()[0]
     return row["b"], row["e"]
+
+
+@pytest.mark.parametrize(
+    ("last_days", "effective", "said"),
+    [
+        ((30, 30), 360, ""),
+        ((15, 30), 360, "purchases after that are missing"),
+        ((30, 15), 330, "what commitments cover costs nothing after that"),
+    ],
+)
+@pytest.mark.parametrize("order", ["actual amortized", "amortized actual", "both"])
+def test_where_one_of_the_two_ends_earlier_the_rest_is_the_others(
+    order: str, last_days: tuple[int, int], effective: int, said: str, empty_lake: Path, tmp_path: Path
+) -> None:
+    """Ten a day on demand, two a day of a reservation."""
+    folder = tmp_path / "both"
+    folder.mkdir()
+    for name, last, covered in zip(("actual", "amortized"), last_days, ("0", "2"), strict=True):
+        days = [{"Date": f"09/{day:02}/2026"} for day in range(1, last + 1)]
+        plain = [{**day, "CostInBillingCurrency": "10"} for day in days]
+        reserved = [{**RESERVED, **day, "CostInBillingCurrency": covered} for day in days]
+        cost_file(folder / f"{name}.csv", [*plain, *reserved])
+    shutil.copytree(empty_lake, tmp_path / "lake")
+    with Lake.open(tmp_path / "lake") as lake:
+        notes: list[str] = []
+        for name in order.split():
+            path = folder if name == "both" else folder / f"{name}.csv"
+            notes += [note for load in ingest(lake, path, loaded_at=NOW) for note in load.notes]
+        assert totals(lake)[1] == effective
+    assert [said in note for note in notes if "export both again" in note] == ([True] if said else [])
 
 
 SAMPLES = {
