@@ -3,9 +3,9 @@
     lake → daily series → models.anomaly → Benjamini–Hochberg over the series of each day → episodes
          → grouped over what they share → incidents with money, contributions and causes
 
-The newest days of a bill are not judged before they are settled. A day without charges costs nothing, if the
-bill covers it. Money is the excess over the 0.9 quantile of the forecast (of a fall, what is below the 0.1
-quantile, negative), as long as the cost stays out of that band.
+The newest days of a bill are not judged before they are settled (`optimizer.settled`). A day without charges
+costs nothing, if the bill covers it. Money is the excess over the 0.9 quantile of the forecast (of a fall,
+what is below the 0.1 quantile, negative), as long as the cost stays out of that band.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from models.frames import FloatArray
 from optimizer.anomaly_causes import USAGE, effects, main_cause
 from optimizer.incidents import COST, DAY, PLACE, UTILISATION, Episode, Incident, grouped
 from optimizer.rows import rows_of
+from optimizer.settled import settled
 
 HISTORY = 180 * DAY  # what the forecast of a day may look back on
 SHOWN = 30 * DAY  # incidents that are told unless --since says otherwise
-SETTLING_DAYS = 2  # providers go on delivering and correcting charges for a day or two
 FALSE_SHARE = 0.1  # of the alerts of a day that may be chance, by Benjamini and Hochberg
 LEAST_PER_DAY = 1.0  # an excess below one unit of currency a day is not worth an alert
 LEAST_SHARE = 0.2  # utilisation that is off by less than a fifth of what was expected is not worth one
@@ -45,15 +45,14 @@ class Watched:
     settled: Mapping[str, pd.Timestamp]
 
 
-def find(lake: Lake, since: datetime | None = None) -> Watched:
+def find(lake: Lake, *, settle_days: int, since: datetime | None = None) -> Watched:
     """Incidents that began on or after `since`, by default in the last 30 settled days; newest first."""
-    known = lake.read("settled_until", settling_days=SETTLING_DAYS)
-    settled = {str(name): pd.Timestamp(day) for name, day in rows_of(known, "provider", "settled")}
-    newest = newest_day(lake, settled)
+    believed = settled(lake, settle_days).by_provider
+    newest = newest_day(lake, believed)
     if newest is None:
-        return Watched((), {COST: 0, UTILISATION: 0}, None, settled)
+        return Watched((), {COST: 0, UTILISATION: 0}, None, believed)
     begin = pd.Timestamp(since).floor("D") if since else newest - SHOWN
-    costs = daily_costs(lake, settled, begin - HISTORY, newest)
+    costs = daily_costs(lake, believed, begin - HISTORY, newest)
     used, places = utilisation(lake, begin - HISTORY, newest)
     episodes = [with_cause(lake, one, begin - HISTORY) for one in cost_episodes(costs, begin)]
     episodes += utilisation_episodes(used, places, begin)
@@ -61,14 +60,14 @@ def find(lake: Lake, since: datetime | None = None) -> Watched:
         grouped(episodes),
         {COST: costs["unique_id"].nunique(), UTILISATION: used["unique_id"].nunique()},
         begin,
-        settled,
+        believed,
     )
 
 
-def newest_day(lake: Lake, settled: Mapping[str, pd.Timestamp]) -> pd.Timestamp | None:
+def newest_day(lake: Lake, believed: Mapping[str, pd.Timestamp]) -> pd.Timestamp | None:
     """End of the days that can be judged; None where there is neither bill nor utilisation."""
-    if settled:
-        return max(settled.values())
+    if believed:
+        return max(believed.values())
     ages = lake.read("freshness")
     ends = ages.loc[ages["table_name"].eq("usage"), "newest_data"].dropna()
     return None if ends.empty else pd.Timestamp(ends.iloc[0]).floor("D")
@@ -78,12 +77,12 @@ def newest_day(lake: Lake, settled: Mapping[str, pd.Timestamp]) -> pd.Timestamp 
 
 
 def daily_costs(
-    lake: Lake, settled: Mapping[str, pd.Timestamp], since: pd.Timestamp, until: pd.Timestamp
+    lake: Lake, believed: Mapping[str, pd.Timestamp], since: pd.Timestamp, until: pd.Timestamp
 ) -> pd.DataFrame:
     """`unique_id, ds, y` and the series' key: every settled day that the provider's bill covers."""
     window = {"since": since.to_pydatetime(), "until": until.to_pydatetime()}
     rows = lake.read("daily_cost_series", **window).rename(columns={"day": "ds", "effective_cost": "y"})
-    rows = rows.loc[rows["ds"] < rows["provider"].map(settled)]
+    rows = rows.loc[rows["ds"] < rows["provider"].map(believed)]
     keys = rows[list(KEY)].drop_duplicates().reset_index(drop=True)
     keys = keys.assign(unique_id=keys.index.astype("int64"))
     covered = rows[["provider", "ds"]].drop_duplicates()

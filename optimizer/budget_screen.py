@@ -14,7 +14,8 @@ from optimizer.cost_drivers import EFFECTS
 from optimizer.screen import out
 
 if TYPE_CHECKING:
-    from optimizer.budgets import Outlook, Status
+    from optimizer.budget_status import Status
+    from optimizer.budgets import Outlook
     from optimizer.cost_drivers import Driver
     from optimizer.notify import Delivery
 

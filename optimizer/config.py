@@ -194,10 +194,10 @@ class CostChange(Match):
 
 
 class Costs(Section):
-    """The forecast of cost (`trimtab budget`)."""
+    """Which days of a bill count (`trimtab budget`, `trimtab anomalies`), and the forecast of cost."""
 
     settle_days: int = Field(
-        2, ge=0, le=10, description="newest days of a load that are not believed: bills arrive late"
+        2, ge=0, le=10, description="newest days of each bill that are not believed: charges arrive late"
     )
     commitments_end: bool = Field(
         default=True, description="what a commitment covers costs its contracted price after its end"

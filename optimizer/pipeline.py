@@ -144,8 +144,9 @@ def anomalies(workspace: Path, *, since: datetime | None = None, progress: Progr
     from optimizer.anomalies import find  # noqa: PLC0415  no plan waits for it
 
     progress("looking", 0.0)
+    settings = load_settings(workspace)
     with Lake.open(Layout(workspace).lake, read_only=True) as lake:
-        return find(lake, since)
+        return find(lake, settle_days=settings.costs.settle_days, since=since)
 
 
 def bill_diff(workspace: Path, *, period: str, load_id: int | None = None) -> Restatement:

@@ -119,7 +119,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(workspace: Path) -> Watched:
     with Lake.open(workspace / "lake", read_only=True) as lake:
-        return find(lake, datetime(2026, 5, 8, tzinfo=UTC))
+        return find(lake, settle_days=2, since=datetime(2026, 5, 8, tzinfo=UTC))
 
 
 def episodes(found: Watched) -> dict[str, Episode]:
@@ -180,15 +180,14 @@ def test_utilisation_is_priced_by_its_resource_where_that_is_billed(found: Watch
 
 def test_the_default_window_and_an_earlier_one(workspace: Path) -> None:
     with Lake.open(workspace / "lake", read_only=True) as lake:
-        assert find(lake).since == NEWEST - pd.Timedelta(30, unit="D")
-        assert not [
-            one for one in find(lake, datetime(2026, 5, 12, tzinfo=UTC)).incidents if one.first < BROKEN
-        ]
+        assert find(lake, settle_days=2).since == NEWEST - pd.Timedelta(30, unit="D")
+        later = find(lake, settle_days=2, since=datetime(2026, 5, 12, tzinfo=UTC))
+    assert not [one for one in later.incidents if one.first < BROKEN]
 
 
 def test_an_empty_lake_has_no_incident(tmp_path: Path) -> None:
     with Lake.open(tmp_path / "lake") as lake:
-        made = find(lake)
+        made = find(lake, settle_days=2)
     assert made.incidents == ()
     assert made.since is None
 

@@ -21,7 +21,8 @@ from data.ingest import ingest
 from data.lake import Lake
 from data.synthetic import write_demo
 from optimizer.budget_alerts import alerts_of
-from optimizer.budgets import Outlook, Status, outlook
+from optimizer.budget_status import Status
+from optimizer.budgets import Outlook, outlook
 from optimizer.chargeback import make as make_chargeback
 from optimizer.cli import app
 from optimizer.config import Settings
@@ -202,7 +203,7 @@ def test_the_provider_that_is_latest_says_what_is_settled(tmp_path: Path) -> Non
         *day_rows(lambda _: 5.0, last="2026-09-30", **issuer("Oracle")),  # sends no bill any more
     ]
     found = look(load(tmp_path, rows), months=1)
-    assert found.settled_until == datetime(2026, 11, 8, tzinfo=UTC)
+    assert found.settled_until == datetime(2026, 11, 6, tzinfo=UTC)
 
 
 # -- month-ends ------------------------------------------------------------------------------------
