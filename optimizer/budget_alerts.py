@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from optimizer.alerts import Alert, Severity
 from optimizer.budget_alarms import AlarmState
 from optimizer.budget_status import Status
 from optimizer.budgets import Outlook
-from optimizer.notify import Alert, Severity
 
 SURE = 0.9  # probability of passing the whole budget that is as bad as having passed it
 DRIVERS_TOLD = 3

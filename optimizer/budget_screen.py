@@ -14,10 +14,10 @@ from optimizer.cost_drivers import EFFECTS
 from optimizer.screen import out
 
 if TYPE_CHECKING:
+    from optimizer.alerts import Delivery
     from optimizer.budget_status import Status
     from optimizer.budgets import Outlook
     from optimizer.cost_drivers import Driver
-    from optimizer.notify import Delivery
 
 DRIVERS_SHOWN = 5
 MONTHS_SHOWN = 12

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,12 +22,13 @@ from optimizer.errors import Fault, InputError
 FILE_NAME = "trimtab.toml"
 PREFIX = "TRIMTAB_"
 EXACT = 1e-9
+VARIABLE = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
 
 
 class Section(BaseModel):
     """One table of trimtab.toml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Autoscale(Section):
@@ -212,14 +213,16 @@ class Channel(Section):
     kind: Literal["webhook", "slack", "email"] = Field(
         description="JSON to any service, text that Slack and its like show, or e-mail"
     )
-    url_env: str = Field("", description="environment variable with the URL (webhook, slack)")
+    url_env: str = Field(
+        "", pattern=VARIABLE, description="environment variable with the URL (webhook, slack)"
+    )
     to: tuple[str, ...] = Field((), description="addresses (email)")
     sender: str = Field("", description="address of the sender (email)")
     host: str = Field("", description="mail server (email)")
     port: int = Field(587, ge=1, le=65535, description="port of the mail server")
     starttls: bool = Field(default=True, description="refuse to send mail without encryption")
     user: str = Field("", description="user at the mail server; none: no log-in")
-    password_env: str = Field("", description="environment variable with the password")
+    password_env: str = Field("", pattern=VARIABLE, description="environment variable with the password")
     least_severity: Literal["info", "warning", "critical"] = Field(
         "info", description="what it wants to hear of"
     )
@@ -275,7 +278,11 @@ class Settings(BaseSettings):
     """Everything that can be set, with its default."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # somebody may have put a secret where its variable's name belongs
     )
 
     planning: Planning = Planning()
@@ -359,7 +366,18 @@ def faults(error: ValidationError) -> Iterator[Fault]:
         if item["type"] == "extra_forbidden":
             yield unknown_key(where, key)
         else:
-            yield Fault(where, f"{key} = {item.get('input')!r}", item["msg"].lower(), "correct the value")
+            found = f"{key} = {shown(key, item.get('input'))}"
+            expected = "the name of an environment variable" if key.endswith("_env") else item["msg"].lower()
+            yield Fault(where, found, expected, "correct the value")
+
+
+def shown(key: str, value: object) -> str:
+    """A value as a fault may show it: what stands where the name of a secret belongs may be the secret."""
+    if isinstance(value, Mapping):
+        return f"a table with {', '.join(sorted(map(str, value))) or 'no key'}"
+    if key.endswith("_env") or "://" in repr(value):
+        return "a value that may be a secret"
+    return repr(value)
 
 
 def unknown_key(where: str, key: str) -> Fault:

@@ -22,6 +22,8 @@ from data.ingest import ingest as ingest_files
 from data.lake import Lake
 from data.workloads_yaml import FILE as WORKLOADS_FILE
 from data.workloads_yaml import read_workloads
+from optimizer.alert_memory import remembering
+from optimizer.alerts import Alert, Delivery
 from optimizer.beforehand import beforehand, stored_as
 from optimizer.capacity import plan_capacity
 from optimizer.chargeback import Chargeback
@@ -32,8 +34,8 @@ from optimizer.forecasts import REQUESTS, forecast_requests, store_forecasts
 from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
-from optimizer.notify import Alert, Delivery, send_test, telling
 from optimizer.notify import send as send_alerts
+from optimizer.notify import send_test
 from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.report.data import Headline
@@ -189,8 +191,8 @@ def tell_people(
     layout: Layout, settings: Settings, alerts: Sequence[Alert], *, now: datetime
 ) -> tuple[Delivery, ...]:
     """Send alerts of any kind through [alerts]; what was told is remembered in the workspace."""
-    with telling(layout.memory) as state:
-        return send_alerts(alerts, settings.alerts, now=now, state=state)
+    with remembering(layout.memory) as memory:
+        return send_alerts(alerts, settings.alerts, now=now, memory=memory)
 
 
 def alert_test(workspace: Path, *, channel: str, now: datetime) -> tuple[Delivery, ...]:
