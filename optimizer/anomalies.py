@@ -109,13 +109,11 @@ def utilisation(
 # -- episodes --------------------------------------------------------------------------------------------
 
 
-def judged(series: pd.DataFrame, begin: pd.Timestamp) -> pd.DataFrame:
-    """The series with what the detector says; alerts from `begin` on that chance does not explain."""
+def judged(series: pd.DataFrame) -> pd.DataFrame:
+    """The series with what the detector says; only alerts that chance does not explain are left."""
     made = judge(series).sort_values(["unique_id", "ds"], ignore_index=True)
-    shown = made["ds"].ge(begin)
-    limit = made.loc[shown].groupby("ds")["p_value"].transform(lambda p: highest_rejected(p.to_numpy()))
-    keeps = made["is_anomaly"] & shown & made["p_value"].le(limit.reindex(made.index, fill_value=-1.0))
-    return made.assign(is_anomaly=keeps)
+    limit = made.groupby("ds")["p_value"].transform(lambda p: highest_rejected(p.to_numpy()))
+    return made.assign(is_anomaly=made["is_anomaly"] & made["p_value"].le(limit))
 
 
 def highest_rejected(p_values: FloatArray, false_share: float = FALSE_SHARE) -> float:
@@ -125,10 +123,11 @@ def highest_rejected(p_values: FloatArray, false_share: float = FALSE_SHARE) -> 
     return float(ordered[below[-1]]) if below.size else -1.0
 
 
-def runs(made: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, FloatArray]]:
+def runs(made: pd.DataFrame, begin: pd.Timestamp) -> Iterator[tuple[pd.DataFrame, FloatArray]]:
     """Rows of each series from an alert to the last day out of the band, with the excess of each day.
 
-    The band keeps the width that it had at the alert: what follows would widen it.
+    The band keeps the width that it had at the alert: what follows would widen it. What began before `begin`
+    is left out as a whole: a later alert in it is no beginning.
     """
     for _, rows in made.groupby("unique_id", sort=True):
         miss, below, above = ((rows[name] - rows["expected"]).to_numpy() for name in ("y", "low", "high"))
@@ -141,7 +140,7 @@ def runs(made: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, FloatArray]]:
             back = np.flatnonzero(np.sign(excess) != np.sign(excess[0]))
             length = int(back[0]) if back.size else excess.size
             done = int(start) + max(length, 1) - 1
-            if length:
+            if length and rows["ds"].iloc[start] >= begin:
                 yield rows.iloc[start : start + length], excess[:length]
 
 
@@ -157,7 +156,7 @@ def cost_episodes(costs: pd.DataFrame, begin: pd.Timestamp) -> list[Episode]:
             excess=float(excess.sum()),
             **measures(rows),
         )
-        for rows, excess in runs(judged(costs, begin))
+        for rows, excess in runs(judged(costs), begin)
         if abs(excess.mean()) >= LEAST_PER_DAY
     ]
 
@@ -180,7 +179,7 @@ def utilisation_episodes(
     if used.empty:
         return []
     found = []
-    for rows, _ in runs(judged(used, begin)):
+    for rows, _ in runs(judged(used), begin):
         if abs((rows["y"] - rows["expected"]).mean()) < LEAST_SHARE * abs(rows["expected"].mean()):
             continue
         resource = str(rows["resource"].iloc[0])

@@ -206,6 +206,24 @@ class Costs(Section):
     changes: tuple[CostChange, ...] = Field((), description="tables [[costs.changes]], known beforehand")
 
 
+class Anomalies(Section):
+    """From when an incident is how bad (`trimtab anomalies --alert`)."""
+
+    warning_amount: float = Field(
+        100.0,
+        gt=0,
+        description="beyond the forecast, in the currency of the bill, from which it is a warning",
+    )
+    critical_amount: float = Field(1000.0, gt=0, description="from which it is critical")
+
+    @model_validator(mode="after")
+    def are_in_order(self) -> Self:
+        """What is critical is more than what is a warning."""
+        if self.critical_amount < self.warning_amount:
+            raise ValueError("critical_amount must not be less than warning_amount")
+        return self
+
+
 class Channel(Section):
     """A table of `[[alerts.channels]]`. Secrets are named by an environment variable and never stand here."""
 
@@ -291,6 +309,7 @@ class Settings(BaseSettings):
     allocation: Allocation = Allocation()
     budgets: tuple[Budget, ...] = Field((), description="tables [[budgets]]")
     costs: Costs = Costs()
+    anomalies: Anomalies = Anomalies()
     alerts: Alerts = Alerts()
     sources: dict[str, str] = Field(default_factory=dict, description="name = path that `ingest` reads")
 

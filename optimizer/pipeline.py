@@ -141,14 +141,25 @@ def report(workspace: Path, *, placement: Path, progress: Progress = silent) -> 
     return Report(*write_report(data, layout.reports), data.headline)
 
 
-def anomalies(workspace: Path, *, since: datetime | None = None, progress: Progress = silent) -> Watched:
-    """Incidents of cost and utilisation that began on or after `since`, by default in the last 30 days."""
+def anomalies(
+    workspace: Path,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    tell: bool = False,
+    progress: Progress = silent,
+) -> tuple[Watched, tuple[Delivery, ...]]:
+    """Incidents that began on or after `since`, by default in the last 30 days; told where `tell`."""
     from optimizer.anomalies import find  # noqa: PLC0415  no plan waits for it
+    from optimizer.anomaly_alerts import alerts_of  # noqa: PLC0415
 
+    layout, settings = Layout(workspace), load_settings(workspace)
     progress("looking", 0.0)
-    settings = load_settings(workspace)
-    with Lake.open(Layout(workspace).lake, read_only=True) as lake:
-        return find(lake, settle_days=settings.costs.settle_days, since=since)
+    with Lake.open(layout.lake, read_only=True) as lake:
+        found = find(lake, settle_days=settings.costs.settle_days, since=since)
+    progress("telling", 0.9)
+    alerts = alerts_of(found, settings.anomalies)
+    return found, tell_people(layout, settings, alerts, now=now) if tell else ()
 
 
 def bill_diff(workspace: Path, *, period: str, load_id: int | None = None) -> Restatement:

@@ -120,7 +120,7 @@ def test_nobody_there_may_come_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
     port = free_port()
     monkeypatch.setenv("HOOK_URL", f"http://127.0.0.1:{port}/{SECRET}")
     gone = replace(rig, channel=rig.channel.model_copy(update={"port": port}))
-    with pytest.raises(RetryLaterError, match="no answer .ConnectionRefusedError.; expected one"):
+    with pytest.raises(RetryLaterError, match=r"no answer \(ConnectionRefusedError\); expected one"):
         gone.carrier.carry(MESSAGE)
 
 
@@ -228,10 +228,12 @@ def test_a_secret_that_cannot_be_used_is_not_shown(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, odd: str
 ) -> None:
     monkeypatch.setitem(os.environ, rig.variable, odd)
+    said = ""
     try:
         rig.carrier.carry(MESSAGE)
     except TrimtabError as error:
-        assert SECRET.lower() not in told_by(error).lower()
+        said = told_by(error).lower()
+    assert SECRET.lower() not in said
 
 
 @pytest.fixture

@@ -64,6 +64,16 @@ def bodies(server: HTTPServer) -> list[Any]:
     return [json.loads(request.get_data()) for request, _ in server.log]
 
 
+class Ear:
+    """A carrier that takes everything, for tests of who hears what."""
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+
+    def carry(self, message: Message) -> None:
+        self.heard.append(message)
+
+
 # -- servers: fixtures that the conftest of a folder takes up ------------------------------------------------
 
 

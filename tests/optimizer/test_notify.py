@@ -13,10 +13,10 @@ from pytest_httpserver import HTTPServer
 
 from optimizer import notify
 from optimizer.alert_memory import Memory
-from optimizer.alerts import SEVERITIES, Message, Severity, rank
+from optimizer.alerts import SEVERITIES, Severity, rank
 from optimizer.config import Channel, Silence
 from optimizer.notify import send
-from tests.optimizer.alerting import ALERT, HOUR, NOW, alert, bodies, settings, told, web
+from tests.optimizer.alerting import ALERT, HOUR, NOW, Ear, alert, bodies, settings, told, web
 
 
 def test_the_same_is_told_again_only_after_a_while_or_when_worse(open_hook: HTTPServer) -> None:
@@ -107,16 +107,6 @@ def test_one_channel_that_fails_does_not_stop_the_other(open_hook: HTTPServer) -
     assert told([ALERT], settings(gone, web()))[0] == ["failed", "sent"]
 
 
-class Deaf:
-    """A carrier that takes everything, and counts."""
-
-    def __init__(self) -> None:
-        self.heard: list[Message] = []
-
-    def carry(self, message: Message) -> None:
-        self.heard.append(message)
-
-
 runs = st.lists(
     st.tuples(
         st.integers(0, 30),  # hours since the run before
@@ -131,7 +121,7 @@ runs = st.lists(
 def test_whatever_happens_nothing_is_told_too_often(
     runs: list[tuple[int, list[tuple[str, Severity]]]], is_told_once: bool, most: int
 ) -> None:
-    ear, memory, now = Deaf(), Memory(), NOW
+    ear, memory, now = Ear(), Memory(), NOW
     how = settings(repeat_hours=24, max_per_hour=most)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notify, "KINDS", {"webhook": lambda *_: ear})
