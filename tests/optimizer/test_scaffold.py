@@ -51,6 +51,7 @@ def test_every_setting_is_shown_at_its_default(tmp_path: Path) -> None:
         "shared",
         "budgets",
         "costs",
+        "anomalies",
         "changes",
         "alerts",
         "channels",
