@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from optimizer.alert_settings import Anomalies
 from optimizer.alerts import Alert, Severity
 from optimizer.anomalies import Watched
-from optimizer.config import Anomalies
 from optimizer.incidents import Episode, Incident, money
 
 CONTRIBUTIONS_TOLD = 3

@@ -90,12 +90,11 @@ def outlook(
     _check_period(period, native, believed)
     wanted = month_names(period, months)
     until = pd.Timestamp(bounds(wanted[-1])[1])
-    costs: dict[str | None, TeamCosts] = {None: native}
-    for budget in settings.budgets:
-        if budget.currency not in costs and set(native.days["currency"]) != {budget.currency}:
-            costs[budget.currency] = _costs(lake, settings, as_of, loaded, budget.currency)
     subjects = subjects_of(settings.budgets, native)
-    of = {s.key: costs.get(s.currency if s.budget else None, native) for s in subjects}
+    billed = set(native.days["currency"])
+    others = {s.currency for s in subjects if s.budget and billed != {s.currency}}
+    costs = {name: _costs(lake, settings, as_of, loaded, name) for name in sorted(others)}
+    of = {s.key: costs.get(s.currency, native) if s.budget else native for s in subjects}
     known = {s.key: known_costs(of[s.key], s.owner, s.rule, s.currency, believed) for s in subjects}
     ends = _ends(lake, settings, native, believed, until)
     paths = _paths(subjects, known, settings=settings, ends=ends, believed=believed, until=until, seed=seed)

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from optimizer.alert_memory import Memory
+from optimizer.alert_settings import Alerts, Channel
 from optimizer.alerts import Alert, Delivery, Message, rank
 from optimizer.channels.carrier import Carrier
 from optimizer.channels.mail import email
 from optimizer.channels.web import slack, webhook
-from optimizer.config import Alerts, Channel
 from optimizer.errors import Fault, InputError, RetryLaterError, TrimtabError
 
 TRIES = 3

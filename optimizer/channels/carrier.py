@@ -10,8 +10,8 @@ import os
 import ssl
 from typing import Literal, Protocol
 
+from optimizer.alert_settings import Channel
 from optimizer.alerts import Message
-from optimizer.config import Channel
 from optimizer.errors import DeliveryError, Fault, InputError, RetryLaterError, TrimtabError
 
 

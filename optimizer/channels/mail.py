@@ -9,9 +9,9 @@ from datetime import UTC
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
+from optimizer.alert_settings import Channel
 from optimizer.alerts import Message
 from optimizer.channels.carrier import Carrier, secret, unreachable, unusable
-from optimizer.config import Channel
 from optimizer.errors import DeliveryError, Fault, RetryLaterError, TrimtabError
 
 

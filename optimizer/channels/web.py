@@ -11,10 +11,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from optimizer.alert_settings import Channel
 from optimizer.alerts import Message
 from optimizer.channels.carrier import Carrier, place, secret, unreachable, unusable
 from optimizer.channels.payloads import slack_payload, webhook_payload
-from optimizer.config import Channel
 from optimizer.errors import DeliveryError, Fault, InputError, RetryLaterError, TrimtabError
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})

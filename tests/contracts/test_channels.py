@@ -18,9 +18,9 @@ from typing import Any, get_args
 import pytest
 from pytest_httpserver import HTTPServer
 
+from optimizer.alert_settings import Channel
 from optimizer.alerts import Alert
 from optimizer.channels.carrier import Carrier
-from optimizer.config import Channel
 from optimizer.errors import DeliveryError, InputError, RetryLaterError, TransientError, TrimtabError
 from optimizer.notify import KINDS
 from tests.optimizer.alerting import MESSAGE, NOW, SECRET, MailServer, mail, web

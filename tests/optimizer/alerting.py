@@ -13,8 +13,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from optimizer.alert_memory import Memory
+from optimizer.alert_settings import Alerts, Channel
 from optimizer.alerts import Alert, Message
-from optimizer.config import Alerts, Channel
 from optimizer.notify import send
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)

@@ -11,10 +11,10 @@ import pytest
 from data.lake import Lake
 from optimizer import notify
 from optimizer.alert_memory import Memory
+from optimizer.alert_settings import Anomalies, Silence
 from optimizer.alerts import Message, rank
 from optimizer.anomalies import Watched, find
 from optimizer.anomaly_alerts import alerts_of, severity_of
-from optimizer.config import Anomalies, Silence
 from optimizer.incidents import COST, UTILISATION, Episode, grouped
 from optimizer.notify import send
 from tests.optimizer.alerting import NOW, Ear, settings

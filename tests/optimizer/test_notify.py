@@ -13,8 +13,8 @@ from pytest_httpserver import HTTPServer
 
 from optimizer import notify
 from optimizer.alert_memory import Memory
+from optimizer.alert_settings import Channel, Silence
 from optimizer.alerts import SEVERITIES, Severity, rank
-from optimizer.config import Channel, Silence
 from optimizer.notify import send
 from tests.optimizer.alerting import ALERT, HOUR, NOW, Ear, alert, bodies, settings, told, web
 

@@ -8,9 +8,9 @@ from email.policy import default
 import pytest
 
 from optimizer.alert_memory import Memory
+from optimizer.alert_settings import Channel
 from optimizer.alerts import Alert, Message
 from optimizer.channels.mail import email_of
-from optimizer.config import Channel
 from optimizer.notify import send
 from tests.optimizer.alerting import ALERT, NOW, SECRET, MailServer, mail, settings, told
 
