@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,9 @@ class Memory:
         """Read every entry once, so that nothing is sent by a memory that cannot be read to its end."""
         for entry in (entry for keys in self.told.values() for entry in keys.values()):
             rank(entry["severity"])
-            datetime.fromisoformat(entry["at"]).astimezone(UTC)
+            moment_of(entry["at"])
         for moment in (moment for moments in self.moments.values() for moment in moments):
-            datetime.fromisoformat(moment).astimezone(UTC)
+            moment_of(moment)
         for titles in self.held.values():
             "".join(titles)
 
@@ -80,15 +80,13 @@ class Memory:
         heard = [known[key] for key in alert.keys if key in known]
         return any(
             rank(alert.severity) <= rank(last["severity"])
-            and (
-                alert.is_told_once or now - datetime.fromisoformat(last["at"]) < timedelta(hours=repeat_hours)
-            )
+            and (alert.is_told_once or now - moment_of(last["at"]) < timedelta(hours=repeat_hours))
             for last in heard
         )
 
     def room(self, channel: str, now: datetime, max_per_hour: int) -> int:
         """Messages the channel may still get."""
-        recent = [m for m in self.moments.get(channel, []) if now - datetime.fromisoformat(m) < HOUR]
+        recent = [m for m in self.moments.get(channel, []) if now - moment_of(m) < HOUR]
         self.moments[channel] = recent
         return max(max_per_hour - len(recent), 0)
 
@@ -106,10 +104,18 @@ class Memory:
         self.told[channel] = {
             key: last
             for key, last in told.items()
-            if now - datetime.fromisoformat(last["at"]) < kept[bool(last.get("once"))]
+            if now - moment_of(last["at"]) < kept[bool(last.get("once"))]
         }
         self.moments.setdefault(channel, []).append(now.isoformat())
         self.held.pop(channel, None)
+
+
+def moment_of(text: str) -> datetime:
+    """A moment as the file has it; ValueError or TypeError where it is none, or has no zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment
 
 
 @contextmanager

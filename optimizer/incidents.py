@@ -72,7 +72,7 @@ class Incident:
     @property
     def where(self) -> str:
         """What its episodes share, in words."""
-        return ", ".join(last_part(part) for part in self.shared.values()) or "several places"
+        return ", ".join(self.shared.values()) or "several places"
 
     @property
     def when(self) -> str:

@@ -47,7 +47,9 @@ BROKEN = (
     {"told": {"web": {"a": 5}}},
     {"told": {"web": {"a": {"severity": "loud", "at": "2026-11-25T09:30:00+00:00"}}}},
     {"told": {"web": {"a": {"severity": "info", "at": "today"}}}},
+    {"told": {"web": {"a": {"severity": "info", "at": "2026-11-25T09:30:00"}}}},
     {"moments": {"web": [5]}},
+    {"moments": {"web": ["2026-11-25"]}},
     {"held": {"web": [5]}},
     {"told": []},
 )

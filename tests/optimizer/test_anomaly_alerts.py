@@ -39,7 +39,7 @@ def test_what_is_told_of_an_incident() -> None:
     assert alert.key == "anomaly/cost/AWS/orgs/o-1/prod/EC2/eu-west-1/-/USD/2026-05-10"
     assert alert.parts == (alert.key, alert.key.replace("EC2", "S3"))
     assert alert.severity == "critical"
-    assert alert.title == "unusual cost from 2026-05-10: AWS, prod, eu-west-1"
+    assert alert.title == "unusual cost from 2026-05-10: AWS, orgs/o-1/prod, eu-west-1"
     assert alert.money == (1000.0, "USD")
     assert alert.lines == (
         "2026-05-10 to 2026-05-12: +1,000.00 USD; cause: price",
