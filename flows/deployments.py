@@ -8,14 +8,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-import filelock
-
 from flows.server import free_port, local_server
 from flows.server_child import HOST
 from optimizer import screen
 from optimizer.config import load_settings
-from optimizer.errors import BusyError, Fault, InputError, TrimtabError
-from optimizer.layout import Layout
+from optimizer.errors import Fault, InputError, TrimtabError
+from optimizer.layout import Layout, locked, writing_in
 
 USUAL_PORT = 4200
 
@@ -96,17 +94,10 @@ def only_schedule(layout: Layout) -> Iterator[None]:
     if not layout.root.is_dir():
         found = "a file in its place" if layout.root.exists() else "no such folder"
         raise InputError([Fault(str(layout.root), found, "a workspace", "make one with `trimtab init`")])
-    lock = filelock.FileLock(layout.memory / "schedule.lock", timeout=0)
-    try:
-        home(layout).mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as error:
-        found = f"{layout.root}: found another `trimtab schedule start` serving this workspace"
-        raise BusyError(f"{found}; expected none; end that one first") from error
-    except OSError as error:
-        found, expected = str(error.strerror), "a folder that can be written"
-        raise InputError([Fault(str(layout.memory), found, expected, "free the place")]) from error
-    try:
+    found = f"{layout.root}: found another `trimtab schedule start` serving this workspace"
+    with locked(
+        layout.memory / "schedule.lock", wait_s=0, busy=f"{found}; expected none; end that one first"
+    ):
+        with writing_in(home(layout)):
+            home(layout).mkdir(exist_ok=True)
         yield
-    finally:
-        lock.release()

@@ -3,9 +3,9 @@
     lake → daily series → models.anomaly → Benjamini–Hochberg over the series of each day → episodes
          → grouped over what they share → incidents with money, contributions and causes
 
-The newest days of a bill are not judged before they are settled. A day without charges costs nothing, if the
-bill covers it. Money is the excess over the 0.9 quantile of the forecast (of a fall, what is below the 0.1
-quantile, negative), as long as the cost stays out of that band.
+The newest days of a bill are not judged before they are settled (`optimizer.settled`). A day without charges
+costs nothing, if the bill covers it. Money is the excess over the 0.9 quantile of the forecast (of a fall,
+what is below the 0.1 quantile, negative), as long as the cost stays out of that band.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from models.frames import FloatArray
 from optimizer.anomaly_causes import USAGE, effects, main_cause
 from optimizer.incidents import COST, DAY, PLACE, UTILISATION, Episode, Incident, grouped
 from optimizer.rows import rows_of
+from optimizer.settled import settled
 
 HISTORY = 180 * DAY  # what the forecast of a day may look back on
 SHOWN = 30 * DAY  # incidents that are told unless --since says otherwise
-SETTLING_DAYS = 2  # providers go on delivering and correcting charges for a day or two
 FALSE_SHARE = 0.1  # of the alerts of a day that may be chance, by Benjamini and Hochberg
 LEAST_PER_DAY = 1.0  # an excess below one unit of currency a day is not worth an alert
 LEAST_SHARE = 0.2  # utilisation that is off by less than a fifth of what was expected is not worth one
@@ -45,15 +45,14 @@ class Watched:
     settled: Mapping[str, pd.Timestamp]
 
 
-def find(lake: Lake, since: datetime | None = None) -> Watched:
+def find(lake: Lake, *, settle_days: int, since: datetime | None = None) -> Watched:
     """Incidents that began on or after `since`, by default in the last 30 settled days; newest first."""
-    known = lake.read("settled_until", settling_days=SETTLING_DAYS)
-    settled = {str(name): pd.Timestamp(day) for name, day in rows_of(known, "provider", "settled")}
-    newest = newest_day(lake, settled)
+    believed = settled(lake, settle_days).by_provider
+    newest = newest_day(lake, believed)
     if newest is None:
-        return Watched((), {COST: 0, UTILISATION: 0}, None, settled)
+        return Watched((), {COST: 0, UTILISATION: 0}, None, believed)
     begin = pd.Timestamp(since).floor("D") if since else newest - SHOWN
-    costs = daily_costs(lake, settled, begin - HISTORY, newest)
+    costs = daily_costs(lake, believed, begin - HISTORY, newest)
     used, places = utilisation(lake, begin - HISTORY, newest)
     episodes = [with_cause(lake, one, begin - HISTORY) for one in cost_episodes(costs, begin)]
     episodes += utilisation_episodes(used, places, begin)
@@ -61,14 +60,14 @@ def find(lake: Lake, since: datetime | None = None) -> Watched:
         grouped(episodes),
         {COST: costs["unique_id"].nunique(), UTILISATION: used["unique_id"].nunique()},
         begin,
-        settled,
+        believed,
     )
 
 
-def newest_day(lake: Lake, settled: Mapping[str, pd.Timestamp]) -> pd.Timestamp | None:
+def newest_day(lake: Lake, believed: Mapping[str, pd.Timestamp]) -> pd.Timestamp | None:
     """End of the days that can be judged; None where there is neither bill nor utilisation."""
-    if settled:
-        return max(settled.values())
+    if believed:
+        return max(believed.values())
     ages = lake.read("freshness")
     ends = ages.loc[ages["table_name"].eq("usage"), "newest_data"].dropna()
     return None if ends.empty else pd.Timestamp(ends.iloc[0]).floor("D")
@@ -78,12 +77,12 @@ def newest_day(lake: Lake, settled: Mapping[str, pd.Timestamp]) -> pd.Timestamp 
 
 
 def daily_costs(
-    lake: Lake, settled: Mapping[str, pd.Timestamp], since: pd.Timestamp, until: pd.Timestamp
+    lake: Lake, believed: Mapping[str, pd.Timestamp], since: pd.Timestamp, until: pd.Timestamp
 ) -> pd.DataFrame:
     """`unique_id, ds, y` and the series' key: every settled day that the provider's bill covers."""
     window = {"since": since.to_pydatetime(), "until": until.to_pydatetime()}
     rows = lake.read("daily_cost_series", **window).rename(columns={"day": "ds", "effective_cost": "y"})
-    rows = rows.loc[rows["ds"] < rows["provider"].map(settled)]
+    rows = rows.loc[rows["ds"] < rows["provider"].map(believed)]
     keys = rows[list(KEY)].drop_duplicates().reset_index(drop=True)
     keys = keys.assign(unique_id=keys.index.astype("int64"))
     covered = rows[["provider", "ds"]].drop_duplicates()
@@ -110,13 +109,11 @@ def utilisation(
 # -- episodes --------------------------------------------------------------------------------------------
 
 
-def judged(series: pd.DataFrame, begin: pd.Timestamp) -> pd.DataFrame:
-    """The series with what the detector says; alerts from `begin` on that chance does not explain."""
+def judged(series: pd.DataFrame) -> pd.DataFrame:
+    """The series with what the detector says; only alerts that chance does not explain are left."""
     made = judge(series).sort_values(["unique_id", "ds"], ignore_index=True)
-    shown = made["ds"].ge(begin)
-    limit = made.loc[shown].groupby("ds")["p_value"].transform(lambda p: highest_rejected(p.to_numpy()))
-    keeps = made["is_anomaly"] & shown & made["p_value"].le(limit.reindex(made.index, fill_value=-1.0))
-    return made.assign(is_anomaly=keeps)
+    limit = made.groupby("ds")["p_value"].transform(lambda p: highest_rejected(p.to_numpy()))
+    return made.assign(is_anomaly=made["is_anomaly"] & made["p_value"].le(limit))
 
 
 def highest_rejected(p_values: FloatArray, false_share: float = FALSE_SHARE) -> float:
@@ -126,10 +123,11 @@ def highest_rejected(p_values: FloatArray, false_share: float = FALSE_SHARE) -> 
     return float(ordered[below[-1]]) if below.size else -1.0
 
 
-def runs(made: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, FloatArray]]:
+def runs(made: pd.DataFrame, begin: pd.Timestamp) -> Iterator[tuple[pd.DataFrame, FloatArray]]:
     """Rows of each series from an alert to the last day out of the band, with the excess of each day.
 
-    The band keeps the width that it had at the alert: what follows would widen it.
+    The band keeps the width that it had at the alert: what follows would widen it. What began before `begin`
+    is left out as a whole: a later alert in it is no beginning.
     """
     for _, rows in made.groupby("unique_id", sort=True):
         miss, below, above = ((rows[name] - rows["expected"]).to_numpy() for name in ("y", "low", "high"))
@@ -142,7 +140,7 @@ def runs(made: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, FloatArray]]:
             back = np.flatnonzero(np.sign(excess) != np.sign(excess[0]))
             length = int(back[0]) if back.size else excess.size
             done = int(start) + max(length, 1) - 1
-            if length:
+            if length and rows["ds"].iloc[start] >= begin:
                 yield rows.iloc[start : start + length], excess[:length]
 
 
@@ -158,7 +156,7 @@ def cost_episodes(costs: pd.DataFrame, begin: pd.Timestamp) -> list[Episode]:
             excess=float(excess.sum()),
             **measures(rows),
         )
-        for rows, excess in runs(judged(costs, begin))
+        for rows, excess in runs(judged(costs), begin)
         if abs(excess.mean()) >= LEAST_PER_DAY
     ]
 
@@ -181,7 +179,7 @@ def utilisation_episodes(
     if used.empty:
         return []
     found = []
-    for rows, _ in runs(judged(used, begin)):
+    for rows, _ in runs(judged(used), begin):
         if abs((rows["y"] - rows["expected"]).mean()) < LEAST_SHARE * abs(rows["expected"].mean()):
             continue
         resource = str(rows["resource"].iloc[0])

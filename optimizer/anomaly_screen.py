@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
+from optimizer.alert_screen import deliveries_summary, show_deliveries
 from optimizer.bill_screen import columns, plain, whole
+from optimizer.incidents import money
 from optimizer.screen import err, out
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from optimizer.alerts import Delivery
     from optimizer.anomalies import Watched
     from optimizer.anomaly_file import Marked
-    from optimizer.incidents import Episode, Incident
+    from optimizer.incidents import Incident
 
 
-def summary(found: Watched) -> dict[str, Any]:
+def summary(found: Watched, deliveries: Sequence[Delivery] = ()) -> dict[str, Any]:
     """The documented JSON of `anomalies --workspace`."""
     return {
         "since": None if found.since is None else plain(found.since),
         "settled_until": {name: plain(day) for name, day in sorted(found.settled.items())},
         "series": dict(found.series),
         "incidents": [as_json(one) for one in found.incidents],
+        **deliveries_summary(deliveries),
     }
 
 
@@ -57,14 +62,11 @@ def as_json(incident: Incident) -> dict[str, Any]:
     }
 
 
-def show(found: Watched) -> None:
-    """One block per incident: what, when, how much, why, and who contributed."""
+def show(found: Watched, deliveries: Sequence[Delivery] = ()) -> None:
+    """One block per incident: what, when, how much, why, and who contributed; then who was told."""
     for incident in found.incidents:
-        where = ", ".join(incident.shared.values()) or "several places"
-        days = f"{incident.first:%Y-%m-%d}" + (
-            f" to {incident.last:%Y-%m-%d}" if incident.last > incident.first else ""
-        )
-        out.print(f"{days}  {money(incident.severity, incident.currency)}  {incident.cause}  {where}",
+        cost = money(incident.severity, incident.currency)
+        out.print(f"{incident.when}  {cost}  {incident.cause}  {incident.where}",
                   style="bold", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
         whole(contributions(incident))
     watched = ", ".join(f"{count} series of {kind}" for kind, count in found.series.items())
@@ -74,6 +76,7 @@ def show(found: Watched) -> None:
     for provider, day in sorted(found.settled.items()):
         text = f"{provider}: days from {day:%Y-%m-%d} on are not settled and not judged"
         out.print(text, markup=False, highlight=False)
+    show_deliveries(deliveries)
 
 
 def contributions(incident: Incident) -> Table:
@@ -82,7 +85,7 @@ def contributions(incident: Incident) -> Table:
     for one in incident.contributions:
         share = incident.share(one)
         table.add_row(
-            f"  {escape(name_of(one))}",
+            f"  {escape(one.name)}",
             f"{one.actual:,.2f}",
             f"{one.expected:,.2f}",
             money(one.excess, one.currency),
@@ -90,18 +93,6 @@ def contributions(incident: Incident) -> Table:
             one.cause,
         )
     return table
-
-
-def name_of(one: Episode) -> str:
-    """A series in words."""
-    if one.resource is not None:
-        return f"{one.metric} of {one.resource.rsplit('/', 1)[-1]}"
-    return " / ".join(part.rsplit("/", 1)[-1] for part in one.place.values())
-
-
-def money(amount: float | None, currency: str | None) -> str:
-    """Money with its sign; what is not known says so."""
-    return "not known" if amount is None else f"{amount:+,.2f} {currency}"
 
 
 def file_summary(marked: Marked) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from optimizer.rows import last_part
 from optimizer.screen import out
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def show_diff(found: Restatement) -> None:
     history = columns("load", "when", "account", "format", ">rows", ">billed", ">effective", "status")
     for row in found.loads.to_pylist():
         when = f"{row['loaded_at']:%Y-%m-%d %H:%M}"
-        names = (escape(short(row["account"])), row["kind"], f"{row['row_count']:,}")
+        names = (escape(last_part(row["account"])), row["kind"], f"{row['row_count']:,}")
         costs = (f"{row[name]:,.2f} {row['currency']}" for name in ("billed_cost", "effective_cost"))
         history.add_row(str(row["load_id"]), when, *names, *costs, row["status"])
     whole(history)
@@ -73,7 +74,7 @@ def changes(rows: Sequence[dict[str, Any]]) -> Table:
         moved = [f"{change(row['billed_change'])} {row['currency']}"]
         moved += [f"{change(row['effective_change'])} {row['currency']}"] if apart else []
         counts = f"{row['rows_before']:,} → {row['rows_after']:,}"
-        table.add_row(escape(row["service"]), escape(short(row["sub_account"])), *money, *moved, counts)
+        table.add_row(escape(row["service"]), escape(last_part(row["sub_account"])), *money, *moved, counts)
     return table
 
 
@@ -92,11 +93,6 @@ def columns(*names: str) -> Table:
 def whole(table: Table) -> None:
     """Print a table; off a terminal it is as wide as it must be, so that no name is cut."""
     (out if out.is_terminal else wide).print(table)
-
-
-def short(account: str) -> str:
-    """The last part of an account's path."""
-    return account.rsplit("/", 1)[-1]
 
 
 def show_chargeback(made: Chargeback, path: Path) -> None:

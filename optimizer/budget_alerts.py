@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optimizer.budgets import AlarmState, Outlook, Status
-from optimizer.notify import Alert, Severity
+from optimizer.alerts import Alert, Severity
+from optimizer.budget_alarms import AlarmState
+from optimizer.budget_status import Status
+from optimizer.budgets import Outlook
+from optimizer.rows import last_part
 
 SURE = 0.9  # probability of passing the whole budget that is as bad as having passed it
 DRIVERS_TOLD = 3
@@ -56,7 +59,5 @@ def _lines(outlook: Outlook, status: Status, alarm: AlarmState) -> Iterator[str]
     if alarm.crossing is not None:
         yield f"day of passing it: {alarm.crossing:%Y-%m-%d}"
     for driver in status.drivers[:DRIVERS_TOLD]:
-        place = ", ".join(
-            part for part in (driver.service, driver.account.rsplit("/", 1)[-1], driver.region) if part
-        )
+        place = ", ".join(part for part in (driver.service, last_part(driver.account), driver.region) if part)
         yield f"{driver.change:+,.0f} {currency} since last month: {place}"

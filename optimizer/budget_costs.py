@@ -13,14 +13,12 @@ from data.lake import Lake
 from models.frames import FloatArray
 from optimizer.chargeback import bounds
 from optimizer.config import Match
-from optimizer.errors import Fault, InputError
 from optimizer.rows import rows_of
 from optimizer.team_costs import TeamCosts, rows_for
 
 DAY = pd.Timedelta(1, unit="D")
 FEE_MONTHS = 6  # a fee's usual amount is the median of so many closed months
 TAX_MONTHS = 3
-ACTIVE_DAYS = 10 * DAY  # a provider without a charge for so long sends no bill any more
 ITEM = ["service", "account"]
 
 
@@ -38,24 +36,6 @@ def as_it_was(days: pd.DataFrame, as_of: datetime, loaded: pd.Timestamp | None) 
         return days
     is_later = days["month"].gt(f"{moment:%Y-%m}") | (days["kind"].eq("tax") & days["day"].ge(moment))
     return days.loc[~is_later]
-
-
-def settled_until(
-    days: pd.DataFrame, as_of: datetime, loaded: pd.Timestamp | None, settle_days: int
-) -> pd.Timestamp:
-    """First day whose cost is not believed yet: the newest of a provider's bill, and of a load, lack some.
-
-    Raises:
-        InputError: no daily charge at all by then.
-    """
-    known_at = pd.Timestamp(as_of) if loaded is None else min(pd.Timestamp(as_of), loaded)
-    limit = known_at.floor("D") - settle_days * DAY
-    use = days.loc[days["kind"].eq("use") & (days["day"] < limit)] if len(days) else days
-    if not len(use):
-        found = "no charge of a settled day"
-        raise InputError([Fault("bills", found, "a bill with daily charges", "ingest one first")])
-    ends = use.groupby("source")["day"].max() + DAY
-    return ends[ends > ends.max() - ACTIVE_DAYS].min()
 
 
 @dataclass(frozen=True, eq=False)

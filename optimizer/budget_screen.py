@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from optimizer.bill_screen import short
+from optimizer.alert_screen import deliveries_summary, show_deliveries
 from optimizer.cost_drivers import EFFECTS
+from optimizer.rows import last_part
 from optimizer.screen import out
 
 if TYPE_CHECKING:
-    from optimizer.budgets import Outlook, Status
+    from optimizer.alerts import Delivery
+    from optimizer.budget_status import Status
+    from optimizer.budgets import Outlook
     from optimizer.cost_drivers import Driver
-    from optimizer.notify import Delivery
 
 DRIVERS_SHOWN = 5
 MONTHS_SHOWN = 12
@@ -34,7 +36,7 @@ def budget_summary(found: Outlook, deliveries: Sequence[Delivery] = ()) -> dict[
             {**asdict(item), "ends": item.ends.isoformat(), "per_day": _money(item.per_day)}
             for item in found.expiries
         ],
-        "deliveries": [asdict(delivery) for delivery in deliveries],
+        **deliveries_summary(deliveries),
         "notes": list(found.notes),
     }
 
@@ -87,8 +89,9 @@ def show_budgets(found: Outlook, deliveries: Sequence[Delivery] = ()) -> None:
         out.print(_ahead(found))
     for status in found.statuses:
         _show_drivers(status)
-    for line in [*_alarm_lines(found), *_expiry_lines(found), *_delivery_lines(deliveries)]:
+    for line in [*_alarm_lines(found), *_expiry_lines(found)]:
         out.print(line, markup=False, soft_wrap=True)
+    show_deliveries(deliveries)
     for note in found.notes:
         out.print(f"note: {note}", markup=False)
 
@@ -133,7 +136,7 @@ def _show_drivers(status: Status) -> None:
         return
     table = Table(f"{escape(status.subject.name)}: change since last month", "change", *EFFECTS, box=None)
     for driver in status.drivers[:DRIVERS_SHOWN]:
-        parts = (driver.service, short(driver.account), driver.region)
+        parts = (driver.service, last_part(driver.account), driver.region)
         cells = [f"{getattr(driver, name):+,.0f}" if round(getattr(driver, name)) else "" for name in EFFECTS]
         table.add_row(escape(", ".join(p for p in parts if p)), f"{driver.change:+,.0f}", *cells)
     out.print(table)
@@ -155,19 +158,3 @@ def _expiry_lines(found: Outlook) -> Iterator[str]:
         if item.per_day is not None:
             effect = f"{item.per_day:+,.2f} {item.currency} a day"
         yield f"commitment ends {item.ends:%Y-%m-%d}: {item.description}: {effect}"
-
-
-def _delivery_lines(deliveries: Sequence[Delivery]) -> Iterator[str]:
-    for item in deliveries:
-        yield f"alert {item.key} to {item.channel}: {item.status}{f' ({item.detail})' if item.detail else ''}"
-
-
-def deliveries_summary(deliveries: Sequence[Delivery]) -> dict[str, Any]:
-    """The documented JSON of `alert test`."""
-    return {"deliveries": [asdict(delivery) for delivery in deliveries]}
-
-
-def show_deliveries(deliveries: Sequence[Delivery]) -> None:
-    """One line per message."""
-    for line in _delivery_lines(deliveries):
-        out.print(line, markup=False, soft_wrap=True)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
+
+if TYPE_CHECKING:
+    from optimizer.alerts import Delivery
 
 P = ParamSpec("P")
 
@@ -149,20 +152,30 @@ def anomalies(
         Path | None, typer.Option(help="Long table unique_id, ds, y instead of a workspace.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --series: CSV or Parquet file to write.")] = None,
+    alert: Annotated[
+        bool, typer.Option("--alert", help="Tell the channels of [alerts] what they have not heard yet.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find unusual cost and utilisation: of a workspace, or of any long table."""
     from optimizer import anomaly_file, anomaly_screen, pipeline, screen
+    from optimizer.errors import Fault, InputError
 
     if series is not None:
+        if alert:
+            expected = "a workspace, whose [alerts] say who is told"
+            raise InputError([Fault("--alert", "--series beside it", expected, "leave one of them out")])
         marked = anomaly_file.mark_file(series, out)
         anomaly_screen.tell_repeated(marked)
         show(as_json, anomaly_screen.file_summary(marked), lambda: anomaly_screen.show_file(marked))
         return
     begin = None if since is None else moment(since, "--since")
     with screen.progress("anomalies") as progress:
-        found = pipeline.anomalies(workspace, since=begin, progress=progress)
-    show(as_json, anomaly_screen.summary(found), lambda: anomaly_screen.show(found))
+        found, told = pipeline.anomalies(
+            workspace, now=datetime.now(UTC), since=begin, tell=alert, progress=progress
+        )
+    show(as_json, anomaly_screen.summary(found, told), lambda: anomaly_screen.show(found, told))
+    fail_where_undelivered(told)
 
 
 @app.command()
@@ -271,8 +284,7 @@ def budget(
         )
     summary = budget_screen.budget_summary(found, told)
     show(as_json, summary, lambda: budget_screen.show_budgets(found, told))
-    if any(item.status == "failed" for item in told):
-        raise typer.Exit(1)
+    fail_where_undelivered(told)
 
 
 @alert_app.command("test")
@@ -283,12 +295,11 @@ def alert_test(
     as_json: Json = False,
 ) -> None:
     """Send a test message to a channel."""
-    from optimizer import budget_screen, pipeline
+    from optimizer import alert_screen, pipeline
 
     told = pipeline.alert_test(workspace, channel=channel, now=datetime.now(UTC))
-    show(as_json, budget_screen.deliveries_summary(told), lambda: budget_screen.show_deliveries(told))
-    if any(item.status == "failed" for item in told):
-        raise typer.Exit(1)
+    show(as_json, alert_screen.deliveries_summary(told), lambda: alert_screen.show_deliveries(told))
+    fail_where_undelivered(told)
 
 
 @bill_app.command("diff")
@@ -369,6 +380,12 @@ def moment(text: str | None, flag: str = "--as-of") -> datetime:
         expected = f"a time with its zone such as {example}, from {YEARS[0]} to {YEARS[-1]}"
         raise InputError([Fault(flag, repr(text), expected, "correct it")])
     return value.astimezone(UTC)
+
+
+def fail_where_undelivered(told: Sequence[Delivery]) -> None:
+    """End with 1 where a channel did not take a message: the next run tries again."""
+    if any(item.status == "failed" for item in told):
+        raise typer.Exit(1)
 
 
 def show(as_json: bool, summary: dict[str, Any], human: Callable[[], None]) -> None:

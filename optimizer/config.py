@@ -9,25 +9,21 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from optimizer.alert_settings import Alerts, Anomalies
 from optimizer.errors import Fault, InputError
+from optimizer.section import Section
 
 FILE_NAME = "trimtab.toml"
 PREFIX = "TRIMTAB_"
 EXACT = 1e-9
-
-
-class Section(BaseModel):
-    """One table of trimtab.toml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Autoscale(Section):
@@ -194,76 +190,15 @@ class CostChange(Match):
 
 
 class Costs(Section):
-    """The forecast of cost (`trimtab budget`)."""
+    """Which days of a bill count (`trimtab budget`, `trimtab anomalies`), and the forecast of cost."""
 
     settle_days: int = Field(
-        2, ge=0, le=10, description="newest days of a load that are not believed: bills arrive late"
+        2, ge=0, le=10, description="newest days of each bill that are not believed: charges arrive late"
     )
     commitments_end: bool = Field(
         default=True, description="what a commitment covers costs its contracted price after its end"
     )
     changes: tuple[CostChange, ...] = Field((), description="tables [[costs.changes]], known beforehand")
-
-
-class Channel(Section):
-    """A table of `[[alerts.channels]]`. Secrets are named by an environment variable and never stand here."""
-
-    name: str = Field(min_length=1, description="name of the channel")
-    kind: Literal["webhook", "slack", "email"] = Field(
-        description="JSON to any service, text that Slack and its like show, or e-mail"
-    )
-    url_env: str = Field("", description="environment variable with the URL (webhook, slack)")
-    to: tuple[str, ...] = Field((), description="addresses (email)")
-    sender: str = Field("", description="address of the sender (email)")
-    host: str = Field("", description="mail server (email)")
-    port: int = Field(587, ge=1, le=65535, description="port of the mail server")
-    starttls: bool = Field(default=True, description="refuse to send mail without encryption")
-    user: str = Field("", description="user at the mail server; none: no log-in")
-    password_env: str = Field("", description="environment variable with the password")
-    least_severity: Literal["info", "warning", "critical"] = Field(
-        "info", description="what it wants to hear of"
-    )
-
-    @model_validator(mode="after")
-    def has_what_its_kind_needs(self) -> Self:
-        """A URL for the web, a server and addresses for mail."""
-        needed = ("host", "sender", "to") if self.kind == "email" else ("url_env",)
-        absent = [name for name in needed if not getattr(self, name)]
-        if absent:
-            raise ValueError(f"a channel of kind {self.kind} needs {', '.join(absent)}")
-        if bool(self.user) != bool(self.password_env):
-            raise ValueError("user and password_env belong together")
-        return self
-
-
-class Silence(Section):
-    """A table of `[[alerts.silence]]`: alerts that nobody wants to hear of for a while."""
-
-    key: str = Field(
-        min_length=1, description="pattern of the alert's key (`*` and `?`), such as budget/search/*"
-    )
-    until: date = Field(description="first day on which it is told again, UTC")
-    reason: str = Field("", description="why, for people")
-
-
-class Alerts(Section):
-    """Who is told, and how often."""
-
-    repeat_hours: float = Field(24.0, gt=0, description="until the same alert is told again")
-    max_per_hour: int = Field(
-        10, ge=1, description="messages to one channel in an hour; the rest is summed up"
-    )
-    timeout_s: float = Field(10.0, gt=0, le=60, description="longest wait for a channel's answer")
-    channels: tuple[Channel, ...] = Field((), description="tables [[alerts.channels]]")
-    silence: tuple[Silence, ...] = Field((), description="tables [[alerts.silence]]")
-
-    @model_validator(mode="after")
-    def names_differ(self) -> Self:
-        """A channel is called by its name."""
-        names = [channel.name for channel in self.channels]
-        if len(set(names)) < len(names):
-            raise ValueError("two channels have the same name")
-        return self
 
 
 def has_filter(rule: Match) -> bool:
@@ -275,7 +210,11 @@ class Settings(BaseSettings):
     """Everything that can be set, with its default."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # somebody may have put a secret where its variable's name belongs
     )
 
     planning: Planning = Planning()
@@ -284,6 +223,7 @@ class Settings(BaseSettings):
     allocation: Allocation = Allocation()
     budgets: tuple[Budget, ...] = Field((), description="tables [[budgets]]")
     costs: Costs = Costs()
+    anomalies: Anomalies = Anomalies()
     alerts: Alerts = Alerts()
     sources: dict[str, str] = Field(default_factory=dict, description="name = path that `ingest` reads")
 
@@ -359,7 +299,18 @@ def faults(error: ValidationError) -> Iterator[Fault]:
         if item["type"] == "extra_forbidden":
             yield unknown_key(where, key)
         else:
-            yield Fault(where, f"{key} = {item.get('input')!r}", item["msg"].lower(), "correct the value")
+            found = f"{key} = {shown(key, item.get('input'))}"
+            expected = "the name of an environment variable" if key.endswith("_env") else item["msg"].lower()
+            yield Fault(where, found, expected, "correct the value")
+
+
+def shown(key: str, value: object) -> str:
+    """A value as a fault may show it: what stands where the name of a secret belongs may be the secret."""
+    if isinstance(value, Mapping):
+        return f"a table with {', '.join(sorted(map(str, value))) or 'no key'}"
+    if key.endswith("_env") or "://" in repr(value):
+        return "a value that may be a secret"
+    return repr(value)
 
 
 def unknown_key(where: str, key: str) -> Fault:

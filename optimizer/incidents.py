@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from optimizer.anomaly_causes import UNKNOWN
+from optimizer.rows import last_part
 
 DAY = pd.Timedelta(1, unit="D")
 COST, UTILISATION = "cost", "utilisation"
@@ -41,6 +42,20 @@ class Episode:
         """Days from first to last."""
         return (self.last - self.first) // DAY + 1
 
+    @property
+    def name(self) -> str:
+        """The series in words."""
+        if self.resource is not None:
+            return f"{self.metric} of {last_part(self.resource)}"
+        return " / ".join(last_part(part) for part in self.place.values())
+
+    @property
+    def key(self) -> str:
+        """The series and the day on which it left its band: the same in every run that sees it."""
+        of_cost = [self.place.get(name, "-") for name in PLACE]
+        series = [self.resource, self.metric] if self.resource is not None else [*of_cost, self.currency]
+        return "/".join([self.kind, *(part or "-" for part in series), f"{self.first:%Y-%m-%d}"])
+
 
 @dataclass(frozen=True)
 class Incident:
@@ -54,10 +69,26 @@ class Incident:
     cause: str
     contributions: tuple[Episode, ...]
 
+    @property
+    def where(self) -> str:
+        """What its episodes share, in words."""
+        return ", ".join(self.shared.values()) or "several places"
+
+    @property
+    def when(self) -> str:
+        """Its days."""
+        only = f"{self.first:%Y-%m-%d}"
+        return only if self.last == self.first else f"{only} to {self.last:%Y-%m-%d}"
+
     def share(self, of: Episode) -> float | None:
         """Contribution of an episode to the money of the incident, 0..1."""
         known = sum(abs(episode.excess or 0.0) for episode in self.contributions)
         return None if of.excess is None or not known else abs(of.excess) / known
+
+
+def money(amount: float | None, currency: str | None) -> str:
+    """Money with its sign; what is not known says so."""
+    return "not known" if amount is None else f"{amount:+,.2f} {currency}"
 
 
 def grouped(episodes: Iterable[Episode]) -> tuple[Incident, ...]:

@@ -75,24 +75,41 @@ def only_one(layout: Layout) -> Iterator[None]:
     if not layout.root.is_dir():
         found = "a file in its place" if layout.root.exists() else "no such folder"
         raise InputError([Fault(str(layout.root), found, "a workspace", "make one with `trimtab init`")])
-    lock = filelock.FileLock(layout.memory / "lock", timeout=LOCK_WAIT_S)
-    try:
-        layout.memory.mkdir(exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise BusyError(
-            f"{layout.root}: another trimtab has held the workspace for {LOCK_WAIT_S:.0f} s; "
-            "expected it to finish; try again, or end that process"
-        ) from error
-    except OSError as error:
-        fault = Fault(
-            str(layout.memory), str(error.strerror), "a folder that can be written", "free the place"
-        )
-        raise InputError([fault]) from error
+    busy = f"{layout.root}: another trimtab has held the workspace for {LOCK_WAIT_S:.0f} s"
+    action = "expected it to finish; try again, or end that process"
+    with locked(layout.memory / "lock", wait_s=LOCK_WAIT_S, busy=f"{busy}; {action}"):
+        yield
+
+
+@contextmanager
+def locked(path: Path, *, wait_s: float, busy: str) -> Iterator[None]:
+    """Hold a lock file, which only one process can; its folder is made on first use.
+
+    Raises:
+        InputError: the folder cannot be written.
+        BusyError: with the text `busy`, where another process still holds it after `wait_s` seconds.
+    """
+    lock = filelock.FileLock(path, timeout=wait_s)
+    with writing_in(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise BusyError(busy) from error
     try:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def writing_in(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a folder that cannot be written into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        found, expected = str(error.strerror), "a folder that can be written"
+        raise InputError([Fault(str(folder), found, expected, "free the place")]) from error
 
 
 @contextmanager

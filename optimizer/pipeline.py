@@ -22,6 +22,8 @@ from data.ingest import ingest as ingest_files
 from data.lake import Lake
 from data.workloads_yaml import FILE as WORKLOADS_FILE
 from data.workloads_yaml import read_workloads
+from optimizer.alert_memory import remembering
+from optimizer.alerts import Alert, Delivery
 from optimizer.beforehand import beforehand, stored_as
 from optimizer.capacity import plan_capacity
 from optimizer.chargeback import Chargeback
@@ -32,8 +34,8 @@ from optimizer.forecasts import REQUESTS, forecast_requests, store_forecasts
 from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
-from optimizer.notify import Alert, Delivery, send_test, telling
 from optimizer.notify import send as send_alerts
+from optimizer.notify import send_test
 from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.report.data import Headline
@@ -139,13 +141,25 @@ def report(workspace: Path, *, placement: Path, progress: Progress = silent) -> 
     return Report(*write_report(data, layout.reports), data.headline)
 
 
-def anomalies(workspace: Path, *, since: datetime | None = None, progress: Progress = silent) -> Watched:
-    """Incidents of cost and utilisation that began on or after `since`, by default in the last 30 days."""
+def anomalies(
+    workspace: Path,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    tell: bool = False,
+    progress: Progress = silent,
+) -> tuple[Watched, tuple[Delivery, ...]]:
+    """Incidents that began on or after `since`, by default in the last 30 days; told where `tell`."""
     from optimizer.anomalies import find  # noqa: PLC0415  no plan waits for it
+    from optimizer.anomaly_alerts import alerts_of  # noqa: PLC0415
 
+    layout, settings = Layout(workspace), load_settings(workspace)
     progress("looking", 0.0)
-    with Lake.open(Layout(workspace).lake, read_only=True) as lake:
-        return find(lake, since)
+    with Lake.open(layout.lake, read_only=True) as lake:
+        found = find(lake, settle_days=settings.costs.settle_days, since=since)
+    progress("telling", 0.9)
+    alerts = alerts_of(found, settings.anomalies)
+    return found, tell_people(layout, settings, alerts, now=now) if tell else ()
 
 
 def bill_diff(workspace: Path, *, period: str, load_id: int | None = None) -> Restatement:
@@ -188,8 +202,8 @@ def tell_people(
     layout: Layout, settings: Settings, alerts: Sequence[Alert], *, now: datetime
 ) -> tuple[Delivery, ...]:
     """Send alerts of any kind through [alerts]; what was told is remembered in the workspace."""
-    with telling(layout.memory) as state:
-        return send_alerts(alerts, settings.alerts, now=now, state=state)
+    with remembering(layout.memory) as memory:
+        return send_alerts(alerts, settings.alerts, now=now, memory=memory)
 
 
 def alert_test(workspace: Path, *, channel: str, now: datetime) -> tuple[Delivery, ...]:

@@ -1,4 +1,4 @@
-"""Rows of a frame as plain Python values, in the order of the columns asked for."""
+"""Rows of a frame as plain Python values, and names as people read them."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def prices_of(frame: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     """Price per hour by (provider, region, instance_type)."""
     columns = ("provider", "region", "instance_type", "price_hourly")
     return {(p, r, t): float(price) for p, r, t, price in rows_of(frame, *columns)}
+
+
+def last_part(path: str) -> str:
+    """The last part of a provider's path: the name of an account or resource in it."""
+    return path.rsplit("/", 1)[-1]

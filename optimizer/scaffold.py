@@ -99,8 +99,10 @@ def section_lines(model: type[BaseModel], path: str) -> list[str]:
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             tables.append((name, field.annotation))
-        elif field.description and name != "sources" and not isinstance(field.default, tuple):
-            value = str(field.default).lower() if isinstance(field.default, bool) else repr(field.default)
+            continue
+        default = field.get_default(call_default_factory=True)
+        if field.description and name != "sources" and not isinstance(default, tuple):
+            value = str(default).lower() if isinstance(default, bool) else repr(default)
             lines.append(f"# {name} = {value}   # {field.description}")
     head = ["", f"[{path}]"] if path else []
     below = [

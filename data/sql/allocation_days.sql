@@ -38,21 +38,11 @@ days AS (
     SELECT
         *,
         greatest(stops, starts + INTERVAL 1 MICROSECOND) AS ends,
-        unnest(
-            generate_series(
-                date_trunc('day', starts),
-                greatest(stops, starts + INTERVAL 1 MICROSECOND) - INTERVAL 1 MICROSECOND,
-                INTERVAL 1 DAY
-            )
-        ) AS day
+        unnest(days_of(starts, ends)) AS day
     FROM spans
 ),
 shares AS (
-    SELECT
-        *,
-        (epoch_us(least(ends, day + INTERVAL 1 DAY)) - epoch_us(greatest(starts, day)))
-        / (epoch_us(ends) - epoch_us(starts))::DOUBLE AS day_share
-    FROM days
+    SELECT *, share_of_day(starts, ends, day) AS day_share FROM days
 )
 SELECT
     x_Month AS month,

@@ -33,19 +33,11 @@ WITH spans AS (
 days AS (
     SELECT
         *,
-        unnest(generate_series(
-            date_trunc('day', greatest(starts, $since::TIMESTAMPTZ)),
-            least(ends, $until::TIMESTAMPTZ) - INTERVAL 1 MICROSECOND,
-            INTERVAL 1 DAY
-        )) AS day
+        unnest(days_of(greatest(starts, $since::TIMESTAMPTZ), least(ends, $until::TIMESTAMPTZ))) AS day
     FROM spans
 ),
 shares AS (
-    SELECT
-        *,
-        (epoch_us(least(ends, day + INTERVAL 1 DAY)) - epoch_us(greatest(starts, day)))
-        / (epoch_us(ends) - epoch_us(starts))::DOUBLE AS day_share
-    FROM days
+    SELECT *, share_of_day(starts, ends, day) AS day_share FROM days
 )
 SELECT
     day,

@@ -16,17 +16,10 @@ WITH spans AS (
     FROM charges
 ),
 days AS (
-    SELECT
-        *,
-        unnest(generate_series(date_trunc('day', starts), ends - INTERVAL 1 MICROSECOND, INTERVAL 1 DAY)) AS day
-    FROM spans
+    SELECT *, unnest(days_of(starts, ends)) AS day FROM spans
 ),
 shares AS (
-    SELECT
-        *,
-        (epoch_us(least(ends, day + INTERVAL 1 DAY)) - epoch_us(greatest(starts, day)))
-        / (epoch_us(ends) - epoch_us(starts))::DOUBLE AS day_share
-    FROM days
+    SELECT *, share_of_day(starts, ends, day) AS day_share FROM days
 )
 SELECT
     day,

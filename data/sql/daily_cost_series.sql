@@ -24,11 +24,7 @@ WITH spans AS (
 days AS (
     SELECT
         *,
-        unnest(generate_series(
-            date_trunc('day', greatest(starts, $since::TIMESTAMPTZ)),
-            least(ends, $until::TIMESTAMPTZ) - INTERVAL 1 MICROSECOND,
-            INTERVAL 1 DAY
-        )) AS day
+        unnest(days_of(greatest(starts, $since::TIMESTAMPTZ), least(ends, $until::TIMESTAMPTZ))) AS day
     FROM spans
 ),
 shares AS (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
+import traceback
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,52 @@ def test_faults_of_the_environment_are_told_as_such(
     (line,) = faults(tmp_path)
     assert told in line
     assert "trimtab.toml" not in line
+
+
+SECRET = "hunter2-T0K3N"
+URL = f"https://hooks.example/{SECRET}"
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        f'name = "a"\nkind = "slack"\nurl = "{URL}"',
+        f'name = "a"\nkind = "slack"\nurl_env = "{URL}"',
+        f'name = "a"\nurl_env = "{URL}"',
+        f'kind = "slack"\nurl_env = "{URL}"',
+        f'name = "a"\nkind = "{URL}"\nurl_env = "A"',
+        f'name = "a"\nkind = "email"\nhost = "h"\nuser = "u"\npassword = "{SECRET}"',
+        f'name = "a"\nkind = "email"\nhost = "h"\nsender = "s"\nto = ["t"]\npassword_env = "{SECRET}"',
+        f'name = "a"\nkind = "email"\nhost = "h"\nto = ["t"]\nuser = "u"\npassword_env = "{SECRET}"',
+        f'name = "a"\nkind = "email"\npassword_env = ["{SECRET}"]',
+        f'name = "a"\npassword = "{SECRET}"',
+        f'name = "a"\nkind = "slack"\nurl_env = "A"\nhost = ["{URL}"]',
+        f'name = "a"\nkind = "slack"\nurl_env = {{x = "{URL}"}}',
+        f'name = "a"\nkind = "slack"\nurl_env = "{URL}\n',
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channel: str
+) -> None:
+    text = f"[[alerts.channels]]\n{channel}\n"
+    with pytest.raises(InputError) as error:
+        load_settings(written(tmp_path, text))
+    assert SECRET not in "".join(traceback.format_exception(error.value))
+    (tmp_path / "trimtab.toml").unlink()
+    try:
+        channels = tomllib.loads(text)["alerts"]["channels"]
+    except tomllib.TOMLDecodeError:
+        return
+    monkeypatch.setenv("TRIMTAB_ALERTS__CHANNELS", json.dumps(channels))
+    with pytest.raises(InputError) as error:
+        load_settings(tmp_path)
+    assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+def test_what_is_no_name_of_a_variable_is_told_as_such(tmp_path: Path) -> None:
+    (line,) = faults(written(tmp_path, f'[[alerts.channels]]\nname = "a"\nkind = "slack"\nurl_env = "{URL}"'))
+    assert "alerts.channels.0.url_env = a value that may be a secret" in line
+    assert "expected the name of an environment variable" in line
 
 
 def test_variables_of_other_tools_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

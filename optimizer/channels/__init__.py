@@ -1,0 +1,1 @@
+"""How a message reaches people: webhook, Slack and its like, e-mail. `carrier` is the contract of all."""
