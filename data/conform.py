@@ -305,6 +305,6 @@ def _repeated(table: Table, rows: pa.Table, where: str) -> list[Fault]:
     return faults
 
 
-def _shown(key: Iterable[object]) -> str:
+def _as_text(key: Iterable[object]) -> str:
     """A key as people write it."""
     return ", ".join(f"{part:%F %R}" if isinstance(part, datetime) else str(part) for part in key)

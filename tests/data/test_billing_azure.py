@@ -71,18 +71,19 @@ def totals(lake: Lake) -> tuple[Decimal, Decimal]:
 
 
 @pytest.mark.parametrize(
-    ("last_days", "effective", "said"),
+    ("last_days", "expected"),
     [
-        ((30, 30), 360, ""),
-        ((15, 30), 360, "purchases after that are missing"),
-        ((30, 15), 330, "what commitments cover costs nothing after that"),
+        ((30, 30), (360, "")),
+        ((15, 30), (360, "purchases after that are missing")),
+        ((30, 15), (330, "what commitments cover costs nothing after that")),
     ],
 )
 @pytest.mark.parametrize("order", ["actual amortized", "amortized actual", "both"])
 def test_where_one_of_the_two_ends_earlier_the_rest_is_the_others(
-    order: str, last_days: tuple[int, int], effective: int, said: str, empty_lake: Path, tmp_path: Path
+    order: str, last_days: tuple[int, int], expected: tuple[int, str], empty_lake: Path, tmp_path: Path
 ) -> None:
     """Ten a day on demand, two a day of a reservation."""
+    effective, said = expected
     folder = tmp_path / "both"
     folder.mkdir()
     for name, last, covered in zip(("actual", "amortized"), last_days, ("0", "2"), strict=True):
