@@ -84,18 +84,38 @@ def forecast(
     asked = check_levels(levels)
     panel = check_series(series, freq, assume_utc=assume_utc, non_negative=non_negative)
     _check_request(panel, horizon_steps)
-    seen = panel.masked(flag_outages(panel))
-    seen = seen.masked(before_shift(seen))
-    order = np.argsort(asked)
-    if zones:
-        values, names = _by_wall_clock(seen, horizon_steps, asked[order], min_origins, zones)
-    else:
-        values, names = _in_shards(seen, horizon_steps, asked[order], min_origins)
-    low, high = bounds(panel, non_negative=non_negative)
-    values = np.clip(np.sort(values, axis=-1), low[:, None, None], high[:, None, None])
-    frame = quantile_frame(panel, values[:, :, np.argsort(order)], levels, names)
+    values, names = forecast_panel(
+        panel, horizon_steps, asked, non_negative=non_negative, min_origins=min_origins, zones=zones
+    )
+    _, high = bounds(panel, non_negative=non_negative)
+    frame = quantile_frame(panel, values, levels, names)
     cap = pd.Series(high, index=panel.ids)
     return check_quantiles(frame, levels, non_negative=non_negative, cap=cap)
+
+
+def forecast_panel(
+    panel: Panel,
+    horizon_steps: int,
+    levels: FloatArray,
+    *,
+    non_negative: bool = True,
+    min_origins: int = 4,
+    zones: Mapping[str, str] | None = None,
+) -> tuple[FloatArray, npt.NDArray[np.object_]]:
+    """The same behind the door, for who holds a panel: every series needs an observation.
+
+    Returns:
+        (series, step, level) quantiles in the order of the levels and (series) names of the models.
+    """
+    seen = panel.masked(flag_outages(panel))
+    seen = seen.masked(before_shift(seen))
+    order = np.argsort(levels)
+    if zones:
+        values, names = _by_wall_clock(seen, horizon_steps, levels[order], min_origins, zones)
+    else:
+        values, names = _in_shards(seen, horizon_steps, levels[order], min_origins)
+    values = within(np.sort(values, axis=-1), panel, non_negative=non_negative)
+    return values[:, :, np.argsort(order)], names
 
 
 def _by_wall_clock(
@@ -166,6 +186,12 @@ def choose(panel: Panel, horizon_steps: int, min_origins: int) -> list[tuple[Int
         elif rows.size:
             rungs.append((rows, model))
     return rungs
+
+
+def within(values: FloatArray, panel: Panel, *, non_negative: bool) -> FloatArray:
+    """(series, step, level) quantiles cut at the smallest and largest value they may take."""
+    low, high = bounds(panel, non_negative=non_negative)
+    return np.clip(values, low[:, None, None], high[:, None, None])
 
 
 def bounds(panel: Panel, *, non_negative: bool) -> tuple[FloatArray, FloatArray]:
