@@ -63,7 +63,7 @@ class Champion:
         cost_ratio: what a unit short costs over one idle: the decision it is chosen for.
         against: its cost over that of seasonal naive.
         cheapest: the model of least cost; another one where it does not beat seasonal naive.
-        beaten_by: models that beat seasonal naive, cheapest first.
+        better: models that beat seasonal naive, cheapest first.
         ties: models whose cost cannot be told from the champion's, cheapest first.
     """
 
@@ -71,7 +71,7 @@ class Champion:
     cost_ratio: float
     against: Ratio
     cheapest: str
-    beaten_by: tuple[str, ...]
+    better: tuple[str, ...]
     ties: tuple[str, ...]
 
 

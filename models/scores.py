@@ -11,8 +11,8 @@
 | plan_cost_c | (over-capacity + c × shortfall) / demand of a plan at c / (1 + c) | Arrow and others 1951 |
 
 A history that never changes from season to season, or is no longer than one, gives MASE no scale: steps
-behind it count in every score but MASE. Where no step counts, or demand was zero throughout, a score is NaN: not
-known, never 0.
+behind it count in every score but MASE. Where no step counts, or demand was zero throughout, a score is NaN:
+not known, never 0.
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ def cost_column(ratio: float) -> str:
     return f"plan_cost_{ratio:g}"
 
 
-def level_of(ratio: float) -> float:
+def level_of(cost_ratio: float) -> float:
     """The quantile that is the cheapest plan at a cost ratio: 99 → 0.99."""
-    return round(ratio / (1 + ratio), 12)
+    return round(cost_ratio / (1 + cost_ratio), 6)
+
+
+def cost_ratio_of(level: float) -> float:
+    """The inverse: what a unit short costs over one idle for whom a quantile is the cheapest plan."""
+    return round(level / (1 - level), 6)
 
 
 @dataclass(frozen=True, eq=False)
