@@ -122,7 +122,8 @@ def of_costs(scores: pd.DataFrame, cost_ratio: float, seed: int) -> pd.DataFrame
     column, name = cost_column(cost_ratio), f"{cost_ratio:g}"
     costs = costs_of(scores, cost_ratio)
     models = sorted(set(scores["model"]))
-    found = compared(costs, BASELINE, seed=seed) if BASELINE in costs else {}
+    can_compare = BASELINE in costs and len(costs) > 0
+    found = compared(costs, BASELINE, seed=seed) if can_compare else {}
     unknown = Ratio(None, None, None)
     cost = (1 + cost_ratio) * scores[f"pinball_{level_column(level_of(cost_ratio))}"] * scores["points"]
     demand = (scores["mean_demand"] * scores["points"]).groupby(scores["model"]).sum()
