@@ -91,11 +91,12 @@ def spaced(room_steps: int, count: int, apart_steps: int | None = None) -> IntAr
     Args:
         room_steps: between the earliest possible origin and the last one.
         count: most origins.
-        apart_steps: distance, made shorter where there is no room for it; as wide as possible without it.
+        apart_steps: distance; where it is not given or there is no room for it, they share the room evenly.
     """
-    widest = room_steps // max(count - 1, 1)
-    apart = max(widest if apart_steps is None else min(apart_steps, widest), 1)
-    return apart * np.arange(min(count, room_steps // apart + 1), dtype=np.int64)[::-1]
+    if apart_steps is None or apart_steps * (count - 1) > room_steps:
+        evenly = np.linspace(0, room_steps, min(count, room_steps + 1))
+        return np.unique(np.rint(evenly).astype(np.int64))[::-1]
+    return apart_steps * np.arange(count, dtype=np.int64)[::-1]
 
 
 def usual_distance(freq: pd.Timedelta) -> int:

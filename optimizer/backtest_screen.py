@@ -8,7 +8,7 @@ from typing import Any
 
 from optimizer.backtest_forecasts import Judged, ratios_for
 from optimizer.bill_screen import columns, whole
-from optimizer.report.backtest_page import rows, verdict
+from optimizer.report.backtest_page import rows, ties, verdict
 from optimizer.report.text import is_known, quantity, share
 from optimizer.screen import out, show_files
 
@@ -69,5 +69,5 @@ def show(found: Judged, files: Sequence[Path]) -> None:
     out.print(
         f"{found.subject}: {series}, {count} from {span}", markup=False, highlight=False, soft_wrap=True
     )
-    out.print(verdict(found), markup=False, highlight=False, soft_wrap=True)
+    out.print(f"{verdict(found)} {ties(found)}".strip(), markup=False, highlight=False, soft_wrap=True)
     show_files(files)

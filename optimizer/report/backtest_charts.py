@@ -31,10 +31,10 @@ def ratio_chart(ratios: Sequence[CostRatio], *, name: str, title: str) -> str:
         {
             "label": label,
             "value": _cut(each.value),
-            "low": _cut(each.low),
-            "high": _cut(each.high),
+            "low": None if is_far(each) else _cut(each.low),
+            "high": None if is_far(each) else _cut(each.high),
             "is_champion": each.is_champion,
-            "text": f"{each.value:.1f} ▸" if is_known(each.value) and float(each.value or 0) > WIDEST else "",
+            "text": f"{each.value:.1f} ▸" if is_far(each) else "",
         }
         for label, each in zip(order, ratios, strict=True)
     ]
@@ -54,6 +54,11 @@ def ratio_chart(ratios: Sequence[CostRatio], *, name: str, title: str) -> str:
     )
     data = {"rows": rows, "one": [{"value": 1.0}]}
     return draw(chart, data, width=460, height=24 * len(order), name=name, title=title)
+
+
+def is_far(each: CostRatio) -> bool:
+    """Whether a model is too dear for the scale."""
+    return each.value is not None and is_known(each.value) and each.value > WIDEST
 
 
 def _cut(value: float | None) -> float | None:

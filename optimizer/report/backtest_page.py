@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from models.champion import Ratio
+from models.champion import Champion, Ratio
 from models.frames import level_column
 from models.peers import BASELINE, CALIBRATED, OURS
 from models.scores import cost_column
@@ -66,27 +66,28 @@ def verdict(found: Judged) -> str:
     if won is None:
         return "No champion: no series has demand to compare plans by."
     if won.model == BASELINE:
-        if won.cheapest == BASELINE:
-            why = "it makes the cheapest plans"
-        elif won.cheapest in won.ties:
-            why = f"{label(won.cheapest)} is cheaper, but by no more than chance explains"
-        else:
-            why = f"{label(won.cheapest)} does not beat it"
-        return f"Seasonal naive stays. Where {price}, {why}.{_ties(found)}"
+        return f"Seasonal naive stays. Where {price}, {_why_it_stays(won)}."
     text = (
         f"{_upper(label(won.model))} is the champion: where {price}, its plans cost {_against(won.against)}"
     )
     text += " of what they cost with seasonal naive."
     if won.cheapest != won.model:
         text += f" {_upper(label(won.cheapest))} costs less on average, but not beyond chance."
-    return text + _ties(found)
+    return text
 
 
-def _ties(found: Judged) -> str:
-    won = found.champion
-    told = () if won is None or won.model != BASELINE else (won.cheapest,)
-    names = [] if won is None else [label(name) for name in won.ties if name not in told]
-    return f" Not told apart from it: {'; '.join(names)}." if names else ""
+def _why_it_stays(won: Champion) -> str:
+    if won.cheapest == BASELINE:
+        return "it makes the cheapest plans"
+    if won.cheapest in won.ties:
+        return f"{label(won.cheapest)} is cheaper, but by no more than chance explains"
+    return f"{label(won.cheapest)} does not beat it"
+
+
+def ties(found: Judged) -> str:
+    """Whom the champion cannot be told from, in a sentence; empty where there is nobody."""
+    names = [] if found.champion is None else list(map(label, found.champion.ties))
+    return f"Not told apart from it on these series: {'; '.join(names)}." if names else ""
 
 
 def _upper(text: str) -> str:
@@ -115,6 +116,7 @@ def _context(found: Judged) -> dict[str, Any]:
     return {
         "found": found,
         "verdict": verdict(found),
+        "ties": ties(found),
         "champion": best,
         "hours": found.horizon / pd.Timedelta(hours=1),
         "ratios": [f"{ratio:g}:1" for ratio in ratios_for(found.quantile)],

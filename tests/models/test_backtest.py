@@ -61,6 +61,7 @@ def test_origins_keep_their_distance_where_there_is_room() -> None:
     assert spaced(100, 3, 32).tolist() == [64, 32, 0]
     assert spaced(40, 3, 32).tolist() == [40, 20, 0]
     assert spaced(100, 3).tolist() == [100, 50, 0]
+    assert spaced(10, 4).tolist() == [10, 7, 3, 0]
     assert spaced(1, 5, 32).tolist() == [1, 0]
     assert spaced(0, 5, 32).tolist() == [0]
     assert spaced(100, 1, 32).tolist() == [0]
@@ -149,7 +150,7 @@ def test_an_oracle_scores_without_fault_and_others_do_not() -> None:
 def test_ours_is_the_very_forecast_of_the_command() -> None:
     frame = long_frame({"a": demand(9), "b": demand(9, seed=1)})
     panel = check_series(frame, "1h")
-    found = backtest_of(panel, 12, 2, keep=["a", "b"], models=lambda freq: list(contenders(freq))[:1])
+    found = backtest_of(panel, 12, 1, keep=["a", "b"], models=lambda freq: list(contenders(freq))[:1])
     for origin, made in found.forecasts.groupby("origin"):
         known = frame.loc[frame["ds"] < origin]
         own = forecast(known, freq="1h", horizon_steps=12, levels=found.levels)
