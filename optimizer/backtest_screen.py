@@ -57,11 +57,13 @@ def champion(found: Judged) -> dict[str, Any] | None:
 def show(found: Judged, files: Sequence[Path]) -> None:
     """One line per model, the champion, and what was written."""
     costs = [f">{name}" for ratio in ratios_for(found.quantile) for name in (f"cost {ratio:g}:1", "to naive")]
-    table = columns("model", *costs, ">WQL", ">MASE", f">covered at {found.quantile:g}", ">worst decile")
+    table = columns(
+        "model", *costs, ">not worse", ">WQL", ">MASE", f">covered at {found.quantile:g}", ">worst decile"
+    )
     for row in rows(found):
         paid = [text for cost in row.costs for text in (quantity(cost.value), str(cost.against))]
         held = (share(row.coverage), share(row.worst_decile))
-        table.add_row(row.label, *paid, quantity(row.wql), quantity(row.mase), *held)
+        table.add_row(row.label, *paid, share(row.not_worse), quantity(row.wql), quantity(row.mase), *held)
     whole(table)
     span = f"{found.test.first:%Y-%m-%d %H:%M} to {found.test.last:%Y-%m-%d %H:%M}"
     count = "1 origin" if found.test.origins == 1 else f"{found.test.origins:,} origins"

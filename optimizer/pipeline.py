@@ -130,9 +130,9 @@ def backtest_forecast(
             progress=lambda done: progress("forecasting", 0.05 + 0.85 * done),
         )
         progress("drawing", 0.9)
-        files = write_backtest(found, out or layout.reports / "backtest")
-        with Lake.open(layout.lake) as lake:
+        with Lake.open(layout.lake) as lake, lake.transaction("backtest forecast"):
             store_scores(lake, found)
+            files = write_backtest(found, out or layout.reports / "backtest")
     return found, files
 
 

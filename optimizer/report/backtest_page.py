@@ -48,6 +48,7 @@ class Row:
     is_champion: bool
     is_baseline: bool
     costs: tuple[Cost, ...]
+    not_worse: float | None
     wql: float | None
     mase: float | None
     coverage: float | None
@@ -139,6 +140,7 @@ def rows(found: Judged) -> list[Row]:
             is_champion=row["model"] == winner,
             is_baseline=row["model"] == BASELINE,
             costs=tuple(cost(row, ratio) for ratio in ratios_for(found.quantile)),
+            not_worse=known(row[f"not_worse_share_{found.cost_ratio:g}"]),
             wql=known(row["wql"]),
             mase=known(row["mase"]),
             coverage=known(row[f"coverage_{level}"]),

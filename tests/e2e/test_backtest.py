@@ -105,8 +105,10 @@ def test_bad_flags_end_with_2_and_write_nothing(
 
 def test_a_folder_in_the_way_is_told(workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    bad = backtest(workspace, "--horizon", "6h", "--out", tmp_path / "file")
+    before = tree(workspace)
+    bad = backtest(workspace, "--horizon", "12h", "--out", tmp_path / "file")
     assert bad.code == 2
+    assert tree(workspace) == before  # nor are its scores kept
     assert len(bad.faults) == 1
     assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
 

@@ -18,7 +18,7 @@ from optimizer.backtest_file import history_of
 from optimizer.backtest_forecasts import Judged, judged, ratios_for
 from optimizer.report.backtest_page import label, render, ties, verdict
 from tests.models.frames_of import demand, long_frame
-from tests.optimizer.report.test_render import ALLOWED, HOSTILE, Page
+from tests.optimizer.report.test_render import ALLOWED, GOLDEN, HOSTILE, Page
 
 SURE = Ratio(0.72, 0.61, 0.85)
 
@@ -94,6 +94,10 @@ def test_the_page_shows_every_model_series_and_chart() -> None:
     assert not re.search(r">\s*(nan|None)\s*<", rendered.html)
 
 
+def test_the_markdown_reads_as_agreed() -> None:
+    assert render(sample()).markdown == (GOLDEN / "backtest.md").read_text(encoding="utf-8")
+
+
 def test_the_same_backtest_gives_the_same_bytes() -> None:
     assert render(sample()) == render(sample())
 
@@ -107,7 +111,7 @@ def test_a_numbers_table_is_the_scores() -> None:
     against = [float(part) for part in re.findall(r"[\d.]+", cells[2])]
     names = ["ratio_99", "ratio_99_low", "ratio_99_high"]
     np.testing.assert_allclose(against, table.loc[OURS, names].astype(float), atol=0.006)
-    assert float(cells[6]) == pytest.approx(table["mase"][OURS], rel=0.01)
+    assert float(cells[7]) == pytest.approx(table["mase"][OURS], rel=0.01)
 
 
 @pytest.mark.parametrize("name", [name.replace("\ud800", "") for name in HOSTILE])  # Arrow holds no surrogate
