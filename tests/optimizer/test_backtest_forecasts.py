@@ -112,6 +112,22 @@ def test_demand_after_an_origin_changes_no_forecast_made_there(cheap: None) -> N
     assert not np.allclose(one["y"], other["y"])
 
 
+def test_an_interval_that_had_not_ended_at_an_origin_is_not_known() -> None:
+    half_past = AS_OF - timedelta(minutes=30)
+    slow = history([1200 * rate for rate in demand(5)], "slow", interval_s=3600, end=half_past)
+    new = history([5.0] * 20, "new")
+    begun = slow.loc[slow["ts"] + pd.Timedelta(1, unit="h") > NOW - HORIZON].index[0]
+    assert slow.loc[begun, "ts"] < NOW - HORIZON
+    planted = slow.assign(requests=slow["requests"].where(slow.index < begun, 1e7))
+    known = []
+    for rows in (slow, planted):
+        (case,) = cases(inputs_of(rows, new), [NOW - HORIZON], HORIZON)
+        assert case.known.ids.tolist() == ["slow"]  # the new one began later
+        known.append(case.known.y)
+    np.testing.assert_array_equal(*known)
+    assert np.isfinite(known[0][0, -2])
+
+
 def test_nothing_after_as_of_is_read(cheap: None) -> None:
     inputs = two_workloads()
     earlier = NOW - pd.Timedelta(1, unit="D")
