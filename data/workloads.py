@@ -9,45 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from data.workload_demand import HolidayCalendar, KnownEvent, Launch, TimeZone
+from data.workload_types import Count, Country, Flag, Model, Number, Positive, Share, Text, Time
 from data.yaml_strict import Key, dotted
 
 SHARE_TOLERANCE = 1e-6
 
 
-def _time_with_offset(value: object) -> object:
-    """An ISO 8601 time as UTC; the zone must be written, a number of seconds is not a time."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise ValueError("an ISO 8601 time such as 2026-05-12T03:00:00+00:00") from None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError("a time with its zone, such as 2026-05-12T03:00:00+00:00")
-    return value.astimezone(UTC)
-
-
-Text = Annotated[str, Field(strict=True, min_length=1, pattern=r"^\S(?:.*\S)?$")]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-Count = Annotated[int, Field(strict=True, ge=0)]
-Flag = Annotated[bool, Field(strict=True)]
-Time = Annotated[datetime, BeforeValidator(_time_with_offset)]
-Country = Annotated[str, Field(strict=True, pattern=r"^[A-Z]{2}$")]
-
-
-class _Model(BaseModel):
-    """Values that never change and know all their keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Slo(_Model):
+class Slo(Model):
     """What users are promised. LLMs: ttft_s, tpot_ms, target. Other services: latency_ms, target."""
 
     target: Annotated[Share, Field(gt=0)]
@@ -60,7 +33,7 @@ class Slo(_Model):
     """Services that are not LLMs: longest response time, in milliseconds."""
 
 
-class Placement(_Model):
+class Placement(Model):
     """Where the workload may run; empty = anywhere."""
 
     regions: tuple[Text, ...] = ()
@@ -69,7 +42,7 @@ class Placement(_Model):
     """Providers it may run on, as the catalogue spells them. Default: any."""
 
 
-class SpotPolicy(_Model):
+class SpotPolicy(Model):
     """How much may run on capacity that the provider can reclaim."""
 
     max_share: Share = 1.0
@@ -89,7 +62,7 @@ class Binding(BaseModel):
     """What the actuator changes, in its own words, such as a deployment's namespace and name."""
 
 
-class Workload(_Model):
+class Workload(Model):
     """One thing that runs: what it needs, where it may run and what may be done with it."""
 
     name: Text
@@ -104,6 +77,14 @@ class Workload(_Model):
     """Requests that wait longer are dropped, in seconds. Default: 30."""
     burstiness: Annotated[Number, Field(ge=0)] = 1.0
     """Variance / mean of per-minute request counts. Default: 1 (independent arrivals)."""
+    time_zone: TimeZone = "UTC"
+    """IANA time zone whose wall clock its demand follows, such as Europe/Berlin. Default: UTC."""
+    holidays: HolidayCalendar | None = None
+    """Country whose public holidays its users have, such as DE, DE-BY or US-CA. Default: none matter."""
+    known_events: tuple[KnownEvent, ...] = ()
+    """What multiplies its demand for a while, past and to come. Default: nothing known."""
+    launch: Launch | None = None
+    """What is expected of it while it has no history. Default: without history it is left as it is."""
     placement: Placement = Placement()
     """Regions and providers it may run in. Default: anywhere."""
     owner: Text | None = None
@@ -253,7 +234,7 @@ RULES: tuple[Callable[[Workload], Iterator[Clash]], ...] = (
 )
 
 
-class WorkloadsFile(_Model):
+class WorkloadsFile(Model):
     """Trimtab workloads: what runs and what it needs."""
 
     workloads: Annotated[tuple[Workload, ...], Field(min_length=1)]

@@ -41,6 +41,7 @@ def parse_workloads(text: str, *, where: str = FILE) -> Declared:
         workloads = WorkloadsFile.model_validate({} if document.value is None else document.value).workloads
     except ValidationError as error:
         faults += [fault for detail in error.errors(include_url=False) for fault in _faults_of(detail, told)]
+    faults += _unlike_any(workloads, names, told)
     faults.sort(key=lambda fault: fault.row or 0)
     return Declared(() if faults else workloads, names, tuple(faults))
 
@@ -82,6 +83,14 @@ def _repeated_names(named: list[tuple[int, str]], told: _Told) -> Iterator[Fault
             path: Key = ("workloads", index, "name")
             yield told.at(path, found, "a name that is used once", "rename one of the two")
         first.setdefault(name, index)
+
+
+def _unlike_any(workloads: tuple[Workload, ...], names: frozenset[str], told: _Told) -> Iterator[Fault]:
+    for index, workload in enumerate(workloads):
+        like = workload.launch.like if workload.launch else None
+        if like is not None and (like not in names or like == workload.name):
+            path: Key = ("workloads", index, "launch", "like")
+            yield told.at(path, repr(like), "the name of another workload", "correct it or leave it out")
 
 
 def _faults_of(detail: ErrorDetails, told: _Told) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ bad because nobody gave it its margin, and beating it proves little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import pandas as pd
 from models.conformal import Conformal
 from models.forecaster import DAY, Forecaster, season
 from models.frames import FloatArray, Panel
+from models.known import NOTHING, Known
 from models.ladder import ORIGINS, SHARD, forecast_panel, within
 from models.seasonal import LastWindow, Persistence, SeasonalNaive
 
@@ -98,22 +99,35 @@ def forecasters(freq: pd.Timedelta) -> tuple[Forecaster, ...]:
     return (*spread, *calibrated, *single, *map(Margin, single))
 
 
-def contenders(freq: pd.Timedelta, *, non_negative: bool = True) -> Iterator[Contender]:
+def contenders(
+    freq: pd.Timedelta,
+    *,
+    non_negative: bool = True,
+    known: Mapping[str, Known] | None = None,
+    members: Sequence[Forecaster] = (),
+) -> Iterator[Contender]:
     """Trimtab's forecast and the peers.
 
-    Trimtab's is the very function behind `trimtab forecast` and `trimtab plan`. Peers see the panel as it is
-    and keep the same floor and ceiling.
+    Trimtab's is the very function behind `trimtab forecast` and `trimtab plan`, with what is known beforehand
+    and further members, if there are. Peers see the panel as it is and keep the same floor and ceiling.
     """
-    yield ours(non_negative=non_negative)
+    yield ours(non_negative=non_negative, known=known, members=members)
     for peer in forecasters(freq):
         yield of(peer, non_negative=non_negative)
 
 
-def ours(*, non_negative: bool = True) -> Contender:
+def ours(
+    *,
+    non_negative: bool = True,
+    known: Mapping[str, Known] | None = None,
+    members: Sequence[Forecaster] = (),
+) -> Contender:
     """The ladder."""
 
     def quantiles(panel: Panel, horizon_steps: int, levels: FloatArray) -> FloatArray:
-        return forecast_panel(panel, horizon_steps, levels, non_negative=non_negative)[0]
+        return forecast_panel(
+            panel, horizon_steps, levels, non_negative=non_negative, known=known, members=members
+        )[0]
 
     return Contender(OURS, quantiles)
 
@@ -124,6 +138,7 @@ def of(forecaster: Forecaster, *, non_negative: bool = True) -> Contender:
     def quantiles(panel: Panel, horizon_steps: int, levels: FloatArray) -> FloatArray:
         shards = np.array_split(np.arange(len(panel)), max(-(-len(panel) // SHARD), 1))
         parts = [forecaster.quantiles(panel.take(rows), horizon_steps, levels) for rows in shards]
-        return within(np.sort(np.concatenate(parts), axis=-1), panel, non_negative=non_negative)
+        rising = np.sort(np.concatenate(parts), axis=-1)
+        return within(rising, panel, [NOTHING] * len(panel), non_negative=non_negative)
 
     return Contender(forecaster.name, quantiles)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,17 @@ from models.backtest import (
     usual_distance,
 )
 from models.champion import Champion, champion, overall
-from models.forecaster import season
+from models.forecaster import Forecaster, season
 from models.frames import FrameError, Panel, check_series, level_column
 from models.gaps import flag_outages
+from models.known import Known
 from models.peers import OURS, contenders
 from models.scores import cost_ratio_of
-from optimizer.demand import slot_length
+from optimizer.demand import slot_length, slot_of
 from optimizer.errors import Fault, InputError
 from optimizer.forecasts import REQUESTS, request_series
 from optimizer.inputs import Inputs
+from optimizer.known import known_of
 
 MOST_ORIGINS = 1_000
 MODELS = len(list(contenders(pd.Timedelta(1, unit="h"))))
@@ -110,9 +113,12 @@ def of_workspace(
     origins: int,
     levels: Sequence[float],
     quantile: float,
+    members: Sequence[Forecaster] = (),
     progress: Progress,
 ) -> Judged:
     """Backtest the demand of every workload up to the inputs' as-of.
+
+    What workloads.yaml says of demand, and further members of the ensemble, count at every origin.
 
     Raises:
         InputError: there is no demand, or too little before the first origin.
@@ -122,19 +128,23 @@ def of_workspace(
     moments = rolling_origins(demand, since, until, horizon, origins)
     names = sorted(demand["workload"].unique())
     example = str(demand.groupby("workload")["requests"].sum().idxmax())
-    known = replace(inputs, demand=demand)
+    said = [workload.model_dump_json() for workload in inputs.workloads]
+    asked = (moments, horizon, tuple(levels), quantile, said, [one.name for one in members])
+    inputs = replace(inputs, demand=demand)
+    models = partial(contenders, known=said_of(inputs, moments), members=members)
     try:
         test = run(
-            cases(known, moments, horizon),
+            cases(inputs, moments, horizon),
             names,
             levels=levels,
+            models=models,
             ratios=ratios_for(quantile),
             keep=[example],
             progress=lambda done: progress(min(done / (len(moments) * MODELS), 1.0)),
         )
     except FrameError as error:
         raise InputError([Fault("demand", f.found, f.expected, f.action) for f in error.faults]) from error
-    series = request_series(known_at(known, until))
+    series = request_series(known_at(inputs, until))
     history = next((one[["ds", "y"]] for one in series if one["unique_id"].iloc[0] == example), None)
     return judged(
         test,
@@ -144,8 +154,18 @@ def of_workspace(
         horizon=horizon,
         example=example,
         history=pd.DataFrame({"ds": [], "y": []}) if history is None else history,
-        run=fingerprint(demand.loc[ended(demand) <= until], (moments, horizon, tuple(levels), quantile)),
+        run=fingerprint(demand.loc[ended(demand) <= until], asked),
     )
+
+
+def said_of(inputs: Inputs, moments: Sequence[pd.Timestamp]) -> dict[str, Known]:
+    """What workloads.yaml says of each workload, with the holidays of all years that come up."""
+    said: dict[str, Known] = {}
+    for moment in {moment.year: moment for moment in moments}.values():
+        for name, fact in known_of(inputs.workloads, moment).items():
+            before = said.get(name, fact)
+            said[name] = replace(before, holidays=before.holidays | fact.holidays)
+    return said
 
 
 def declared(inputs: Inputs) -> pd.DataFrame:
@@ -213,8 +233,7 @@ def panels(inputs: Inputs) -> dict[pd.Timedelta, Panel]:
     """Demand as `trimtab forecast` sees it at as-of, by length of slot."""
     by_slot: dict[pd.Timedelta, list[pd.DataFrame]] = {}
     for frame in request_series(inputs):
-        slot = pd.Timedelta(frame["ds"].iloc[1] - frame["ds"].iloc[0])
-        by_slot.setdefault(slot, []).append(frame)
+        by_slot.setdefault(slot_of(frame), []).append(frame)
     return {
         slot: check_series(pd.concat(frames, ignore_index=True), slot, non_negative=True)
         for slot, frames in sorted(by_slot.items())

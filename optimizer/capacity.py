@@ -19,6 +19,7 @@ from optimizer.demand import over_intervals
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.formulate import Offer, Policy, assemble
 from optimizer.inputs import Inputs
+from optimizer.members import members_of
 from optimizer.needs import Candidate, Outlook, look_ahead, needs
 from optimizer.plan import Allocation, AutoscaleRule, CapacityPlan, ForecastRow, sealed
 from optimizer.problem import Floats, Ints, Problem, cost_parts
@@ -56,7 +57,9 @@ def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> 
     level = settings.planning.demand_quantile
     length = pd.Timedelta(minutes=settings.planning.interval_minutes)
     times = Timeline.of(pd.Timestamp(inputs.as_of), horizon, length)
-    outlook = look_ahead(inputs, horizon=horizon + length, levels=sorted({*LEVELS, level}))
+    outlook = look_ahead(
+        inputs, horizon=horizon + length, levels=sorted({*LEVELS, level}), members=members_of(settings)
+    )
     solved = None
     if outlook.candidates:
         whole = assemble(

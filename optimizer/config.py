@@ -61,6 +61,16 @@ class PlacementSettings(Section):
     gap_share: float = Field(0.01, gt=0, lt=1, description="proven gap at which the solver stops")
 
 
+class ForecastSettings(Section):
+    """What the forecasters have besides their own members."""
+
+    members: dict[str, str] = Field(
+        default_factory=dict,
+        description="pretrained models by name, with the folder or hub name to load: "
+        'chronos = "models/chronos-bolt-small"',
+    )
+
+
 class Match(Section):
     """Which charges a rule is for: every pattern given must fit (`*` and `?`; case does not count)."""
 
@@ -270,6 +280,7 @@ class Settings(BaseSettings):
 
     planning: Planning = Planning()
     placement: PlacementSettings = PlacementSettings()
+    forecast: ForecastSettings = ForecastSettings()
     allocation: Allocation = Allocation()
     budgets: tuple[Budget, ...] = Field((), description="tables [[budgets]]")
     costs: Costs = Costs()

@@ -7,13 +7,15 @@ how many there were and how heavy they were.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
+from models.forecaster import Forecaster
+from models.known import Known
 from models.ladder import forecast
 
 SLOT_MINUTES = 10
@@ -87,8 +89,18 @@ def demand_series(history: pd.DataFrame, weighted: pd.Series[float], as_of: date
     return frame.assign(unique_id=str(history["workload"].iloc[0]))[["unique_id", "ds", "y"]]
 
 
+def slot_of(series: pd.DataFrame) -> pd.Timedelta:
+    """Length of a slot of a series of `demand_series`."""
+    return pd.Timedelta(series["ds"].iloc[1] - series["ds"].iloc[0])
+
+
 def forecast_demand(
-    series: Sequence[pd.DataFrame], *, horizon: pd.Timedelta, levels: Sequence[float]
+    series: Sequence[pd.DataFrame],
+    *,
+    horizon: pd.Timedelta,
+    levels: Sequence[float],
+    known: Mapping[str, Known] | None = None,
+    members: Sequence[Forecaster] = (),
 ) -> pd.DataFrame:
     """Quantiles of demand for the slots that begin in [as-of, as-of + horizon).
 
@@ -96,18 +108,21 @@ def forecast_demand(
         series: one frame of `demand_series` per workload; those of equal slot length share one forecast.
         horizon: how far to look.
         levels: quantile levels in (0, 1).
+        known: what is known of a workload's demand beforehand, by its name.
+        members: further members of the ensemble.
 
     Returns:
         `unique_id, ds, model, q…` and `slot_s`, in requests/s.
     """
     by_slot: dict[pd.Timedelta, list[pd.DataFrame]] = {}
     for frame in series:
-        slot = pd.Timedelta(frame["ds"].iloc[1] - frame["ds"].iloc[0])
+        slot = slot_of(frame)
         by_slot.setdefault(slot, []).append(frame)
     parts = []
     for slot, frames in sorted(by_slot.items()):
         steps = int(np.ceil(horizon / slot))
-        part = forecast(pd.concat(frames, ignore_index=True), freq=slot, horizon_steps=steps, levels=levels)
+        together = pd.concat(frames, ignore_index=True)
+        part = forecast(together, freq=slot, horizon_steps=steps, levels=levels, known=known, members=members)
         parts.append(part.assign(slot_s=slot.total_seconds()))
     return pd.concat(parts, ignore_index=True)
 

@@ -9,9 +9,11 @@ from datetime import datetime
 import pandas as pd
 
 from data.lake import Lake
+from models.forecaster import Forecaster
 from models.frames import to_long
-from optimizer.demand import demand_series, forecast_demand
+from optimizer.demand import demand_series, forecast_demand, slot_of
 from optimizer.inputs import Inputs
+from optimizer.known import known_of, unseen_series
 from optimizer.needs import has_recent_demand
 
 LEVELS = (0.1, 0.5, 0.9, 0.99)
@@ -19,10 +21,25 @@ REQUESTS = "requests_per_s"
 STANDARD_REQUESTS = "standard_requests_per_s"  # weighted by the work a request brings; see optimizer.demand
 
 
-def forecast_requests(inputs: Inputs, horizon: pd.Timedelta) -> pd.DataFrame:
+def forecast_requests(
+    inputs: Inputs, horizon: pd.Timedelta, members: Sequence[Forecaster] = ()
+) -> pd.DataFrame:
     """Quantiles of requests/s per workload and slot from as-of on: `unique_id, ds, model, q…, slot_s`."""
-    series = request_series(inputs)
-    return forecast_demand(series, horizon=horizon, levels=LEVELS) if series else pd.DataFrame()
+    series = [*(seen := request_series(inputs)), *launched(inputs, seen)]
+    if not series:
+        return pd.DataFrame()
+    known = known_of(inputs.workloads, inputs.as_of)
+    return forecast_demand(series, horizon=horizon, levels=LEVELS, known=known, members=members)
+
+
+def launched(inputs: Inputs, seen: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Series of the workloads that have a launch and nothing seen of it."""
+    slots = {str(frame["unique_id"].iloc[0]): slot_of(frame) for frame in seen}
+    return [
+        unseen_series(workload, slots, inputs.as_of)
+        for workload in inputs.workloads
+        if workload.launch is not None and workload.name not in slots
+    ]
 
 
 def request_series(inputs: Inputs) -> list[pd.DataFrame]:

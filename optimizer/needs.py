@@ -6,13 +6,14 @@ The two kinds of plan differ in their periods and quantile, not in how need is f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
+from models.forecaster import Forecaster
 from optimizer.admissible import Context, admissible
 from optimizer.demand import (
     HISTORY_DAYS,
@@ -21,10 +22,12 @@ from optimizer.demand import (
     forecast_demand,
     mean_tokens,
     over_intervals,
+    slot_of,
     standard_requests,
 )
 from optimizer.formulate import Need, pair_options
 from optimizer.inputs import Inputs
+from optimizer.known import known_of, unseen_series
 from optimizer.problem import Floats
 from optimizer.queueing import needed_capacity
 
@@ -56,13 +59,20 @@ class Outlook:
     forecasts: pd.DataFrame  # unique_id, ds, model, q…, slot_s; requests/s
 
 
-def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float]) -> Outlook:
+def look_ahead(
+    inputs: Inputs,
+    *,
+    horizon: pd.Timedelta,
+    levels: Sequence[float],
+    members: Sequence[Forecaster] = (),
+) -> Outlook:
     """Find what may serve each workload and forecast what it will need.
 
     Args:
         inputs: what is known.
         horizon: from as-of on.
         levels: quantile levels.
+        members: further members of the forecasters' ensemble.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
@@ -76,13 +86,33 @@ def look_ahead(inputs: Inputs, *, horizon: pd.Timedelta, levels: Sequence[float]
             held[workload.name] = "do_not_touch is set"
         elif workload.deadline is not None and workload.deadline <= inputs.as_of:
             held[workload.name] = "its deadline has passed: set a new one, or stop it"
-        elif workload.work_units is None and not has_recent_demand(history, inputs.as_of):
+        elif workload.work_units is None and not is_forecastable(workload, history, inputs.as_of):
             held[workload.name] = f"no demand seen in the {HISTORY_DAYS} days before as-of"
         else:
             candidates.append(candidate(workload, history, inputs, context))
+    candidates = with_launches(candidates, inputs.as_of)
     series = [c.series for c in candidates if c.series is not None]
-    forecasts = forecast_demand(series, horizon=horizon, levels=levels) if series else pd.DataFrame()
+    if not series:
+        return Outlook(tuple(candidates), held, pd.DataFrame())
+    known = known_of([c.workload for c in candidates], inputs.as_of)
+    forecasts = forecast_demand(series, horizon=horizon, levels=levels, known=known, members=members)
     return Outlook(tuple(candidates), held, forecasts)
+
+
+def is_forecastable(workload: Workload, history: pd.DataFrame, as_of: datetime) -> bool:
+    """Whether demand was seen lately, or is expected of a launch."""
+    return workload.launch is not None or has_recent_demand(history, as_of)
+
+
+def with_launches(candidates: Sequence[Candidate], as_of: datetime) -> list[Candidate]:
+    """Those of which nothing was seen lately get a series of gaps, on the grid of the others."""
+    seen = {c.workload.name: slot_of(c.series) for c in candidates if c.series is not None}
+    return [
+        replace(c, series=unseen_series(c.workload, seen, as_of))
+        if c.series is None and c.workload.work_units is None
+        else c
+        for c in candidates
+    ]
 
 
 def has_recent_demand(history: pd.DataFrame, as_of: datetime) -> bool:
@@ -94,15 +124,22 @@ def has_recent_demand(history: pd.DataFrame, as_of: datetime) -> bool:
 
 def candidate(workload: Workload, history: pd.DataFrame, inputs: Inputs, context: Context) -> Candidate:
     """Admissible options of one workload and its demand as a series."""
-    tokens = mean_tokens(history) if workload.is_llm and len(history) else None
+    tokens = tokens_of(workload, history, inputs.demand)
     pairs = admissible(workload, pair_options(workload, inputs.options, inputs.profiles, tokens), context)
     reference = pairs.iloc[int((pairs["price_hourly"] / pairs["capacity"]).argmin())]
-    if workload.work_units is not None or history.empty:
+    if workload.work_units is not None or not has_recent_demand(history, inputs.as_of):
         return Candidate(workload, pairs, reference, tokens, None)
     weighted = history["requests"].astype(float).where(~history["is_gap"].astype(bool))
     if tokens is not None:
         weighted = standard_requests(history, reference["prefill_tps"], reference["decode_tps"])
     return Candidate(workload, pairs, reference, tokens, demand_series(history, weighted, inputs.as_of))
+
+
+def tokens_of(workload: Workload, history: pd.DataFrame, demand: pd.DataFrame) -> Tokens | None:
+    """Length of a request of an LLM: its own, or that of the workload its launch is like."""
+    if history.empty and workload.launch is not None:
+        history = demand.loc[demand["workload"].eq(workload.launch.like or "")]
+    return mean_tokens(history) if workload.is_llm and len(history) else None
 
 
 def needs(

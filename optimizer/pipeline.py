@@ -31,6 +31,7 @@ from optimizer.forecasts import REQUESTS, STANDARD_REQUESTS, forecast_requests, 
 from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
+from optimizer.members import members_of
 from optimizer.notify import Alert, Delivery, send_test, telling
 from optimizer.notify import send as send_alerts
 from optimizer.placement import plan_placement
@@ -92,7 +93,7 @@ def forecast(
         progress("reading", 0.0)
         inputs = read_inputs(workspace, as_of)
         progress("forecasting", 0.3)
-        quantiles = forecast_requests(inputs, horizon)
+        quantiles = forecast_requests(inputs, horizon, members_of(load_settings(workspace)))
         progress("storing", 0.9)
         with Lake.open(layout.lake) as lake:
             store_forecasts(lake, quantiles, metric=REQUESTS, origin=as_of)
@@ -127,6 +128,7 @@ def backtest_forecast(
             origins=origins,
             levels=levels,
             quantile=settings.planning.demand_quantile,
+            members=members_of(settings),
             progress=lambda done: progress("forecasting", 0.05 + 0.85 * done),
         )
         progress("drawing", 0.9)

@@ -24,6 +24,7 @@ from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.formulate import Need, Offer, Policy, assemble, with_commitments
 from optimizer.inputs import Inputs, committed_options
+from optimizer.members import members_of
 from optimizer.needs import Outlook, look_ahead, needs, work_rate
 from optimizer.plan import CommitmentAdvice, Period, PlacementPlan, PlacementRow, WorkloadCost, sealed
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
@@ -46,7 +47,7 @@ def plan_placement(inputs: Inputs, settings: Settings) -> tuple[PlacementPlan, O
     choice = settings.placement
     inputs = replace(inputs, spot_capacity=inputs.usual_spot_capacity)
     horizon = pd.Timedelta(days=choice.forecast_days + 1)
-    outlook = look_ahead(inputs, horizon=horizon, levels=levels_of(settings))
+    outlook = look_ahead(inputs, horizon=horizon, levels=levels_of(settings), members=members_of(settings))
     if not outlook.candidates:
         return document(inputs, outlook, settings, None), outlook
     whole = typical_day(inputs, outlook, settings)

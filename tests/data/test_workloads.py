@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from data.errors import InputError
+from data.workload_demand import Launch
 from data.workloads import Binding, Placement, Slo, SpotPolicy, Workload, WorkloadsFile, workloads_schema
 from data.workloads_yaml import parse_workloads, read_workloads
 from data.yaml_strict import load_yaml
@@ -31,6 +32,11 @@ workloads:
     slo: {ttft_s: 2.0, tpot_ms: 60, target: 0.999}
     timeout_s: 30
     burstiness: 4.0
+    time_zone: Europe/Oslo
+    holidays: DE-BY
+    known_events:
+      - {name: sale, start: 2026-11-27T00:00:00+01:00, end: 2026-11-28T00:00:00+01:00, factor: 2.5}
+    launch: {requests_per_s: 3.5, like: embed}
     placement: {regions: [eu-west-1, eu-north-1], providers: [aws]}
     owner: search
     origins: {DE: 0.7, NO: 0.2, us-east-1: 0.1}
@@ -88,7 +94,43 @@ def test_every_key_is_read() -> None:
     assert embed.deadline == datetime(2026, 6, 1, 4, tzinfo=UTC)
     assert embed.work_units == 1e9
     assert embed.preemptible
+    (sale,) = chat.known_events
+    assert (sale.start, sale.factor) == (datetime(2026, 11, 26, 23, tzinfo=UTC), 2.5)
+    assert chat.launch == Launch(requests_per_s=3.5, like="embed")
     assert chat.model_fields_set | embed.model_fields_set == set(Workload.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (
+            "time_zone: Europe/Atlantis",
+            "time_zone: found 'Europe/Atlantis'; expected an IANA time zone",
+        ),
+        ("holidays: XX", "holidays: found 'XX'; expected a country, with or without a part of it, such"),
+        ("holidays: DE-ZZ", "holidays: found 'DE-ZZ'; expected a country"),
+        ("launch: {requests_per_s: 0}", "launch.requests_per_s: found 0; expected a number above 0"),
+        (
+            "launch: {requests_per_s: 1, like: other}",
+            "launch.like: found 'other'; expected the name of another",
+        ),
+        (
+            "launch: {requests_per_s: 1, like: chat}",
+            "launch.like: found 'chat'; expected the name of another",
+        ),
+        (
+            "known_events: [{name: x, start: 2026-05-02T00:00Z, end: 2026-05-01T00:00Z, factor: 2}]",
+            "known_events[0]: found",
+        ),
+        (
+            "known_events: [{name: x, start: 2026-05-01T00:00Z, end: 2026-05-02T00:00Z, factor: -1}]",
+            "known_events[0].factor: found -1; expected a number of at least 0",
+        ),
+    ],
+)
+def test_what_is_wrong_with_demand_to_come_is_told(extra: str, message: str) -> None:
+    (line,) = told_of(extra)
+    assert line.startswith(message)
 
 
 def test_defaults() -> None:
@@ -99,6 +141,10 @@ def test_defaults() -> None:
         "tier": "interactive",
         "timeout_s": 30,
         "burstiness": 1,
+        "time_zone": "UTC",
+        "holidays": None,
+        "known_events": (),
+        "launch": None,
         "placement": {"regions": (), "providers": ()},
         "owner": None,
         "origins": {},
@@ -225,7 +271,7 @@ def test_values_and_keys_that_do_not_go_together(extra: str, found: str) -> None
             "deadline: found '2026-05-12T03:00:00'; expected a time with its zone, such as 2026-05-12",
         ),
         ("work_units: 5, deadline: 1778554800", "deadline: found 1778554800; expected a time with its zone"),
-        ("work_units: 5, deadline: soon", "deadline: found 'soon'; expected an ISO 8601 time such as"),
+        ("work_units: 5, deadline: soon", "deadline: found 'soon'; expected an ISO 8601 time such"),
         ("work_units: 0, deadline: 2026-05-12T03:00:00Z", "work_units: found 0; expected a number above 0"),
     ],
 )
@@ -268,9 +314,9 @@ def test_all_faults_of_a_file_come_together_in_its_order() -> None:
     text = text.replace("owner: search", "owner: [search]").replace("preemptible: true", "model: again")
     assert [line.split(":")[0] for line in told(text)] == [
         "workloads.yaml, row 5, column workloads[0].slo.target",
-        "workloads.yaml, row 9, column workloads[0].owner",
-        "workloads.yaml, row 25, column workloads[1].name",
-        "workloads.yaml, row 30, column workloads[1].model",
+        "workloads.yaml, row 14, column workloads[0].owner",
+        "workloads.yaml, row 30, column workloads[1].name",
+        "workloads.yaml, row 35, column workloads[1].model",
     ]
     with pytest.raises(InputError) as refused:
         read_workloads(text)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models import ladder
 from models.frames import FrameError, Panel, check_quantiles
+from models.known import Known
 from models.ladder import forecast
 from models.seasonal import LastWindow
 from tests.models.frames_of import START, cycle, demand, long_frame
@@ -193,7 +194,7 @@ def test_demand_that_follows_the_wall_clock_is_forecast_across_a_change_of_the_c
     local = ds.tz_convert("Europe/Berlin")
     noise = np.random.default_rng(1).normal(0, 0.5, len(ds))
     frame = pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.where(local.hour == 8, 100.0, 10.0) + noise})
-    made = run(frame, steps=24, zones={"a": "Europe/Berlin"})
+    made = run(frame, steps=24, known={"a": Known(zone="Europe/Berlin")})
     assert made.loc[made["q0.5"].idxmax(), "ds"] == pd.Timestamp("2026-03-29T06:00:00Z")
     blind = run(frame, steps=24)
     assert blind.loc[blind["q0.5"].idxmax(), "ds"] == pd.Timestamp("2026-03-29T07:00:00Z")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from optimizer.demand import forecast_demand
 from optimizer.errors import InputError
 from optimizer.forecasts import request_series
 from optimizer.inputs import Inputs
+from optimizer.known import known_of
 from tests.models.frames_of import demand
 from tests.optimizer.worlds import AS_OF, catalogue, history, option, workload, world
 
@@ -52,26 +52,30 @@ def judge(inputs: Inputs, **changes: Any) -> Judged:
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seasonal naive alone and under our name."""
 
-    def models(freq: pd.Timedelta) -> list[backtest.Contender]:
+    def models(freq: pd.Timedelta, **_: object) -> list[backtest.Contender]:
         naive = of(forecasters(freq)[0])
         return [naive, replace(naive, name=OURS)]
 
-    monkeypatch.setattr(backtest_forecasts, "run", partial(backtest.run, models=models))
+    monkeypatch.setattr(backtest_forecasts, "contenders", models)
 
 
 def test_ours_are_the_forecasts_that_the_command_would_have_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    def first(freq: pd.Timedelta) -> list[backtest.Contender]:
-        return [one for one in contenders(freq) if one.name in {OURS, "seasonal_naive"}]
+    def first(freq: pd.Timedelta, **known: Any) -> list[backtest.Contender]:
+        return [one for one in contenders(freq, **known) if one.name in {OURS, "seasonal_naive"}]
 
-    monkeypatch.setattr(backtest_forecasts, "run", partial(backtest.run, models=first))
+    monkeypatch.setattr(backtest_forecasts, "contenders", first)
     inputs = two_workloads()
+    event = {"name": "sale", "start": NOW - HORIZON, "end": NOW, "factor": 3.0}
+    told = {"time_zone": "Asia/Tokyo", "holidays": "JP", "known_events": [event]}
+    inputs = replace(inputs, workloads=(workload("fast", **told), workload("slow")))
+    said = known_of(inputs.workloads, AS_OF)
     found = judge(inputs)
     made = found.test.forecasts
     made = made.loc[made["model"].eq(OURS)]
     assert set(made["unique_id"]) == {"fast"}
     for origin, rows in made.groupby("origin"):
         then = request_series(known_at(inputs, pd.Timestamp(origin)))  # type: ignore[arg-type]
-        own = forecast_demand(then, horizon=HORIZON, levels=found.test.levels)
+        own = forecast_demand(then, horizon=HORIZON, levels=found.test.levels, known=said)
         own = own.loc[own["unique_id"].eq("fast")]
         assert (own["ds"].to_numpy() == rows["ds"].to_numpy()).all()
         for level in found.test.levels:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.errors import InfeasibleError
-from optimizer.needs import Candidate, look_ahead, needed, needs, with_queueing, work_rate
+from optimizer.needs import Candidate, look_ahead, needed, needs, tokens_of, with_queueing, work_rate
 from tests.optimizer.worlds import AS_OF, batch, catalogue, history, option, steady, workload, world
 
 HOUR = pd.Timedelta(hours=1)
@@ -98,6 +98,36 @@ def test_reasons_for_leaving_a_workload_as_it_is() -> None:
     assert "do_not_touch" in outlook.held["kept"]
     assert "deadline has passed" in outlook.held["late"]
     assert all("no demand seen" in outlook.held[n] for n in ("stale", "unknown", "blind", "never"))
+
+
+def test_a_launch_is_planned_for_from_what_is_expected() -> None:
+    new = workload("new", launch={"requests_per_s": 20.0, "like": "web"})
+    inputs = world([workload(), new], catalogue(option("a")), [steady(5.0)])
+    outlook = look_ahead(inputs, horizon=HOUR, levels=LEVELS)
+    assert outlook.held == {}
+    by_name = {need.workload.name: need.demand for need in needs(outlook, starts(1), HOUR, level=0.5)}
+    assert by_name["web"].tolist() == pytest.approx([5.0])
+    assert by_name["new"].tolist() == pytest.approx([20.0])  # a steady day, as that of its like
+    models = outlook.forecasts.groupby("unique_id")["model"].first()
+    assert models["new"] == "expected"
+
+
+def test_a_launch_counts_tokens_like_its_like() -> None:
+    slo = {"ttft_s": 2.0, "tpot_ms": 60.0, "target": 0.5}
+    old = workload("old", slo=slo)
+    new = workload("new", slo=slo, launch={"requests_per_s": 1.0, "like": "old"})
+    counted = history([600.0] * 20, "old", tokens=([6e5] * 20, [6e4] * 20))
+    assert tokens_of(new, counted.iloc[:0], counted) == tokens_of(old, counted, counted)
+    assert tokens_of(workload("x", slo=slo), counted.iloc[:0], counted) is None
+
+
+def test_an_event_to_come_is_planned_for() -> None:
+    sale = {"name": "sale", "start": AS_OF, "end": AS_OF + timedelta(hours=1), "factor": 3.0}
+    inputs = world([workload(known_events=[sale])], catalogue(option("a")), [steady(5.0)])
+    outlook = look_ahead(inputs, horizon=pd.Timedelta("2h"), levels=LEVELS)
+    hours = pd.date_range(AS_OF, periods=2, freq="1h")
+    (need,) = needs(outlook, hours, HOUR, level=0.5)
+    assert need.demand.tolist() == pytest.approx([15.0, 5.0])
 
 
 def test_no_demand_is_zero_need_and_not_an_error() -> None:
