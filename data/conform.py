@@ -294,9 +294,7 @@ def _repeated(table: Table, rows: pa.Table, where: str) -> list[Fault]:
     again = np.flatnonzero(keys.duplicated().to_numpy())
     expected = f"each ({', '.join(table.key)}) once"
     faults = [
-        Fault(
-            where, f"{', '.join(map(_shown, keys.iloc[i]))} a second time", expected, "remove one", int(i) + 1
-        )
+        Fault(where, f"{_as_text(keys.iloc[i])} a second time", expected, "remove one", int(i) + 1)
         for i in again[:FAULTS_PER_COLUMN]
     ]
     if len(again) > FAULTS_PER_COLUMN:

@@ -18,6 +18,7 @@ from data.conform import conform as _conform
 PURCHASES = ("on_demand", "spot", "commitment")
 EVENTS = ("failed", "preempted", "denied", "drained")
 STATUSES = ("new", "unchanged", "restated", "empty")
+QUANTILES = {"q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99, "q999": 0.999}  # that forecast_scores keeps
 
 _LOAD_ID = integer("load_id", "Load that brought the row; see loads")
 
@@ -252,6 +253,38 @@ FORECASTS = Table(
     key=("unique_id", "metric", "origin", "ds", "model", "quantile"),
 )
 
+FORECAST_SCORES = Table(
+    "forecast_scores",
+    "one row per backtest run, model and series; how good forecasts would have been",
+    (
+        text("run", "Fingerprint of what was asked and of the demand it was asked of", nullable=False),
+        text("unique_id", "Series, usually the workload", nullable=False),
+        text("metric", "What was forecast, such as requests_per_s", nullable=False),
+        text("model", "Forecaster; +conformal: with our calibration", nullable=False),
+        flag("is_champion", "The model won over all series of the run", nullable=False),
+        number("demand_quantile", "Quantile that plans cover; the champion is chosen by its cost",
+               "share 0..1", nullable=False),
+        time("first_origin", "When the earliest forecast was made", nullable=False),
+        time("last_origin", "When the latest forecast was made", nullable=False),
+        integer("origins", "Forecasts made of each series", "forecasts", nullable=False),
+        integer("horizon_s", "How far each forecast looks", "s", nullable=False),
+        integer("points", "Steps that came true and counted", "steps", nullable=False),
+        number("mean_demand", "Mean of what came true", "metric", nullable=False),
+        number("plan_cost_99", "Cost of holding the 0.99 quantile, a unit short costing 99 idle ones; "
+               "empty where demand was zero", "mean demand"),
+        number("plan_cost_999", "Cost of holding the 0.999 quantile, a unit short costing 999 idle ones; "
+               "empty where demand was zero", "mean demand"),
+        number("wql", "Weighted quantile loss; empty where demand was zero", "ratio"),
+        number("mase", "Error of the median over that of the seasonal naive in the known past; empty where "
+               "that never errs", "ratio"),
+        *(number(f"pinball_{name}", f"Mean quantile loss at {level}", "metric")
+          for name, level in QUANTILES.items()),
+        *(number(f"coverage_{name}", f"Share of steps at or below the {level} quantile", "share 0..1")
+          for name, level in QUANTILES.items()),
+    ),
+    key=("run", "model", "unique_id"),
+)  # fmt: skip
+
 PLANS = Table(
     "plans",
     "one row per plan that was made",
@@ -273,7 +306,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         CHARGES, CONTRACT_COMMITMENTS, BILLING_PERIODS, FX_RATES, LOADS, DEMAND, USAGE, EVENT, SPOT_CAPACITY,
-        OFFERS, INSTANCE_TYPES, REGIONS, PROFILES, DEPLOYMENTS, FORECASTS, PLANS,
+        OFFERS, INSTANCE_TYPES, REGIONS, PROFILES, DEPLOYMENTS, FORECASTS, FORECAST_SCORES, PLANS,
     )
 }  # fmt: skip
 

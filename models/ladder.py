@@ -120,25 +120,47 @@ def forecast(
     """
     asked = check_levels(levels)
     panel = check_series(series, freq, assume_utc=assume_utc, non_negative=non_negative)
+    values, names = forecast_panel(
+        panel, horizon_steps, asked,
+        non_negative=non_negative, min_origins=min_origins, known=known, members=members,
+    )  # fmt: skip
+    frame = quantile_frame(panel, values, levels, names)
+    _, high = bounds(panel, of_series(panel, known or {}), non_negative=non_negative)
+    cap = pd.Series(high, index=panel.ids)
+    return check_quantiles(frame, levels, non_negative=non_negative, cap=cap)
+
+
+def forecast_panel(
+    panel: Panel,
+    horizon_steps: int,
+    levels: FloatArray,
+    *,
+    non_negative: bool = True,
+    min_origins: int = 4,
+    known: Mapping[str, Known] | None = None,
+    members: Sequence[Forecaster] = (),
+) -> tuple[FloatArray, npt.NDArray[np.object_]]:
+    """The same behind the door, for who holds a panel.
+
+    Returns:
+        (series, step, level) quantiles in the order of the levels and (series) names of the models.
+    """
     facts = of_series(panel, known or {})
     _check_request(panel, horizon_steps, facts)
     plain = ordinary(panel, facts)
     seen = plain.masked(flag_outages(plain))
     seen = seen.masked(before_shift(seen))
-    order = np.argsort(asked)
-    rising = asked[order]
+    order = np.argsort(levels)
+    rising = levels[order]
     ladder = Ladder(min_origins, tuple(members))
     if any(fact.zone != "UTC" for fact in facts):
         values, names = _by_wall_clock(seen, horizon_steps, rising, ladder, [f.zone for f in facts])
     else:
         values, names = _in_shards(seen, horizon_steps, rising, ladder)
-    low, high = bounds(panel, facts, non_negative=non_negative)
     _launched(values, names, seen, facts, rising)
     values = as_known(values, rising, panel, facts, horizon_steps)
-    values = np.clip(np.sort(values, axis=-1), low[:, None, None], high[:, None, None])
-    frame = quantile_frame(panel, values[:, :, np.argsort(order)], levels, names)
-    cap = pd.Series(high, index=panel.ids)
-    return check_quantiles(frame, levels, non_negative=non_negative, cap=cap)
+    values = within(np.sort(values, axis=-1), panel, facts, non_negative=non_negative)
+    return values[:, :, np.argsort(order)], names
 
 
 def _by_wall_clock(
@@ -222,6 +244,12 @@ def choose(panel: Panel, horizon_steps: int, ladder: Ladder) -> list[tuple[IntAr
         elif rows.size:
             rungs.append((rows, model))
     return [*rungs, (np.flatnonzero(sparse), SPARSE)] if sparse.any() else rungs
+
+
+def within(values: FloatArray, panel: Panel, facts: Sequence[Known], *, non_negative: bool) -> FloatArray:
+    """(series, step, level) quantiles cut at the smallest and largest value they may take."""
+    low, high = bounds(panel, facts, non_negative=non_negative)
+    return np.clip(values, low[:, None, None], high[:, None, None])
 
 
 def bounds(panel: Panel, facts: Sequence[Known], *, non_negative: bool) -> tuple[FloatArray, FloatArray]:

@@ -34,6 +34,8 @@ bill_app = typer.Typer(help="Look into the bills that were loaded.", no_args_is_
 app.add_typer(bill_app, name="bill")
 prices_app = typer.Typer(help="Look into the prices that plans use.", no_args_is_help=True)
 app.add_typer(prices_app, name="prices")
+backtest_app = typer.Typer(help="Replay the past: how good it would have been.", no_args_is_help=True)
+app.add_typer(backtest_app, name="backtest")
 alert_app = typer.Typer(help="Look after who is told of alerts.", no_args_is_help=True)
 app.add_typer(alert_app, name="alert")
 
@@ -300,6 +302,56 @@ def alert_test(
     told = pipeline.alert_test(workspace, channel=channel, now=datetime.now(UTC))
     show(as_json, alert_screen.deliveries_summary(told), lambda: alert_screen.show_deliveries(told))
     fail_where_undelivered(told)
+
+
+@backtest_app.command("forecast")
+@ends_with_code
+def backtest_forecast(
+    workspace: Workspace = HERE,
+    since: Annotated[
+        str | None, typer.Option("--from", help="No forecast begins before; ISO 8601 with offset.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="Nothing later is read. Default: the newest demand.")
+    ] = None,
+    horizon: Annotated[
+        str, typer.Option(help="Length, such as 24h; with --series a number of steps.")
+    ] = "24h",
+    origins: Annotated[int, typer.Option(help="Past moments to forecast from, at most.")] = 8,
+    series: Annotated[
+        Path | None, typer.Option(help="Long table unique_id, ds, y instead of a workspace.")
+    ] = None,
+    freq: Annotated[str, typer.Option(help="Length of a step of --series.")] = "1h",
+    levels: Annotated[
+        str, typer.Option(help="Quantile levels that WQL is the mean over.")
+    ] = "0.1,0.5,0.9,0.99",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for page and scores. Default: reports/backtest; none with --series."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge forecasts at past moments, beside seasonal naive and others, by what plans would have cost."""
+    from optimizer import backtest_file, backtest_files, backtest_screen, pipeline, screen
+
+    begin = None if since is None else moment(since, "--from")
+    end = None if until is None else moment(until, "--to")
+    count = backtest_file.number_of_origins(origins)
+    with screen.progress("backtest") as progress:
+        if series is not None:
+            found = backtest_file.of_file(
+                series, freq=freq, steps=horizon, levels=levels, origins=count, since=begin, until=end,
+                progress=lambda done: progress("forecasting", done),
+            )  # fmt: skip
+            files = () if out is None else backtest_files.write(found, out)
+        else:
+            wanted = backtest_file.parse_levels(levels)
+            span = screen.duration(horizon)
+            found, files = pipeline.backtest_forecast(
+                workspace, until=end or moment(None), since=begin, horizon=span, origins=count,
+                levels=wanted, out=out, progress=progress,
+            )  # fmt: skip
+    show(as_json, backtest_screen.summary(found, files), lambda: backtest_screen.show(found, files))
 
 
 @bill_app.command("diff")

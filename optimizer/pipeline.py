@@ -43,6 +43,7 @@ from optimizer.reporting import record_plan, report_data
 
 if TYPE_CHECKING:
     from optimizer.anomalies import Watched
+    from optimizer.backtest_forecasts import Judged
     from optimizer.budgets import Outlook
 
 Progress = Callable[[str, float], None]
@@ -99,6 +100,44 @@ def forecast(
         with Lake.open(layout.lake) as lake:
             store_forecasts(lake, quantiles, metric=REQUESTS, origin=as_of)
     return quantiles
+
+
+def backtest_forecast(
+    workspace: Path,
+    *,
+    until: datetime,
+    since: datetime | None = None,
+    horizon: pd.Timedelta,
+    origins: int,
+    levels: Sequence[float],
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[Judged, tuple[Path, ...]]:
+    """How good forecasts of every workload's demand would have been; scores kept in the lake, pages in `out`.
+
+    Nothing after `until` is read. Plans go on as before, whoever wins.
+    """
+    from optimizer.backtest_files import write as write_backtest  # noqa: PLC0415  charts: no plan waits
+    from optimizer.backtest_forecasts import of_workspace, store_scores  # noqa: PLC0415
+
+    layout, settings = Layout(workspace), load_settings(workspace)
+    with only_one(layout):
+        progress("reading", 0.0)
+        found = of_workspace(
+            read_inputs(workspace, until),
+            since=since,
+            horizon=horizon,
+            origins=origins,
+            levels=levels,
+            quantile=settings.planning.demand_quantile,
+            members=members_of(settings),
+            progress=lambda done: progress("forecasting", 0.05 + 0.85 * done),
+        )
+        progress("drawing", 0.9)
+        with Lake.open(layout.lake) as lake, lake.transaction("backtest forecast"):
+            store_scores(lake, found)
+            files = write_backtest(found, out or layout.reports / "backtest")
+    return found, files
 
 
 def plan(

@@ -1,8 +1,8 @@
 """Charts as inline SVG, drawn by Vega without a browser or a network.
 
-The only importer of altair and vl_convert. Each function takes frames or rows and returns one <svg>: same
-input, same bytes. Widths are chosen so that text stays readable when a phone shrinks the drawing. Colours are
-those of Okabe and Ito, which people with any colour vision tell apart.
+The only importer of vl_convert and, with backtest_charts beside it, of altair. Each function takes frames or
+rows and returns one <svg>: same input, same bytes. Widths are chosen so that text stays readable when a phone
+shrinks the drawing. Colours are those of Okabe and Ito, which people with any colour vision tell apart.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def spend_chart(spend: pd.DataFrame, by: str, *, prefix: str, name: str, partial
             order=alt.Order("rank:Q"),
         )
     )
-    return _draw(
+    return draw(
         chart, {"rows": rows}, width=290, height=170, name=name, title=f"Billed cost per month by {by}"
     )
 
 
 def _stacks(spend: pd.DataFrame, by: str, partial: str | None) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows month, group, cost, rank, and the groups from the largest to "other"."""
-    groups = spend[by].fillna(f"no {by}").map(_label)
+    groups = spend[by].fillna(f"no {by}").map(short_name)
     recent = spend["month"].isin(sorted(set(spend["month"].dropna()))[-MONTHS:])
     costs = spend.assign(group=groups)[spend["billed_cost"].notna() & recent]
     sizes = costs.groupby("group")["billed_cost"].sum().sort_values(ascending=False, kind="stable")
@@ -117,7 +117,7 @@ def demand_chart(window: pd.DataFrame, *, unit: str, as_of: datetime, name: str,
     axis = alt.Axis(tickCount=4, domain=False, ticks=False, labelExpr=_short_label())
 
     def y(column: str) -> alt.Y:
-        return alt.Y(f"{column}:Q", title=_label(unit), scale=alt.Scale(zero=True), axis=axis)
+        return alt.Y(f"{column}:Q", title=short_name(unit), scale=alt.Scale(zero=True), axis=axis)
 
     forecast = base.transform_filter("datum.origin != ''").encode(x=x, detail=alt.Detail("origin:N"))
     seen = base.transform_filter("datum.actual != null || datum.is_gap").encode(x=x, y=y("actual"))
@@ -132,7 +132,7 @@ def demand_chart(window: pd.DataFrame, *, unit: str, as_of: datetime, name: str,
         now.encode(x=x),
     )
     data = {"rows": _points(window), "gaps": _gaps(window, as_of), "now": [{"ds": _utc(as_of)}]}
-    return _draw(chart, data, width=400, height=150, name=name, title=title)
+    return draw(chart, data, width=400, height=150, name=name, title=title)
 
 
 def _points(window: pd.DataFrame) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def capacity_chart(workloads: Sequence[tuple[str, float, float]], *, prefix: str
     workloads: (workload, now, planned), in money per hour, or in replicas where there is no prefix.
     """
     title = "Replicas, now and planned" if prefix is None else "Cost per hour, now and planned"
-    order = _distinct([_label(workload) for workload, *_ in workloads])
+    order = distinct([short_name(workload) for workload, *_ in workloads])
     rows = [
         {
             "workload": order[place],
@@ -205,10 +205,10 @@ def capacity_chart(workloads: Sequence[tuple[str, float, float]], *, prefix: str
     )
     text = base.mark_text(align="left", dx=4, fontSize=11, color="#44505c")
     chart = alt.layer(base.mark_bar().encode(color=colour), text.encode(text="text:N"))
-    return _draw(chart, {"rows": rows}, width=400, height=34 * len(order), name=name, title=title)
+    return draw(chart, {"rows": rows}, width=400, height=34 * len(order), name=name, title=title)
 
 
-def _distinct(labels: list[str]) -> list[str]:
+def distinct(labels: list[str]) -> list[str]:
     """Long names cut short may be the same; their bars must not fall on each other."""
     numbered = enumerate(labels, 1)
     return [label if labels.count(label) == 1 else f"{number}. {label}" for number, label in numbered]
@@ -216,7 +216,7 @@ def _distinct(labels: list[str]) -> list[str]:
 
 def savings_chart(recommendations: Sequence[Recommendation], *, prefix: str, name: str) -> str:
     """A dot at the middle of each saving, a line from low to high, numbered as in the table."""
-    order = [f"{number}. {_label(each.title)}" for number, each in enumerate(recommendations, 1)]
+    order = [f"{number}. {short_name(each.title)}" for number, each in enumerate(recommendations, 1)]
     rows = [
         {
             "label": label,
@@ -237,10 +237,10 @@ def savings_chart(recommendations: Sequence[Recommendation], *, prefix: str, nam
         base.mark_circle(size=70, opacity=1, stroke=BLUE, strokeWidth=2).encode(x="mid:Q", color=fill),
     )
     title = "Saving per month, low to high, by recommendation"
-    return _draw(chart, {"rows": rows}, width=400, height=26 * len(order), name=name, title=title)
+    return draw(chart, {"rows": rows}, width=400, height=26 * len(order), name=name, title=title)
 
 
-def _label(name: object) -> str:
+def short_name(name: object) -> str:
     """A name short enough for a chart.
 
     Vega counts in UTF-16 and may cut a long label in the middle of an emoji, which vl_convert then refuses to
@@ -267,7 +267,7 @@ def _short_label(prefix: str = "") -> str:
     return f"datum.value == 0 ? '0' : (datum.value < 0 ? '−' : '') + {json.dumps(prefix)} + ({number})"
 
 
-def _draw(chart: AnyChart, data: dict[str, Any], *, width: int, height: int, name: str, title: str) -> str:
+def draw(chart: AnyChart, data: dict[str, Any], *, width: int, height: int, name: str, title: str) -> str:
     """The finished <svg>.
 
     The rows are put in last, and the specification, which is ours, is not checked against its schema: altair

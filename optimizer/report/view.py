@@ -165,17 +165,22 @@ def demand_window(data: ReportData, workload: str) -> pd.DataFrame:
     the newest counts. Long windows are put into buckets that keep the extremes: the lowest of q0.1, the
     highest of everything else. History and forecast may have different intervals.
     """
-    forecasts = data.forecasts[data.forecasts["workload"] == workload].sort_values(["ds", "origin"])
-    forecasts = forecasts.drop_duplicates("ds", keep="last").set_index("ds")
-    history = data.history[data.history["workload"] == workload].drop_duplicates("ds").set_index("ds")
+    forecasts = data.forecasts[data.forecasts["workload"] == workload]
+    return window(forecasts, data.history[data.history["workload"] == workload], pd.Timestamp(data.as_of))
+
+
+def window(forecasts: pd.DataFrame, history: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The same from `ds, origin, q…, actual` and `ds, actual` of one series."""
+    forecasts = forecasts.sort_values(["ds", "origin"]).drop_duplicates("ds", keep="last").set_index("ds")
+    history = history.drop_duplicates("ds").set_index("ds")
     actual = forecasts["actual"].combine_first(history["actual"]).sort_index()
     if len(forecasts):
         lead = max(forecasts.index[-1] - forecasts.index[0], pd.Timedelta(days=1))
         actual = actual[actual.index >= forecasts.index[0] - lead]
-    gaps = _gaps(actual, pd.Timestamp(data.as_of))
+    gaps = _gaps(actual, as_of)
     index = actual.index.union(gaps)
-    window = forecasts.reindex(index)[[*QUANTILES, "origin"]].assign(actual=actual.reindex(index), ds=index)
-    return _thinned(window.assign(is_gap=index.isin(gaps)))
+    whole = forecasts.reindex(index)[[*QUANTILES, "origin"]].assign(actual=actual.reindex(index), ds=index)
+    return _thinned(whole.assign(is_gap=index.isin(gaps)))
 
 
 def _gaps(actual: pd.Series[float], as_of: pd.Timestamp) -> pd.DatetimeIndex:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from models.ensemble import Ensemble
 from models.forecaster import Forecaster
 from models.frames import Panel, check_series
+from models.peers import LastValue, SeasonMax
 from models.samples import quantiles
 from models.seasonal import LastWindow, Persistence, SameSlot, SeasonalNaive
 from tests.models.frames_of import START, cycle, demand, long_frame
@@ -20,6 +21,8 @@ ALL: list[Forecaster] = [
     SeasonalNaive(),
     Persistence(),
     Ensemble((SameSlot(), Persistence())),
+    LastValue(),
+    SeasonMax(),
 ]
 every_forecaster = pytest.mark.parametrize("forecaster", ALL, ids=lambda f: f.name)
 

@@ -28,13 +28,13 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
     assert "0 done, 1 failed, 2 bad input, 3 infeasible" in ran.out
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "schedule", "schedule start"])
+@pytest.mark.parametrize("verb", [*VERBS, "schedule", "schedule start", "backtest", "backtest forecast"])
 def test_help_of_each_verb(verb: str) -> None:
     ran = cli(*verb.split(), "--help")
     assert ran.code == 0
     assert ran.err == ""
     assert "Usage" in ran.out
-    if verb in VERBS:
+    if verb in {*VERBS, "backtest forecast"}:
         assert "--json" in ran.out
 
 
