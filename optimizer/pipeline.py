@@ -34,6 +34,7 @@ from optimizer.forecasts import REQUESTS, forecast_requests, store_forecasts
 from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
+from optimizer.members import members_of
 from optimizer.notify import send as send_alerts
 from optimizer.notify import send_test
 from optimizer.placement import plan_placement

@@ -20,7 +20,7 @@ from optimizer.demand import forecast_demand
 from optimizer.errors import InputError
 from optimizer.forecasts import request_series
 from optimizer.inputs import Inputs
-from optimizer.known import known_of
+from optimizer.known import Beforehand, known_of
 from tests.models.frames_of import demand
 from tests.optimizer.worlds import AS_OF, catalogue, history, option, workload, world
 
@@ -75,7 +75,7 @@ def test_ours_are_the_forecasts_that_the_command_would_have_made(monkeypatch: py
     assert set(made["unique_id"]) == {"fast"}
     for origin, rows in made.groupby("origin"):
         then = request_series(known_at(inputs, pd.Timestamp(origin)))  # type: ignore[arg-type]
-        own = forecast_demand(then, horizon=HORIZON, levels=found.test.levels, known=said)
+        own = forecast_demand(then, horizon=HORIZON, levels=found.test.levels, beforehand=Beforehand(said))
         own = own.loc[own["unique_id"].eq("fast")]
         assert (own["ds"].to_numpy() == rows["ds"].to_numpy()).all()
         for level in found.test.levels:
