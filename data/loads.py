@@ -22,6 +22,7 @@ class Load:
 
     Costs are by currency and exact; periods are UTC, the end exclusive. `notes` are sentences a reader should
     see: a restatement's before and after, amounts that were rounded, a time zone that was taken for granted.
+    What is held is left aside, since it looks older than what the lake has.
     """
 
     source: str
@@ -35,6 +36,7 @@ class Load:
     table: str
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    is_held: bool = False
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from optimizer.rows import last_part
-from optimizer.screen import out
+from optimizer.screen import PlainConsole, out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 40
 CENT = Decimal("0.01")
-wide = Console(width=1000)
+wide = PlainConsole(width=1000)
 
 
 def plain(value: Any) -> Any:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
+from optimizer.terminal import visible
+
 if TYPE_CHECKING:
     from optimizer.alerts import Delivery
 
@@ -56,7 +58,7 @@ def ends_with_code(command: Callable[P, Any]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except TrimtabError as error:
-            typer.echo(str(error), err=True)
+            typer.echo(visible(str(error)), err=True)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             typer.echo("stopped; nothing half-done was kept", err=True)
@@ -99,7 +101,9 @@ def demo(
 @ends_with_code
 def ingest(
     workspace: Workspace = HERE,
-    source: Annotated[Path | None, typer.Option(help="File, folder or archive. Default: [sources].")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="File, folder or archive. Default: \\[sources].")
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Take bills as they are, even where they look older.")
     ] = False,
@@ -292,7 +296,7 @@ def budget(
 @alert_app.command("test")
 @ends_with_code
 def alert_test(
-    channel: Annotated[str, typer.Option(help="Name of a channel in [[alerts.channels]].")],
+    channel: Annotated[str, typer.Option(help="Name of a channel in \\[\\[alerts.channels]].")],
     workspace: Workspace = HERE,
     as_json: Json = False,
 ) -> None:
@@ -454,7 +458,10 @@ def init_text(written: list[Path]) -> Callable[[], None]:
     def tell() -> None:
         for path in written:
             typer.echo(f"wrote {path}")
-        typer.echo("next: describe your workloads in workloads.yaml, then `trimtab plan`")
+        typer.echo(
+            "next: `trimtab ingest` reads your bills and demand (for bills alone, remove workloads.yaml);"
+        )
+        typer.echo("to plan, describe what runs in workloads.yaml, then `trimtab plan`")
 
     return tell
 
@@ -462,3 +469,7 @@ def init_text(written: list[Path]) -> Callable[[], None]:
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

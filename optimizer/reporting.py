@@ -128,19 +128,23 @@ def typed(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def headline(plan: PlacementPlan, recommendations: tuple[Recommendation, ...]) -> Headline:
-    """The numbers on top: present cost of the fleet and of idle resources, less every recommendation."""
+    """The numbers on top: present cost of the fleet and of idle resources, less what the plan carries out."""
     if plan.current_cost_usd is None:
         return Headline(
             planned_usd_per_month=plan.expected_cost_usd * DAYS_PER_MONTH,
             demand_quantile=plan.demand_quantile,
             gap_share=plan.proof.gap_share,
         )
-    idle = sum(r.saving_usd_per_month_mid or 0.0 for r in recommendations if r.kind == "idle")
+    by_kind = {
+        kind: sum(r.saving_usd_per_month_mid or 0.0 for r in recommendations if r.kind == kind)
+        for kind in ("idle", "commitment")
+    }
+    carried_out = [r for r in recommendations if r.kind != "commitment"]
     low, mid, high = (
-        sum(getattr(r, f"saving_usd_per_month_{end}") or 0.0 for r in recommendations)
+        sum(getattr(r, f"saving_usd_per_month_{end}") or 0.0 for r in carried_out)
         for end in ("low", "mid", "high")
     )
-    current = plan.current_cost_usd * DAYS_PER_MONTH + idle
+    current = plan.current_cost_usd * DAYS_PER_MONTH + by_kind["idle"]
     return Headline(
         current_usd_per_month=current,
         planned_usd_per_month=current - mid,
@@ -149,6 +153,7 @@ def headline(plan: PlacementPlan, recommendations: tuple[Recommendation, ...]) -
         saving_usd_per_month_high=high,
         demand_quantile=plan.demand_quantile,
         gap_share=plan.proof.gap_share,
+        commitments_usd_per_month=by_kind["commitment"] or None,
     )
 
 

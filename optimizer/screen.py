@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from optimizer.errors import Fault, InputError
+from optimizer.terminal import visible
 
 if TYPE_CHECKING:
     from data.ingest import Loads
@@ -27,8 +29,18 @@ if TYPE_CHECKING:
 KINDS = ("capacity", "placement")
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 LONGEST = timedelta(days=35)  # nothing that is known says more about a later hour
-out = Console()
-err = Console(stderr=True)
+
+
+class PlainConsole(Console):
+    """A terminal to which no value from a bill or a file can speak: see `optimizer.terminal`."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text, its control characters made visible."""
+        return super().render_str(visible(text), **options)
+
+
+out = PlainConsole()
+err = PlainConsole(stderr=True)
 
 
 @contextmanager
@@ -92,7 +104,8 @@ def show_loads(delivery: Loads) -> None:
         period = "-" if load.period_start is None else f"{load.period_start:%Y-%m-%d}"
         period += "" if load.period_end is None else f" to {load.period_end:%Y-%m-%d}"
         billed = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in load.billed_cost.items())
-        table.add_row(escape(load.source), load.kind, f"{load.rows:,}", period, billed or "-", load.status)
+        status = "left aside" if load.is_held else load.status
+        table.add_row(escape(load.source), load.kind, f"{load.rows:,}", period, billed or "-", status)
     out.print(table)
     for note in (note for load in delivery.loads for note in load.notes):
         out.print(note, markup=False)
@@ -196,6 +209,9 @@ def show_demo(demo: Demo) -> None:
     table.add_row("current cost", f"{usd(top.current_usd_per_month)} a month")
     table.add_row("planned cost", f"{usd(top.planned_usd_per_month)} a month")
     table.add_row("saving", f"{usd(top.saving_usd_per_month_mid)} a month (from {low} to {high})")
+    if top.commitments_usd_per_month is not None:
+        more = f"{usd(top.commitments_usd_per_month)} a month with 1-year commitments, which are advice"
+        table.add_row("on top", more)
     table.add_row("demand covered", f"{demo.placement.demand_quantile:.0%} quantile")
     table.add_row("proven gap", f"{demo.placement.proof.gap_share:.2%}")
     out.print(table)

@@ -220,6 +220,7 @@ def _summaries(judged: Sequence[Judged]) -> Iterator[Load]:
             next(name for name in _WORST_FIRST if name in statuses), "charges",
             files=tuple(sorted({name for row in rows for name in row["file_names"].split(", ")})),
             notes=tuple(dict.fromkeys(note for part in mine for note in part.notes)),
+            is_held=all(part.verdict.replaces is Replaces.HELD for part in mine),
         )  # fmt: skip
 
 

@@ -72,7 +72,10 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Headline:
-    """The numbers on top. demand_quantile and gap_share are 0..1."""
+    """The numbers on top. demand_quantile and gap_share are 0..1.
+
+    What commitments would save stands apart: they are advice, which no plan carries out.
+    """
 
     current_usd_per_month: float | None = None
     planned_usd_per_month: float | None = None
@@ -81,6 +84,7 @@ class Headline:
     saving_usd_per_month_high: float | None = None
     demand_quantile: float | None = None
     gap_share: float | None = None
+    commitments_usd_per_month: float | None = None
 
 
 @dataclass(frozen=True)

@@ -75,14 +75,21 @@ def test_the_headline_adds_up(report: ReportData, planned: tuple[Inputs, Placeme
         top.planned_usd_per_month
     )
     assert top.saving_usd_per_month_low <= top.saving_usd_per_month_mid <= top.saving_usd_per_month_high
-    mids = sum(r.saving_usd_per_month_mid or 0.0 for r in report.recommendations)
-    assert mids == pytest.approx(top.saving_usd_per_month_mid)
-    # The planned cost is the plan's own, once the advised commitments are bought.
+    mids = {
+        advised: sum(
+            r.saving_usd_per_month_mid or 0.0
+            for r in report.recommendations
+            if (r.kind == "commitment") is advised
+        )
+        for advised in (False, True)
+    }
+    assert mids[False] == pytest.approx(top.saving_usd_per_month_mid)
+    # The planned cost is the plan's own; commitments are advice on top.
+    assert top.planned_usd_per_month == pytest.approx(plan.expected_cost_usd * DAYS_PER_MONTH, rel=1e-6)
     bought = sum(item.saving_usd_per_day for item in plan.commitments)
     assert bought > 0
-    assert top.planned_usd_per_month == pytest.approx(
-        (plan.expected_cost_usd - bought) * DAYS_PER_MONTH, rel=1e-6
-    )
+    assert top.commitments_usd_per_month == pytest.approx(mids[True])
+    assert mids[True] == pytest.approx(bought * DAYS_PER_MONTH)
 
 
 def test_without_a_fleet_there_is_a_cost_but_no_saving(tmp_path: Path) -> None:

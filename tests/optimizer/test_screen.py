@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.table import Table
 
 from optimizer import screen
 from optimizer.checkup import Finding
 from optimizer.errors import InputError
+from optimizer.terminal import visible
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,21 @@ def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -
     with screen.progress("work") as tell:
         tell("half", 0.5)
     assert capsys.readouterr() == ("", "")
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[31mred\u202egpj.exe\x9b"
+
+
+def test_no_value_speaks_to_the_terminal() -> None:
+    """In tables, in lines, with markup and without, and in errors; line ends and tabs stay."""
+    shown = io.StringIO()
+    console = screen.PlainConsole(file=shown, width=80)
+    table = Table(HOSTILE, box=None)
+    table.add_row(HOSTILE)
+    for each in (table, HOSTILE, f"[bold]{HOSTILE}[/bold]"):
+        console.print(each)
+    console.print(HOSTILE, markup=False)
+    for sign in "\x1b\x07\u202e\x9b":
+        assert sign not in shown.getvalue()
+    assert shown.getvalue().count("red") == 5
+    assert visible("a\tb\nc é 漢 \x1b") == "a\tb\nc é 漢 \N{REPLACEMENT CHARACTER}"

@@ -251,6 +251,7 @@ def test_what_is_absent_is_said_in_a_sentence(without: dict[str, object], senten
         (Headline(1.0, 31.0, -40.0, -30.0, -20.0, 0.99), "costs $30 a month more than now, to cover demand"),
         (Headline(100.0, 100.0, 0.0, 0.0, 0.0), "The plan saves nothing"),
         (Headline(0.0, 0.0, None, 5.0, None), "The plan saves about $5 a month"),
+        (Headline(9.0, 4.0, 1.0, 5.0, 6.0, commitments_usd_per_month=7.0), "Commitments on top, per month"),
     ],
 )  # fmt: skip
 def test_a_plan_that_costs_more_says_so(headline: Headline, sentence: str) -> None:
