@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from optimizer.terminal import visible
-
 if TYPE_CHECKING:
     from optimizer.alerts import Delivery
 
@@ -54,6 +52,7 @@ def ends_with_code(command: Callable[P, Any]) -> Callable[P, None]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         from optimizer.errors import TrimtabError
+        from optimizer.terminal import visible
 
         try:
             command(*args, **kwargs)

@@ -176,10 +176,12 @@ def _strangers(lake: Lake, load_id: int, row: dict[str, Any], stored: Part) -> b
     found = lake.sql(
         f"""
         WITH few AS (SELECT DISTINCT h FROM ({rows}) WHERE is_new ORDER BY h LIMIT {SAMPLE})
-        SELECT (SELECT count(*) FROM few) AS looked_at, count(DISTINCT h) AS repeated
-        FROM ({rows}) WHERE NOT is_new AND h IN (FROM few)
+        SELECT (SELECT count(*) FROM few) AS looked_at, count(DISTINCT h) AS stored,
+            count(DISTINCT h) FILTER (WHERE h IN (FROM few)) AS repeated
+        FROM ({rows}) WHERE NOT is_new
         """,
         **span,
         **names,
     ).to_pylist()[0]
-    return bool(found["looked_at"] >= ENOUGH[-1][0] and not found["repeated"])
+    least = ENOUGH[-1][0]
+    return bool(min(found["looked_at"], found["stored"]) >= least and not found["repeated"])

@@ -156,7 +156,7 @@ def test_a_commitments_fee_is_carried_by_what_it_covers(lake: Lake, tmp_path: Pa
 AMOUNT = st.decimals(min_value=0, max_value=1000, places=4)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fees=st.lists(AMOUNT, max_size=3),
     covered=st.lists(st.tuples(AMOUNT, AMOUNT), max_size=4),
