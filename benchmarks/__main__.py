@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks.measure import machine, measure
 from benchmarks.registry import SIZES, chosen
-from benchmarks.results import rich_table, write
+from benchmarks.results import rich_tables, write
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LEAST_WIDTH = 118  # a table whose numbers are cut says nothing
@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             outcome = measure(
                 benchmark, size=asked.size, amount=amount, repeat=max(asked.repeat, 1), tell=status.update
             )
-        screen.print(rich_table(outcome))
+        for table in rich_tables(outcome):
+            screen.print(table)
         for path in write(outcome, facts, asked.out):
             notes.print(f"wrote {path}", markup=False, soft_wrap=True)
     return 0

@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.registry import Unavailable, benchmark_named
@@ -29,6 +30,8 @@ def main(benchmark_name: str, contender_name: str, folder: str, result: str) -> 
     peak = peak_mib()  # before the judge, who may need more than the contender
     quality = {name: float(value) for name, value in benchmark.judge(given, made).items()}
     measured = {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak, "quality": quality}
+    if benchmark.losses:
+        measured["losses"] = [asdict(one) for one in benchmark.losses(given, made)]
     Path(result).write_text(json.dumps(measured), encoding="utf-8")
 
 

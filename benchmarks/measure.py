@@ -15,13 +15,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.compare import Losses
 from benchmarks.registry import Benchmark, Prepared
 
 REPO = Path(__file__).resolve().parents[1]
 SINGLE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
-PACKAGES = ("trimtab", "duckdb", "highspy", "numpy", "pandas", "pulp", "pyarrow", "scipy")
+PACKAGES = (
+    "trimtab", "duckdb", "highspy", "numpy", "pandas", "prophet", "pulp", "pyarrow", "scikit-learn", "scipy",
+    "statsforecast",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Sample:
     cpu_seconds: float
     peak_mib: float
     quality: Mapping[str, float]
+    losses: tuple[Losses, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class Result:
     def quality(self) -> Mapping[str, float]:
         """Numbers about the result; contenders are deterministic, so those of the last sample."""
         return self.samples[-1].quality
+
+    @property
+    def losses(self) -> tuple[Losses, ...]:
+        """Losses by unit of the last sample, for the same reason."""
+        return self.samples[-1].losses if self.samples else ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ def measure(
         tell(f"{benchmark.name}: preparing {size}")
         prepared = benchmark.prepare(folder, amount)
         taken: dict[str, list[Sample | str]] = {c.name: [] for c in benchmark.contenders}
+        repeat = min(repeat, benchmark.most_repeats or repeat)
         for turn in range(repeat):
             for name, samples in taken.items():
                 if not any(isinstance(sample, str) for sample in samples):
@@ -113,7 +124,10 @@ def one_sample(benchmark: str, contender: str, folder: Path) -> Sample | str:
         if run.returncode or not result.is_file():
             raise RuntimeError(f"{benchmark}, {contender} ended with {run.returncode}:\n{run.stderr[-2000:]}")
         measured = json.loads(result.read_text(encoding="utf-8"))
-    return measured["unavailable"] if "unavailable" in measured else Sample(**measured)
+    if "unavailable" in measured:
+        return str(measured["unavailable"])
+    losses = tuple(Losses(**one) for one in measured.pop("losses", ()))
+    return Sample(**measured, losses=losses)
 
 
 def machine() -> dict[str, Any]:

@@ -5,11 +5,13 @@ To add one: write `benchmarks/<subject>.py` with a tuple `BENCHMARKS`, and name 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from benchmarks.compare import Losses
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -51,6 +53,8 @@ class Benchmark(Generic[In, Out]):
         load: reads that folder before the clock starts, in every process.
         judge: numbers about the result, by name; in all of them less is better.
         subject, peers: what is compared. Ratios are peer over subject.
+        losses: by unit, where the result is to be compared with the subject's unit by unit, with an interval.
+        most_repeats: where one measurement says all and takes long.
     """
 
     name: str
@@ -61,6 +65,8 @@ class Benchmark(Generic[In, Out]):
     judge: Callable[[In, Out], Mapping[str, float]]
     subject: Contender[In, Out]
     peers: tuple[Contender[In, Out], ...] = ()
+    losses: Callable[[In, Out], Sequence[Losses]] | None = None
+    most_repeats: int | None = None
 
     @property
     def contenders(self) -> tuple[Contender[In, Out], ...]:

@@ -81,7 +81,8 @@ class Conformal(Forecaster):
         every = np.union1d(backs, past)
         made = self.inner.replay(panel, every, horizon_steps, levels)
         moved = np.flatnonzero(levels > 0 if self.gives_spread else levels >= 0.5)
-        errors = Errors.of(panel, every, made[..., moved])
+        scored = made[..., :1] if self.gives_spread else made[..., moved]  # one value needs scoring once
+        errors = Errors.of(panel, every, scored)
         results = []
         for back in backs:
             raw = made[np.searchsorted(every, back)].copy()
@@ -104,7 +105,8 @@ class Conformal(Forecaster):
         for third in np.array_split(np.arange(horizon_steps), THIRDS):
             known = errors.backs > back + third.max(initial=0)
             if known.any() and third.size:  # else too little history here: keep the moves of the part before
-                part = errors.scores[known][:, :, third].swapaxes(0, 1).reshape(series, -1, levels.size)
+                scores = errors.scores[known][:, :, third].swapaxes(0, 1)
+                part = scores.reshape(series, -1, scores.shape[-1])
                 moves = np.clip(shrunk_quantiles(part, levels), -self.max_move, self.max_move)
             found[:, third] = moves[:, None, :]
         return np.asarray(found * errors.scale_at(back)[:, None, None])
@@ -166,26 +168,45 @@ def _mean(values: FloatArray) -> FloatArray:
 def shrunk_quantiles(scores: FloatArray, levels: FloatArray) -> FloatArray:
     """(series, level) conformal quantiles of (series, score, level) scores, shrunk to the pool of all series.
 
-    A series without scores gets the pool's; without any score at all the answer is 0.
+    Scores with one level only serve all levels. A series without scores gets the pool's; without any score at
+    all the answer is 0.
     """
     count = np.isfinite(scores[:, :, 0]).sum(axis=1)
-    weight = count[:, None] * (1 - levels) / (count[:, None] * (1 - levels) + SHRINKAGE)
-    own = np.stack([conformal_quantile(scores[:, :, i], p) for i, p in enumerate(levels)], axis=-1)
-    pool = np.stack([conformal_quantile(scores[:, :, i].reshape(1, -1), p)[0] for i, p in enumerate(levels)])
     if not count.any():
-        return np.zeros_like(own)
+        return np.zeros((len(scores), levels.size))
+    weight = count[:, None] * (1 - levels) / (count[:, None] * (1 - levels) + SHRINKAGE)
+    if scores.shape[2] == 1:
+        own, pool = (f(scores[:, :, 0], levels) for f in (conformal_quantiles, pooled_quantiles))
+    else:
+        each = [(scores[:, :, i], levels[[i]]) for i in range(levels.size)]
+        own = np.concatenate([conformal_quantiles(one, level) for one, level in each], axis=-1)
+        pool = np.concatenate([pooled_quantiles(one, level) for one, level in each])
     return np.where(count[:, None] > 0, weight * own + (1 - weight) * pool, pool)
 
 
-def conformal_quantile(scores: FloatArray, level: float) -> FloatArray:
-    """(…) the ⌈(n + 1) level⌉-th smallest of n finite scores along the last axis, at most the largest.
+def conformal_quantiles(scores: FloatArray, levels: FloatArray) -> FloatArray:
+    """(…, level) the ⌈(n + 1) level⌉-th smallest of n finite scores along the last axis, at most the largest.
 
     NaN where there is no score.
     """
+    if scores.shape[-1] == 0:
+        return np.full((*scores.shape[:-1], levels.size), np.nan)
     ordered = np.sort(scores, axis=-1)
     count = np.isfinite(scores).sum(axis=-1, keepdims=True)
+    return np.asarray(np.take_along_axis(ordered, _places(count, levels), -1))
+
+
+def pooled_quantiles(scores: FloatArray, levels: FloatArray) -> FloatArray:
+    """(level) the same of all scores together, without sorting what lies between."""
+    pool = scores[np.isfinite(scores)]
+    if not pool.size:
+        return np.full(levels.size, np.nan)
+    places = _places(np.array([pool.size]), levels)
+    return np.asarray(np.partition(pool, places)[places])
+
+
+def _places(count: IntArray, levels: FloatArray) -> IntArray:
+    """(…, level) position of the quantiles among so many ordered scores."""
     # The tolerance keeps 0.9 × 10 at the 9th score although 0.9 is not exactly representable.
-    place = np.clip(np.ceil((count + 1) * level - 1e-9).astype(np.int64), 1, np.maximum(count, 1)) - 1
-    if scores.shape[-1] == 0:
-        return np.full(scores.shape[:-1], np.nan)
-    return np.asarray(np.take_along_axis(ordered, place, -1)[..., 0])
+    ranks = np.ceil((count + 1) * levels - 1e-9).astype(np.int64)
+    return np.asarray(np.clip(ranks, 1, np.maximum(count, 1)) - 1)

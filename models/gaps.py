@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from models.forecaster import lag_steps, season
 from models.frames import FloatArray, Panel
+from models.grid import IntArray
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -21,17 +22,26 @@ MIN_STEPS = 3
 SEASONS = 7
 MAX_ZERO_SHARE = 0.25  # of past values of the slot: a slot idle more often than this is idle by nature
 MIN_LEVEL_SHARE = 0.1  # of the series' mean where in use: "well above zero"
+CHUNK_CELLS = 4_000_000  # looked at together: some 300 MB
 CHANCE = 1e-3  # an accepted run has less than this chance as independent idle steps
 
 
 def flag_outages(panel: Panel, *, min_steps: int = MIN_STEPS) -> BoolArray:
     """(series, step) True where a slot normally used is zero, in a run that looks like an outage."""
-    zero: BoolArray = panel.y == 0
+    rows = max(CHUNK_CELLS // max(panel.steps, 1), 1)
+    lags = _same_slot_lags(panel)
+    parts = [_flag(panel.y[i : i + rows], lags, min_steps) for i in range(0, len(panel), rows)]
+    return np.concatenate(parts) if parts else panel.y == 0
+
+
+def _flag(y: FloatArray, lags: IntArray, min_steps: int) -> BoolArray:
+    """The same for some of the series; their neighbours change nothing."""
+    zero: BoolArray = y == 0
     if not zero.any():
         return zero
-    zeros, count, mean = _same_slot_past(panel)
+    zeros, count, mean = _same_slot_past(y, lags)
     zero_share = (zeros + 0.5) / (count + 1)
-    level = _mean_in_use(panel.y)
+    level = _mean_in_use(y)
     used = (count > 0) & (zeros <= MAX_ZERO_SHARE * count) & (mean >= MIN_LEVEL_SHARE * level[:, None])
     runs = _run_ids(zero)
     unexpected = zero & used
@@ -41,13 +51,18 @@ def flag_outages(panel: Panel, *, min_steps: int = MIN_STEPS) -> BoolArray:
     return np.asarray(unexpected & outage[runs])
 
 
-def _same_slot_past(panel: Panel) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(series, step) zeros, observations and mean of the slot ± 1 over the seasons before."""
+def _same_slot_lags(panel: Panel) -> IntArray:
+    """Steps back to the slot ± 1 in the seasons before."""
     back = lag_steps(np.arange(1, SEASONS + 1), season(panel.freq), panel.freq)
     lags = np.unique((back[:, None] + np.arange(-1, 2)).ravel())
-    zeros, count, total = (np.zeros(panel.y.shape) for _ in range(3))
-    for lag in lags[(lags > 0) & (lags < panel.steps)]:
-        past = panel.y[:, :-lag]
+    return np.asarray(lags[(lags > 0) & (lags < panel.steps)])
+
+
+def _same_slot_past(y: FloatArray, lags: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(series, step) zeros, observations and mean of the slot ± 1 over the seasons before."""
+    zeros, count, total = (np.zeros(y.shape) for _ in range(3))
+    for lag in lags:
+        past = y[:, :-lag]
         count[:, lag:] += np.isfinite(past)
         zeros[:, lag:] += past == 0
         total[:, lag:] += np.where(np.isfinite(past), past, 0.0)

@@ -62,14 +62,30 @@ def from_us(us: IntArray) -> pd.DatetimeIndex:
 def check_ids(column: pd.Series, faults: Faults) -> tuple[pd.Index, IntArray]:
     """Sorted distinct names and the code of each row, -1 where the name is missing."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
+        ids, codes = _check_categories(column)
+    else:
+        ids, codes = _sorted_names(column)
+    faults.rows(codes < 0, "no name", "the name of the series", "fill it in or drop the row", "unique_id")
+    return ids, codes
+
+
+def _check_categories(column: pd.Series) -> tuple[pd.Index, IntArray]:
+    """The same of categories, each name looked at once: written out, they are most of a large frame."""
+    place = column.cat.codes.to_numpy()
+    used = np.unique(place[place >= 0])
+    ids, codes = _sorted_names(pd.Series(column.cat.categories[used]))
+    of_place = np.full(len(column.cat.categories) + 1, -1, dtype=np.int64)  # the last one is for -1, no name
+    of_place[used] = codes
+    return ids, of_place[place]
+
+
+def _sorted_names(column: pd.Series) -> tuple[pd.Index, IntArray]:
     if column.dtype == object or not (
         pd.api.types.is_integer_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype)
     ):  # objects may be of different types, which cannot be sorted
         column = column.astype("str").where(column.notna())
     codes, ids = pd.factorize(column, sort=True)
-    faults.rows(codes < 0, "no name", "the name of the series", "fill it in or drop the row", "unique_id")
-    return pd.Index(ids), codes.astype(np.int64)
+    return pd.Index(ids), codes.astype(np.int64, copy=False)
 
 
 def check_times(column: pd.Series, faults: Faults, *, assume_utc: bool) -> tuple[IntArray, BoolArray]:
@@ -133,9 +149,10 @@ def check_grid(
 ) -> None:
     """Note times off their series' grid, times that stand twice, and grids far wider than their rows."""
     rows = np.flatnonzero(ok)
-    codes, times_us = codes[rows], times_us[rows]
+    if rows.size < ok.size:
+        codes, times_us = codes[rows], times_us[rows]
     _check_phase(ids, codes, times_us, rows, step_us=step_us, faults=faults)
-    twice = pd.DataFrame({"code": codes, "us": times_us}).duplicated().to_numpy()
+    twice = _repeated(codes, times_us)
     for i in np.flatnonzero(twice)[:10]:
         found = f"a second row at {_show(times_us[i])}"
         where = {"series": str(ids[codes[i]]), "row": int(rows[i]) + 1, "column": "ds"}
@@ -143,10 +160,9 @@ def check_grid(
     if twice.sum() > 10:
         found = f"times that stand twice in {int(twice.sum()) - 10} more rows"
         faults.add(found, "one row per series and time", "add them up or drop them", column="ds")
-    present = np.unique(codes)
     first, last = spans(codes, times_us, len(ids))
     counts = np.bincount(codes, minlength=len(ids))
-    for code in present:
+    for code in np.flatnonzero(counts).tolist():
         steps = int(last[code] - first[code]) // step_us + 1
         if steps > max(SMALL, SPARSE * int(counts[code])):
             found = f"{counts[code]} rows over {steps} steps from {_show(first[code])} to {_show(last[code])}"
@@ -156,15 +172,27 @@ def check_grid(
             )
 
 
+def _repeated(codes: IntArray, times_us: IntArray) -> BoolArray:
+    """(row) whether its series and time stood before; in order, as most frames are, neighbours tell."""
+    same = codes[1:] == codes[:-1]
+    in_order = (codes[1:] > codes[:-1]) | (same & (times_us[1:] > times_us[:-1]))
+    if in_order.all():
+        return np.zeros(codes.size, dtype=bool)
+    return np.asarray(pd.DataFrame({"code": codes, "us": times_us}).duplicated().to_numpy(dtype=bool))
+
+
 def _check_phase(
     ids: pd.Index, codes: IntArray, times_us: IntArray, rows: IntArray, *, step_us: int, faults: Faults
 ) -> None:
     """A series' grid is the one that most of its rows are on."""
-    phase = pd.Series(times_us % step_us)
+    rest = times_us % step_us
+    any_of_series = np.zeros(len(ids), dtype=np.int64)
+    any_of_series[codes] = rest
+    if (rest == any_of_series[codes]).all():
+        return
+    phase = pd.Series(rest)
     grouped = phase.groupby(codes)
     uneven = grouped.transform("nunique").to_numpy() > 1
-    if not uneven.any():
-        return
     majority = phase.copy()
     majority[uneven] = phase[uneven].groupby(codes[uneven]).transform(lambda p: p.value_counts().idxmax())
     off = np.flatnonzero(phase.to_numpy() != majority.to_numpy())

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.conformal import SHRINKAGE, conformal_quantile
+from models.conformal import SHRINKAGE, conformal_quantiles
 from models.frames import FloatArray, level_column
 
 CONFIDENCE = 0.95
@@ -55,7 +55,7 @@ def raised(actual: FloatArray, value: FloatArray, level: float) -> float:
     if misses <= _most_misses(count, 1 - level):
         return 0.0
     trust = count * (1 - level) / (count * (1 - level) + SHRINKAGE)
-    missed_by = float(conformal_quantile((actual - value)[None], level)[0])
+    missed_by = float(conformal_quantiles(actual - value, np.array([level]))[0])
     return float(np.clip(trust * missed_by, 0.0, LARGEST_SHARE * np.abs(actual).mean()))
 
 

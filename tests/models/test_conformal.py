@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.conformal import Conformal, conformal_quantile, series_scale, shrunk_quantiles
+from models.conformal import Conformal, conformal_quantiles, pooled_quantiles, series_scale, shrunk_quantiles
 from models.frames import Panel, check_series
 from models.metrics import coverage
 from models.seasonal import LastWindow
@@ -18,20 +18,38 @@ def panel_of(**series: list[float]) -> Panel:
     return check_series(long_frame(series), "1h")
 
 
+def one_level(scores: np.ndarray, level: float) -> float:
+    return float(conformal_quantiles(scores, np.array([level]))[0])
+
+
 def test_the_conformal_quantile_by_hand() -> None:
     scores = np.array([3.0, 1.0, 2.0, np.nan, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])  # 9 scores
-    assert conformal_quantile(scores, 0.5) == 5  # ⌈10 × 0.5⌉ = 5th
-    assert conformal_quantile(scores, 0.9) == 9  # exactly the 9th, in spite of floats
-    assert conformal_quantile(scores, 0.99) == 9  # ⌈9.9⌉ = 10th: no such score, the largest
-    assert np.isnan(conformal_quantile(np.full(3, np.nan), 0.9))
-    assert np.isnan(conformal_quantile(np.zeros(0), 0.9))
+    assert one_level(scores, 0.5) == 5  # ⌈10 × 0.5⌉ = 5th
+    assert one_level(scores, 0.9) == 9  # exactly the 9th, in spite of floats
+    assert one_level(scores, 0.99) == 9  # ⌈9.9⌉ = 10th: no such score, the largest
+    assert np.isnan(one_level(np.full(3, np.nan), 0.9))
+    assert np.isnan(one_level(np.zeros(0), 0.9))
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=50), st.floats(0.5, 0.999))
 def test_the_conformal_quantile_leaves_enough_scores_below(scores: list[float], level: float) -> None:
-    found = float(conformal_quantile(np.array(scores), level))
+    found = one_level(np.array(scores), level)
     below = sum(score <= found for score in scores)
     assert below >= min(math.ceil((len(scores) + 1) * level - 1e-6), len(scores))
+
+
+@given(st.lists(st.floats(-100, 100) | st.just(math.nan), max_size=50))
+def test_the_pool_is_quantiles_of_all_scores(scores: list[float]) -> None:
+    levels = np.array([0.1, 0.5, 0.9, 0.99])
+    whole = conformal_quantiles(np.array(scores), levels)
+    np.testing.assert_array_equal(pooled_quantiles(np.array([scores, scores[::-1]])[:1], levels), whole)
+
+
+def test_one_column_of_scores_serves_every_level() -> None:
+    scores = np.random.default_rng(0).normal(size=(3, 40, 1))
+    levels = np.array([0.5, 0.9])
+    repeated = shrunk_quantiles(np.repeat(scores, 2, axis=2), levels)
+    np.testing.assert_array_equal(shrunk_quantiles(scores, levels), repeated)
 
 
 def test_few_scores_lean_on_the_pool_and_none_take_all_of_it() -> None:

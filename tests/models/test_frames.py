@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.frames import (
@@ -201,3 +201,28 @@ def test_long_and_wide_are_the_same_forecast() -> None:
 def test_levels_that_are_refused(levels: list[float]) -> None:
     with pytest.raises(FrameError):
         check_levels(levels)
+
+
+rows_of = st.lists(
+    st.tuples(st.sampled_from(["b", "a", "c", None]), st.integers(0, 200)), min_size=1, max_size=12
+)
+
+
+@given(rows_of)
+@settings(max_examples=60, deadline=None)
+def test_categories_are_names_and_order_decides_nothing(rows: list[tuple[str | None, int]]) -> None:
+    """Frames in order and of categories take shorter ways; what is found must be the same."""
+    ds = START + pd.to_timedelta([30 * half_hours for _, half_hours in rows], unit="min")
+    frame = pd.DataFrame({"unique_id": [name for name, _ in rows], "ds": ds, "y": 1.0})
+    kinds = [frame, frame.astype({"unique_id": pd.CategoricalDtype(["z", "c", "b", "a"])})]
+    kinds.append(frame.sort_values(["unique_id", "ds"], kind="stable", na_position="first"))
+    told = []
+    for kind in kinds:
+        try:
+            panel = check_series(kind, "1h")
+            told.append((panel.ids.tolist(), np.nan_to_num(panel.y, nan=-1).tolist(), panel.end.tolist()))
+        except FrameError as error:
+            told.append(sorted(fault.found for fault in error.faults))
+    assert told[0] == told[1]
+    assert (told[0] == told[2]) or isinstance(told[0], list)
+    assert isinstance(told[0], list) == isinstance(told[2], list)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from models import gaps
 from models.frames import check_series
 from models.gaps import flag_outages
 from tests.models.frames_of import cycle, demand, long_frame
@@ -56,3 +58,13 @@ def test_a_flag_does_not_depend_on_what_comes_later() -> None:
     y = with_zeros(demand(8), 100, 5)
     early = flags(y[:110])
     assert early == flags(y) == flags(y[:110] + [0.0] * 3 + y[113:])[:5]
+
+
+def test_many_series_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = check_series(
+        long_frame({name: with_zeros(demand(6), 90 + i, 4) for i, name in enumerate("abc")}), "1h"
+    )
+    whole = flag_outages(panel)
+    monkeypatch.setattr(gaps, "CHUNK_CELLS", 200)
+    np.testing.assert_array_equal(flag_outages(panel), whole)
+    assert whole.any(axis=1).all()

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import ladder
-from models.frames import FrameError, Panel, check_quantiles
+from models.conformal import Conformal
+from models.frames import FrameError, Panel, check_quantiles, check_series
 from models.known import Known
 from models.ladder import forecast
 from models.seasonal import LastWindow
@@ -40,6 +41,25 @@ def test_each_length_of_history_has_its_rung() -> None:
         "ensemble+conformal",  # its neighbour's errors calibrate it
         "ensemble+conformal",
     ]
+
+
+def test_what_is_replayed_depends_on_the_step() -> None:
+    for freq, inner in (("5min", ladder.WEIGHED), ("10min", ladder.ENSEMBLE), ("1h", ladder.LEARNT)):
+        steps = 86_400 // int(pd.Timedelta(freq).total_seconds()) * 4
+        panel = check_series(long_frame({"a": np.arange(steps) % 7 + 1.0}, freq), freq)
+        ((_, model),) = ladder.choose(panel, 6, ladder.Ladder())
+        assert isinstance(model, Conformal)
+        assert model.inner == inner
+
+
+def test_in_short_steps_the_member_that_was_right_counts_most() -> None:
+    """A level that wanders: yesterday's slot says nothing, the last value nearly all."""
+    y = 1_000 + np.cumsum(np.random.default_rng(3).normal(0, 1, 288 * 6))
+    made = run(long_frame({"a": y}, "5min"), freq="5min", steps=6)
+    last = made["q0.5"] - y[-1]
+    assert last.abs().max() < 0.25 * np.ptp(y[-288:])
+    equal = ladder.ENSEMBLE.quantiles(check_series(long_frame({"a": y}, "5min"), "5min"), 6, np.array([0.5]))
+    assert last.abs().mean() < 0.5 * np.abs(equal[0, :, 0] - y[-1]).mean()
 
 
 def test_the_horizon_begins_after_each_series_own_last_row() -> None:
