@@ -10,7 +10,7 @@ The scores are those of `models.scores`. A step counts if it was observed and do
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -200,16 +200,8 @@ def run(
                 kept.append(long_frame(model.name, case, made, every, shown))
             done += 1
             progress(done)
-    if not sums:
-        faults = Faults()
-        faults.add("no series with history at any origin", "one", "take later origins or more history")
-        faults.stop()
-    parts = [one.scores(sorted(asked), ratios).assign(model=name) for name, one in sums.items()]
-    scores = pd.concat([part.assign(unique_id=index) for part in parts], ignore_index=True)
-    head = ["unique_id", "model", "points"]
-    scores = scores.loc[scores["points"].gt(0), [*head, *scores.columns.drop(head)]]
     return Backtest(
-        scores=scores.sort_values(["unique_id", "model"], ignore_index=True),
+        scores=scores_of(sums, index, sorted(asked), ratios),
         forecasts=pd.concat(kept, ignore_index=True),
         levels=tuple(every.tolist()),
         ratios=tuple(float(ratio) for ratio in ratios),
@@ -217,6 +209,21 @@ def run(
         first=min(moments),
         last=max(moments),
     )
+
+
+def scores_of(
+    sums: Mapping[str, Sums], ids: pd.Index, levels: Sequence[float], ratios: Sequence[float]
+) -> pd.DataFrame:
+    """Scores of every model and series that was judged; FrameError where none was."""
+    if not sums:
+        faults = Faults()
+        faults.add("no series with history at any origin", "one", "take later origins or more history")
+        faults.stop()
+    parts = [one.scores(levels, ratios).assign(model=name, unique_id=ids) for name, one in sums.items()]
+    scores = pd.concat(parts, ignore_index=True)
+    head = ["unique_id", "model", "points"]
+    scores = scores.loc[scores["points"].gt(0), [*head, *scores.columns.drop(head)]]
+    return scores.sort_values(["unique_id", "model"], ignore_index=True)
 
 
 def checked(model: Contender, case: Case, levels: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ from models import grid
 from models.forecaster import WEEK, lag_steps, season, season_steps, seasons_ahead
 from models.frames import FloatArray, Panel
 from models.grid import IntArray
-from models.samples import gather, quantiles
+from models.samples import gather, mean, quantiles
 
 HOUR = pd.Timedelta(1, unit="h")
 SEASONS = 7  # slots of so many seasons back are features; level and spread are of as many
@@ -42,7 +42,7 @@ def seen(panel: Panel, ahead: IntArray) -> Seen:
     """Features for the steps `ahead` (1 = the next) of the end of the panel."""
     period = season_steps(panel.freq)
     memory = panel.y[:, max(panel.steps - SEASONS * period, 0) :]
-    scale = _mean(np.abs(memory))
+    scale = mean(np.abs(memory))
     scale[~(scale > 0)] = np.nan
     slots = _same_slot(panel, ahead)
     level = _level(panel, memory, period)
@@ -50,7 +50,7 @@ def seen(panel: Panel, ahead: IntArray) -> Seen:
     parts = [slots, base[:, :, None], _near_slot(panel, ahead), _same_hour(panel, ahead)]
     with np.errstate(invalid="ignore"):
         of_step = np.concatenate(parts, axis=-1) / scale[:, None, None]
-        of_series = np.concatenate([level / scale[:, None], _mean((memory == 0) * 1.0)[:, None]], axis=-1)
+        of_series = np.concatenate([level / scale[:, None], mean((memory == 0) * 1.0)[:, None]], axis=-1)
     repeated = np.broadcast_to(of_series[:, None, :], (len(panel), ahead.size, of_series.shape[1]))
     x = np.concatenate([of_step, repeated, _clock(panel, ahead)], axis=-1)
     return Seen(x.astype(np.float32), base, scale)
@@ -91,8 +91,8 @@ def _level(panel: Panel, memory: FloatArray, period: int) -> FloatArray:
     last = memory[:, -1]
     before = gather(panel.y, np.array([panel.steps - 1 - period]))[:, 0]
     columns = [
-        last, last - before, _mean(memory[:, -max(period // 8, 1) :]),
-        _mean(memory[:, -max(period // 24, 1) :]), _mean(day), _spread(day), _spread(memory),
+        last, last - before, mean(memory[:, -max(period // 8, 1) :]),
+        mean(memory[:, -max(period // 24, 1) :]), mean(day), _spread(day), _spread(memory),
     ]  # fmt: skip
     ranks = [quantiles(day, [0.0, 1.0]), quantiles(memory, [0.5, 0.9, 1.0])]
     return np.concatenate([np.stack(columns, axis=-1), *ranks], axis=-1)
@@ -102,8 +102,8 @@ def _base(slots: FloatArray, level: FloatArray) -> FloatArray:
     """(series, step) median of the slot over the last seasons, else over all of them, else the mean."""
     near = quantiles(slots[..., :BASE_SEASONS], [0.5])[..., 0]
     far = quantiles(slots[..., :SEASONS], [0.5])[..., 0]
-    mean = np.where(np.isfinite(level[:, 4]), level[:, 4], level[:, 8])[:, None]
-    known = np.where(np.isfinite(near), near, np.where(np.isfinite(far), far, mean))
+    usual = np.where(np.isfinite(level[:, 4]), level[:, 4], level[:, 8])[:, None]
+    known = np.where(np.isfinite(near), near, np.where(np.isfinite(far), far, usual))
     return np.asarray(known)
 
 
@@ -116,13 +116,7 @@ def _clock(panel: Panel, ahead: IntArray) -> FloatArray:
     return np.stack([steps, us % day / day, us % hour / hour, weekday], axis=-1).astype(np.float64)
 
 
-def _mean(values: FloatArray) -> FloatArray:
-    finite = np.isfinite(values)
-    count = finite.sum(axis=1)
-    return np.where(count > 0, np.where(finite, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
 def _spread(values: FloatArray) -> FloatArray:
     """(series) standard deviation."""
-    centred = values - _mean(values)[:, None]
-    return np.sqrt(_mean(centred**2))
+    centred = values - mean(values)[:, None]
+    return np.sqrt(mean(centred**2))

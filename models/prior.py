@@ -15,7 +15,7 @@ import numpy as np
 from models.forecaster import season_steps
 from models.frames import FloatArray, Panel
 from models.known import Launch
-from models.samples import quantiles
+from models.samples import mean, quantiles
 from models.seasonal import SameSlot
 
 NAME = "expected"
@@ -37,15 +37,14 @@ def _relative(panel: Panel, row: int, launch: Launch, horizon_steps: int, levels
     period = season_steps(panel.freq)
     recent = panel.y[:, max(panel.steps - MEMORY_SEASONS * period, 0) :]
     known = np.isfinite(recent)
-    total = np.where(known, recent, 0.0).sum(axis=1)
-    mean = np.divide(total, known.sum(axis=1), out=np.full(len(panel), np.nan), where=known.any(axis=1))
-    usable = (known.sum(axis=1) >= period) & (mean > 0)
+    average = mean(recent)
+    usable = (known.sum(axis=1) >= period) & (average > 0)
     usable[row] = False
     like = np.flatnonzero(usable & (panel.ids.astype(str) == launch.like))
     if like.size and panel.end[like[0]] == panel.end[row]:
-        return np.asarray(SameSlot().quantiles(panel.take(like), horizon_steps, levels)[0] / mean[like[0]])
+        return np.asarray(SameSlot().quantiles(panel.take(like), horizon_steps, levels)[0] / average[like[0]])
     if usable.any():
-        pool = (recent[usable] / mean[usable, None]).reshape(1, -1)
+        pool = (recent[usable] / average[usable, None]).reshape(1, -1)
         return np.repeat(quantiles(pool, levels), horizon_steps, axis=0)
     assumed = np.exp([ASSUMED_SPREAD * NormalDist().inv_cdf(level) for level in levels])
     return np.repeat(assumed[None], horizon_steps, axis=0)

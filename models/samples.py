@@ -44,6 +44,13 @@ def gather(values: FloatArray, columns: npt.NDArray[np.int64]) -> FloatArray:
     return np.where(inside, values[:, np.where(inside, columns, 0)], np.nan)
 
 
+def mean(values: FloatArray) -> FloatArray:
+    """(series) mean over the last axis, NaN left out; NaN where nothing is left."""
+    finite = np.isfinite(values)
+    count = finite.sum(axis=1)
+    return np.where(count > 0, np.where(finite, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+
+
 def mean_of(parts: Sequence[FloatArray]) -> FloatArray:
     """Mean over the parts, element by element, NaN left out; NaN where all are."""
     stack = np.stack(parts)

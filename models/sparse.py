@@ -18,7 +18,7 @@ import pandas as pd
 from models import grid
 from models.forecaster import Forecaster, season_steps
 from models.frames import FloatArray, Panel
-from models.samples import quantiles
+from models.samples import mean, quantiles
 
 SHARE_SEASONS = 7
 SPARSE = 0.9  # zeros in the memory from which on a series counts as one of these
@@ -67,15 +67,9 @@ class PoolShare(Forecaster):
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = np.where(total > 0, panel.y / total, np.nan)[:, recent]
         of_level = quantiles(shares, levels)
-        mean = _mean(shares)
-        of_level = np.where(levels == 0.5, mean[:, None], of_level)
+        average = mean(shares)
+        of_level = np.where(levels == 0.5, average[:, None], of_level)
         made = median[None, :, None] * of_level[:, None, :]
         # Without a share in the memory it has had nothing of the pool; one never observed stays missing.
         empty = np.where(known.any(axis=1), 0.0, np.nan)[:, None, None]
         return np.sort(np.where(np.isfinite(made), made, empty), axis=-1)
-
-
-def _mean(values: FloatArray) -> FloatArray:
-    finite = np.isfinite(values)
-    count = finite.sum(axis=1)
-    return np.where(count > 0, np.where(finite, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)

@@ -41,4 +41,5 @@ def test_every_fault_is_in_one_message() -> None:
 
 
 def test_further_columns_are_fine() -> None:
-    replace(nothing(), spend=empty("spend").assign(region=""))
+    made = replace(nothing(), spend=empty("spend").assign(region=""))
+    assert "region" in made.spend
