@@ -86,7 +86,7 @@ def _read(lake: Lake, file: RawFile, source: Path, *, pad: bool = False) -> str:
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(file.columns)))
     nulls = ", ".join(f"'{value}'" for value in NULLS)
     for table in (REJECTED, REJECTED_SCANS):
-        lake.sql(f"DROP TABLE IF EXISTS {table}")
+        lake.sql(f"DROP TABLE IF EXISTS temp.{table}")
     return f"""
         SELECT * FROM
         read_csv({quoted(pattern_of(source))}, auto_detect = false, header = true,

@@ -3,10 +3,10 @@
     <workspace>/lake/catalog.sqlite   which file belongs to which snapshot; in WAL mode, so readers never wait
     <workspace>/lake/data/            Parquet, written once and never changed
     <workspace>/lake/write.lock       held while something is written: writers queue, readers do not
-    <workspace>/lake/scratch/         unpacked and half-parsed input; emptied by whoever made it
+    <workspace>/lake/scratch/         unpacked and half-parsed input; removed by whoever made it
 
 A transaction is one snapshot. A process that is killed leaves the last snapshot as it was and at most some
-Parquet files no snapshot knows; `Lake.tidy` removes them.
+Parquet files no snapshot knows and its scratch folder; the next ingest removes them (`Lake.tidy`).
 """
 
 # ruff: noqa: S608 - names in the SQL come from the data dictionary, never from input; values are bound
@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +27,7 @@ import filelock
 import pandas as pd
 import pyarrow as pa
 
-from data import lake_frames, migrations, views
+from data import lake_frames, migrations, scratch, views
 from data.conform import Rows
 from data.errors import BusyError, Fault, InputError, LakeError, TransientError
 from data.tables import conform
@@ -36,6 +35,7 @@ from data.tables import conform
 EXTENSIONS = ("sqlite_scanner", "ducklake")
 LOCK_WAIT_S = 120.0  # a large bill takes seconds to commit; longer means that something hangs
 _FULL = ("No space left", "File too large", "disk is full", "disk I/O error", "Disk quota")
+_READ_ONLY = ("readonly database", "read-only file system", "permission denied")
 _LATER = ("database is locked", "conflict", "busy")
 
 
@@ -58,8 +58,8 @@ class Lake:
         self.read_only = read_only
         self._lock = filelock.FileLock(root / "write.lock", timeout=wait_s)
         self._change: Change | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
-        self._scratch_lock: filelock.BaseFileLock | None = None
+        self._scratch: scratch.Scratch | None = None
+        self._defined: set[str] = set()
         self._connection = _connect()
 
     @classmethod
@@ -102,8 +102,7 @@ class Lake:
         if due:
             with self.transaction("schema"):
                 migrations.migrate(self, migrations.MIGRATIONS)
-        for macro in views.macros():
-            self.sql(macro)
+        self.define(views.macros())
 
     def _create(self, catalog: Path) -> None:
         """Make the catalog under another name first: whoever sees the real one sees a whole one."""
@@ -160,6 +159,18 @@ class Lake:
         """
         with translated(self.root):
             return self._connection.execute(statement, dict(parameters) or None).to_arrow_table()
+
+    def define(self, macros: Iterable[str]) -> None:
+        """Make temporary macros known to `sql`: each once, as looking up the lake costs more than they do."""
+        new = [macro for macro in macros if macro not in self._defined]
+        if new:
+            with translated(self.root):
+                self._connection.execute("USE memory")
+                for macro in new:
+                    self._connection.execute(macro)
+                self._connection.execute("USE lake")
+            if self._change is None:  # else they may be rolled back
+                self._defined.update(new)
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -225,18 +236,21 @@ class Lake:
         with self._locked():
             rows = self.sql("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)")
             removed = [Path(str(path)) for path in rows.column(0).to_pylist()]
-        return removed + lake_frames.remove_abandoned(self.root / "scratch")
+        return removed + scratch.remove_abandoned(self.root / "scratch")
 
     def scratch(self) -> Path:
-        """A folder for unpacked input, removed on close; DuckDB spills there too."""
+        """A folder for unpacked input, removed on close; DuckDB spills there too.
+
+        What killed processes left is removed first, unless another process is writing.
+        """
         if self._scratch is None:
             with translated(self.root):
-                (self.root / "scratch").mkdir(exist_ok=True)
-                self._scratch = tempfile.TemporaryDirectory(dir=self.root / "scratch")
-                self._scratch_lock = filelock.FileLock(Path(self._scratch.name) / "in_use.lock")
-                self._scratch_lock.acquire()
-            self.sql(f"SET temp_directory = {quoted(Path(self._scratch.name) / 'spill')}")
-        return Path(self._scratch.name)
+                if self._change is None and scratch.abandoned(self.root / "scratch"):
+                    with suppress(BusyError):
+                        self.tidy()
+                self._scratch = scratch.claim(self.root / "scratch")
+            self.sql(f"SET temp_directory = {quoted(self._scratch.path / 'spill')}")
+        return self._scratch.path
 
     # -- the rest ----------------------------------------------------------------------------------
 
@@ -256,10 +270,8 @@ class Lake:
     def close(self) -> None:
         """Close the connection and remove the scratch folder."""
         self._connection.close()
-        if self._scratch_lock is not None:
-            self._scratch_lock.release()
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.release()
 
     def __enter__(self) -> Lake:
         return self
@@ -336,7 +348,7 @@ def translated(root: Path) -> Iterator[None]:
                 str(root), f"no room to write ({line[:200]})", "free space", "free some and run it again"
             )
             raise InputError([fault]) from error
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) or any(sign in line.lower() for sign in _READ_ONLY):
             fault = Fault(
                 str(root), line, "a folder that can be written", "choose another workspace or mend this one"
             )

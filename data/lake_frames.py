@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import filelock
 import pandas as pd
 import pyarrow as pa
 
@@ -102,17 +99,3 @@ def _in_words(changes: Mapping[str, list[str]], tables: Mapping[str, str]) -> st
             known = sorted(tables.get(name, name.removeprefix("main.")) for name in names)
             parts.append(f"{_VERBS[verb]} {', '.join(known)}")
     return "; ".join(parts)
-
-
-def remove_abandoned(folder: Path) -> list[Path]:
-    """Remove scratch folders whose owner no longer holds their lock, and give their paths."""
-    removed = []
-    for scratch in sorted(folder.iterdir()) if folder.is_dir() else []:
-        lock = filelock.FileLock(scratch / "in_use.lock", timeout=0)
-        try:
-            with lock:
-                removed.append(scratch)
-        except filelock.Timeout:
-            continue
-        shutil.rmtree(scratch)
-    return removed

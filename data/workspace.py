@@ -64,6 +64,7 @@ PROFILE = (
 )
 
 ABSENT = {
+    WORKLOADS_FILE: "bills and prices are shown, nothing is planned",
     CATALOG_FILE: "options come from the lake's offers",
     PROFILES_FILE: "throughput comes from the lake's profiles",
     USAGE_FILE: "demand comes from the lake, or is unknown",
@@ -102,12 +103,15 @@ class WorkspaceFiles:
     notes: tuple[str, ...]
 
 
-def read_workspace(root: Path, *, as_of: datetime | None = None) -> WorkspaceFiles:
+def read_workspace(
+    root: Path, *, as_of: datetime | None = None, needs_workloads: bool = True
+) -> WorkspaceFiles:
     """Read and check every file of a workspace, cut at a moment.
 
     Args:
         root: The folder; only its workloads.yaml is required.
         as_of: Nothing later is used; None = everything there is. Must be aware.
+        needs_workloads: False takes a folder without workloads.yaml as one that is for its bills alone.
 
     Raises:
         InputError: Every fault of every file.
@@ -117,8 +121,12 @@ def read_workspace(root: Path, *, as_of: datetime | None = None) -> WorkspaceFil
         raise InputError([Fault("as-of", found, "a time with its zone", "write 2026-05-12T03:00:00+00:00")])
     as_of = as_of.astimezone(UTC) if as_of else None
     inbox = _Inbox(root)
-    declared = inbox.declared()
-    known = _known(declared)
+    if needs_workloads or (root / WORKLOADS_FILE).exists():
+        declared = inbox.declared()
+        known = _known(declared)
+    else:
+        inbox.notes.append(f"{WORKLOADS_FILE} is absent: {ABSENT[WORKLOADS_FILE]}")
+        declared, known = Declared((), frozenset(), ()), Known(None, frozenset())
     catalog = inbox.read(CATALOG_FILE, _catalog)
     profiles = inbox.read(PROFILES_FILE, lambda path: _profiles(path, declared.workloads))
     demand = inbox.read(USAGE_FILE, lambda path: read_usage(path, known, as_of))

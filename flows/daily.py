@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import AwareDatetime, PositiveFloat
 
+from flows.alerts import has_channels, tell_anomalies, tell_budgets
 from flows.ingest import configured_sources, ingest_each, raise_failures
 from flows.plan import forecast_demand, make_plan
 from flows.report import publish, write_report
@@ -16,10 +17,10 @@ from flows.steps import moment
 
 @flow(name="trimtab-daily")
 def daily(workspace: Path, as_of: AwareDatetime | None = None, horizon_hours: PositiveFloat = 24.0) -> Path:
-    """Ingest the configured sources, forecast, plan capacity and placement, and report.
+    """Ingest the configured sources, forecast, plan capacity and placement, report, and tell what is unusual.
 
     A source that cannot be read does not stop the plans: they are made from what is known, the report shows
-    its age, and the run fails at its end so that someone looks.
+    its age, and the run fails at its end so that someone looks. So does an alert that cannot be told.
 
     Args:
         workspace: folder with workloads.yaml.
@@ -33,7 +34,10 @@ def daily(workspace: Path, as_of: AwareDatetime | None = None, horizon_hours: Po
     forecast_demand(workspace, due, horizon_hours)
     make_plan(workspace, "capacity", due, horizon_hours)
     placement = make_plan(workspace, "placement", due, horizon_hours)
-    made = write_report(workspace, placement)
+    made = write_report(workspace, placement, due)
     publish(made)
-    raise_failures(loaded)
+    told = []
+    if has_channels(workspace):
+        told = [tell(workspace, due, return_state=True) for tell in (tell_anomalies, tell_budgets)]
+    raise_failures([*loaded, *told], "sources and alerts failed")
     return made.html

@@ -2,7 +2,7 @@
 
 # No postponed annotations: a served flow is pickled without the names its signature would need later.
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,14 @@ def ingest_source(workspace: Path, source: Path, loaded_at: datetime) -> Loads:
     return loads
 
 
-def raise_failures(states: list[State[Any]]) -> None:
-    """Nothing if every source was read.
+def raise_failures(states: Sequence[State[Any]], what: str = "sources could not be read") -> None:
+    """Nothing if every step is completed.
 
     Raises:
-        TrimtabError: the reasons of those that were not.
+        TrimtabError: the reasons of those that are not.
     """
     failures = [state.result(raise_on_failure=False) for state in states if not state.is_completed()]
     if failures:
         reasons = "\n".join(str(failure) for failure in failures)
-        get_run_logger().error("%d of %d sources could not be read", len(failures), len(states))
-        raise TrimtabError(f"{len(failures)} of {len(states)} sources could not be read:\n{reasons}")
+        get_run_logger().error("%d of %d %s", len(failures), len(states), what)
+        raise TrimtabError(f"{len(failures)} of {len(states)} {what}:\n{reasons}")

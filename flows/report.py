@@ -2,15 +2,15 @@
 
 # No postponed annotations: a served flow is pickled without the names its signature would need later.
 
+from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.steps import shown, step
+from flows.steps import moment, shown, step
 from optimizer import pipeline
-from optimizer.layout import Layout
 from optimizer.report.text import markdown
 
 ARTIFACT = "trimtab-report"
@@ -20,16 +20,16 @@ TOP = 10  # recommendations in the summary
 @flow(name="trimtab-report")
 def report(workspace: Path, placement: Path | None = None) -> Path:
     """Write report.html and report.md from a placement plan, by default plans/placement.json."""
-    made = write_report(workspace, placement or Layout(workspace).plans / "placement.json")
+    made = write_report(workspace, placement, moment())
     publish(made)
     return made.html
 
 
 @step("report")
-def write_report(workspace: Path, placement: Path) -> pipeline.Report:
+def write_report(workspace: Path, placement: Path | None, now: datetime) -> pipeline.Report:
     """Both files of the report."""
     with shown("report") as progress:
-        return pipeline.report(workspace, placement=placement, progress=progress)
+        return pipeline.report(workspace, placement=placement, now=now, progress=progress)
 
 
 def publish(made: pipeline.Report) -> None:

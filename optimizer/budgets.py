@@ -33,6 +33,7 @@ from optimizer.team_costs import TeamCosts, meters, rows_for, team_costs
 MONTHS = range(1, 37)
 PATHS = 2000
 HISTORY_MONTHS = 25
+FEW_DAYS = 90  # of bills: they show no quarter end, no season, and little of how far months differ
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def outlook(
     )
     return Outlook(
         period, as_of, believed.to_pydatetime(), settings.allocation.metric, statuses, ends.expiries,
-        tuple(_notes(settings, ends, believed, as_of)),
+        tuple(_notes(settings, native, ends, believed, as_of)),
     )  # fmt: skip
 
 
@@ -187,8 +188,16 @@ def _paths(
     return simulate(pd.concat(series), horizon_days=horizon, steps=steps, paths=PATHS, seed=seed)
 
 
-def _notes(settings: Settings, ends: Ends, believed: pd.Timestamp, as_of: datetime) -> list[str]:
+def _notes(
+    settings: Settings, costs: TeamCosts, ends: Ends, believed: pd.Timestamp, as_of: datetime
+) -> list[str]:
     found = []
+    days = (believed - costs.days["day"].min()) / DAY
+    if days < FEW_DAYS:
+        found.append(
+            f"only {days:.0f} days of bills are known: later months are little more than their pace carried "
+            "on, and can differ by more than their band; ingest the bills of the past year"
+        )
     late = (pd.Timestamp(as_of) - believed) / DAY
     if late > settings.costs.settle_days + 2:
         found.append(f"the newest settled day is {late:.0f} days old: what came since is forecast, not known")

@@ -60,7 +60,7 @@ def inputs(layout: Layout, now: datetime) -> Iterator[Finding]:
 
     A workspace may be for its bills alone: then there is a lake and nothing to plan.
     """
-    if not layout.workloads.exists() and layout.catalog.is_file():
+    if layout.is_for_bills_alone:
         yield Finding("note", "workloads", "none declared: bills are read, nothing is planned")
         return
     known = read_inputs(layout.root, now)

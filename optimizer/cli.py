@@ -217,16 +217,15 @@ def plan(
 def report(
     workspace: Workspace = HERE,
     placement: Annotated[
-        Path | None, typer.Option("--plan", help="Placement plan. Default: plans/placement.json.")
+        Path | None, typer.Option("--plan", help="Placement plan. Default: plans/placement.json, if any.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write report.html and report.md from the lake and a placement plan."""
+    """Write report.html and report.md from the lake and a placement plan; without workloads, of the bills."""
     from optimizer import pipeline, screen
 
-    path = placement or workspace / "plans" / "placement.json"
     with screen.progress("report") as progress:
-        made = pipeline.report(workspace, placement=path, progress=progress)
+        made = pipeline.report(workspace, placement=placement, now=datetime.now(UTC), progress=progress)
     files = (made.html, made.markdown)
     show(as_json, {"files": [str(file) for file in files]}, lambda: screen.show_files(files))
 

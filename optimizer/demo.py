@@ -54,7 +54,7 @@ def run_demo(workspace: Path, *, seed: int, progress: Progress) -> Demo:
         progress(f"planning {kind}", 0.6 + 0.15 * step)
         pipeline.plan(workspace, as_of=AS_OF, horizon=HORIZON, kind=kind, out=path)
     progress("writing the report", 0.9)
-    report = pipeline.report(workspace, placement=plans["placement"])
+    report = pipeline.report(workspace, placement=plans["placement"], now=AS_OF)
     made = read_plan(plans["placement"], PlacementPlan)
     changed = before != fingerprint((*plans.values(), *reports))
     return Demo(made, report, (*reports, *plans.values()), changed)

@@ -83,13 +83,15 @@ class Inputs:
         return digest.hexdigest()
 
 
-def read_inputs(workspace: Path, as_of: datetime) -> Inputs:
+def read_inputs(workspace: Path, as_of: datetime, *, needs_workloads: bool = True) -> Inputs:
     """Read a workspace and its lake as they were known at `as_of`.
+
+    Without `needs_workloads` a workspace may be for its bills alone: it declares nothing, needs no profiles.
 
     Raises:
         InputError: a file is wrong, or something needed is in neither place; all faults at once.
     """
-    files = read_workspace(workspace, as_of=as_of)
+    files = read_workspace(workspace, as_of=as_of, needs_workloads=needs_workloads)
     with lake_tables(workspace / "lake", as_of) as lake:
         return merge(workspace, files, lake, as_of)
 
@@ -105,7 +107,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         options = effective(options, lake.billed_prices())
     notes += lake.unused_commitments()
     profiles = files.profiles if files.profiles is not None else lake.table("profiles")
-    require(workspace, options, profiles)
+    require(workspace, options, profiles, needs_profiles=bool(files.workloads))
     demand = files.demand if files.demand is not None else lake.demand()
     options = options.assign(
         boot_seconds=options["boot_seconds"].astype(float).fillna(DEFAULT_BOOT_SECONDS),
@@ -132,15 +134,20 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
     )
 
 
-def require(workspace: Path, options: pd.DataFrame, profiles: pd.DataFrame) -> None:
-    """Offers and profiles must come from somewhere."""
+def require(workspace: Path, options: pd.DataFrame, profiles: pd.DataFrame, *, needs_profiles: bool) -> None:
+    """Offers must come from somewhere, and profiles where anything is declared."""
     missing = [
         Fault(str(workspace), f"no {what}", f"{file} in the workspace or {what} in the lake", action)
-        for what, file, action, frame in (
-            ("offers", "catalog.parquet", "add the file, or `trimtab ingest` a price list", options),
-            ("profiles", "profiles.parquet", "add the file with the throughput of each model", profiles),
+        for what, file, action, is_missing in (
+            ("offers", "catalog.parquet", "add the file, or `trimtab ingest` a price list", options.empty),
+            (
+                "profiles",
+                "profiles.parquet",
+                "add the file with the throughput of each model",
+                needs_profiles and profiles.empty,
+            ),
         )
-        if frame.empty
+        if is_missing
     ]
     if missing:
         raise InputError(missing)

@@ -38,6 +38,11 @@ class Layout:
         return self.root / "workloads.yaml"
 
     @property
+    def is_for_bills_alone(self) -> bool:
+        """There is a lake, and nothing declared that could be planned."""
+        return self.catalog.is_file() and not self.workloads.exists()
+
+    @property
     def reports(self) -> Path:
         """Reports for people."""
         return self.root / "reports"

@@ -169,14 +169,22 @@ def plan(
     return made
 
 
-def report(workspace: Path, *, placement: Path, progress: Progress = silent) -> Report:
-    """report.html and report.md from the lake and a placement plan, as of that plan."""
+def report(
+    workspace: Path, *, placement: Path | None = None, now: datetime, progress: Progress = silent
+) -> Report:
+    """report.html and report.md from the lake and a placement plan, as of that plan.
+
+    By default of plans/placement.json. A workspace for its bills alone has none: then of the bills, as of
+    `now`.
+    """
     from optimizer.report.render import write as write_report  # noqa: PLC0415  charts: no plan waits for them
 
     layout = Layout(workspace)
-    made = read_plan(placement, PlacementPlan)
+    path = placement or (None if layout.is_for_bills_alone else layout.plans / "placement.json")
+    made = read_plan(path, PlacementPlan) if path else None
     progress("reading", 0.0)
-    data = report_data(layout, read_inputs(workspace, made.as_of), made)
+    inputs = read_inputs(workspace, made.as_of if made else now, needs_workloads=made is not None)
+    data = report_data(layout, inputs, made)
     progress("drawing", 0.4)
     return Report(*write_report(data, layout.reports), data.headline)
 
@@ -253,7 +261,7 @@ def alert_test(workspace: Path, *, channel: str, now: datetime) -> tuple[Deliver
 
 def prices(workspace: Path, *, instance_type: str, region: str | None, as_of: datetime) -> tuple[Price, ...]:
     """What one more hour of an instance type costs, for each offer of it, step by step."""
-    inputs = read_inputs(workspace, as_of)
+    inputs = read_inputs(workspace, as_of, needs_workloads=False)
     with lake_tables(Layout(workspace).lake, as_of) as tables:
         unused = tables.unused()
     return prices_of_type(inputs, unused, instance_type, region)

@@ -19,20 +19,20 @@ LEAST_USD_PER_MONTH = 5.0
 
 
 def recommend(
-    plan: PlacementPlan, inputs: Inputs, costs: pd.DataFrame, utilisation: pd.DataFrame
+    plan: PlacementPlan | None, inputs: Inputs, costs: pd.DataFrame, utilisation: pd.DataFrame
 ) -> tuple[Recommendation, ...]:
     """Everything worth doing, largest saving first.
 
     Args:
-        plan: the joint plan of a typical day.
+        plan: the joint plan of a typical day; None where nothing is planned.
         inputs: what it was made from.
         costs: view `resource_cost`, one row per resource and month.
         utilisation: view `resource_utilisation`, one row per resource and metric.
     """
     found = [
-        *workload_changes(plan, inputs),
+        *(workload_changes(plan, inputs) if plan else ()),
         *idle_resources(whole_months(costs, inputs.as_of), utilisation),
-        *commitment_advice(plan),
+        *(commitment_advice(plan) if plan else ()),
     ]
     return tuple(sorted(found, key=lambda r: (-(r.saving_usd_per_month_mid or 0.0), r.id)))
 

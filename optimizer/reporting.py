@@ -34,39 +34,49 @@ MISSES_SHOWN = 3
 HOURS_PER_MONTH = DAYS_PER_MONTH * 24.0
 
 
-def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan) -> ReportData:
-    """Everything a report shows, as of the plan."""
-    views = read_views(layout, plan.as_of)
+def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> ReportData:
+    """Everything a report shows, as of the inputs; without a plan what the bills and metrics say."""
+    views = read_views(layout, inputs.as_of)
     recommendations = recommend(plan, inputs, views["resource_cost"], views["resource_utilisation"])
     spend = views["spend_by_month"]
     currencies = spend["currency"].value_counts().index if len(spend) else ["USD"]
     main = spend.loc[spend["currency"].eq(currencies[0])] if len(spend) else spend
     return ReportData(
         workspace=layout.root.resolve().name,
-        as_of=plan.as_of,
+        as_of=inputs.as_of,
         currency=str(currencies[0]),
-        headline=headline(plan, recommendations),
+        headline=headline(plan, recommendations) if plan else Headline(),
         spend=typed(main, "spend"),
         forecasts=came_true(views["forecasts_since"], inputs),
         history=demand_history(inputs),
-        capacity=capacity_rows(plan, inputs),
+        capacity=capacity_rows(plan, inputs) if plan else empty("capacity"),
         recommendations=recommendations,
-        solver=SolverFacts(
-            status=f"stopped by {plan.proof.stopped_by}",
-            cost_usd=plan.proof.objective_usd,
-            bound_usd=plan.proof.bound_usd,
-            gap_share=plan.proof.gap_share,
-            method=plan.proof.method,
-            horizon_hours=24.0,
-        ),
-        freshness=freshness(views["freshness"], inputs, plan.as_of),
-        shortfalls=tuple(
-            f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
-            for s in plan.shortfalls
-        ),
+        solver=proof(plan) if plan else None,
+        freshness=freshness(views["freshness"], inputs),
+        shortfalls=shortfalls(plan) if plan else (),
         rules=bill_rules(layout),
         prices=price_facts(layout, inputs),
-        notes=(*plan.notes, *other_currencies(spend, str(currencies[0]))),
+        notes=(*(plan.notes if plan else inputs.notes), *other_currencies(spend, str(currencies[0]))),
+    )
+
+
+def proof(plan: PlacementPlan) -> SolverFacts:
+    """How good the plan is, as the solver proved it."""
+    return SolverFacts(
+        status=f"stopped by {plan.proof.stopped_by}",
+        cost_usd=plan.proof.objective_usd,
+        bound_usd=plan.proof.bound_usd,
+        gap_share=plan.proof.gap_share,
+        method=plan.proof.method,
+        horizon_hours=24.0,
+    )
+
+
+def shortfalls(plan: PlacementPlan) -> tuple[str, ...]:
+    """What the plan cannot cover, a line each."""
+    return tuple(
+        f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
+        for s in plan.shortfalls
     )
 
 
@@ -208,13 +218,13 @@ def capacity_rows(plan: PlacementPlan, inputs: Inputs) -> pd.DataFrame:
 KINDS_OF_DATA = {"charges": "bill", "demand": "demand", "offers": "prices", "deployments": "fleet"}
 
 
-def freshness(view: pd.DataFrame, inputs: Inputs, as_of: datetime) -> pd.DataFrame:
+def freshness(view: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
     """How old each kind of data was at as-of; what is not there at all is left out."""
     rows = view.loc[view["newest_data"].notna()].rename(columns={"newest_data": "newest"})
     rows = rows.assign(
         what=rows["table_name"].map(KINDS_OF_DATA).fillna(rows["table_name"]),
         source="lake: " + rows["table_name"],
-        age_hours=(pd.Timestamp(as_of) - rows["newest"]).dt.total_seconds() / 3600.0,
+        age_hours=(pd.Timestamp(inputs.as_of) - rows["newest"]).dt.total_seconds() / 3600.0,
         note="loaded " + rows["newest_load"].dt.strftime("%Y-%m-%d %H:%M UTC"),
     )
     dates = inputs.options.get("price_as_of", pd.Series(dtype="datetime64[us, UTC]")).dropna()

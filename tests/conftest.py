@@ -1,4 +1,4 @@
-"""What every test lives with: no host but this one, and the real sample data where it is present."""
+"""What every test lives with: no host but this one, real sample data where it is present, lakes to copy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import socket
 from pathlib import Path
 
 import pytest
+
+from data.lake import Lake
+from tests.demo_bills import DemoBills, write_and_load
+from tests.once import once
 
 REPO = Path(__file__).resolve().parents[1]
 LOCAL_NAMES = {"localhost", "", None}
@@ -62,3 +66,20 @@ def shared() -> Path:
     if not (folder / "datasets").is_dir():
         pytest.skip(f"the real sample data is not beside the repository ({folder.name} is missing)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with nothing in it, to copy: making the tables takes longer than most tests."""
+
+    def make(folder: Path) -> Path:
+        Lake.open(folder / "lake").close()
+        return folder / "lake"
+
+    return once(tmp_path_factory, "empty-lake", make)
+
+
+@pytest.fixture(scope="session")
+def demo_bills(tmp_path_factory: pytest.TempPathFactory) -> DemoBills:
+    """The demo's bills, written and loaded: to read."""
+    return once(tmp_path_factory, "demo-bills", write_and_load)

@@ -27,8 +27,7 @@ _ISSUER = (
 def read_commitments(lake: Lake, file: RawFile, known: Format) -> pa.Table:
     """Checked rows of one file, without x_LoadId. Raises InputError with every fault."""
     rules = focus.contract_commitment(file.columns)
-    for macro in mapping.MACROS:
-        lake.sql(macro)
+    lake.define(mapping.MACROS)
     with staged(lake, file) as raw, readable(raw):
         fitted = mapping.fit(rules, raw, known.canonical)
         wrong = faults.unreadable(lake, raw, fitted)

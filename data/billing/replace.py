@@ -63,7 +63,7 @@ def compare(lake: Lake, load_id: int, *, is_truth: bool) -> list[Compared]:
         stored = _grouped(_stored(lake, keys, load_id), lambda part: part.period)
         history = _grouped(_history(lake, keys), lambda load: _key(load)[:3])
         verdicts = [judge(_part(row), stored.get(_part(row).period, []), is_truth=is_truth) for row in rows]
-    before = _victims(lake, load_id, list(zip(rows, verdicts, strict=True)))
+    before = _victims(lake, load_id, list(zip(rows, verdicts, strict=True))) if stored else {}
     next_snapshot = lake.snapshot_id() + 1  # writers queue, so nothing comes in between
     return [
         _compared(

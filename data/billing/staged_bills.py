@@ -88,8 +88,7 @@ class Delivered:
 @contextmanager
 def delivered(lake: Lake, files: Sequence[BillFile]) -> Iterator[Delivered]:
     """Stage every bill for the length of the block. Raises InputError with what is no table."""
-    for macro in MACROS:
-        lake.sql(macro)
+    lake.define(MACROS)
     wrong: list[Fault] = []
     bills: list[Bill] = []
     with ExitStack() as stack:

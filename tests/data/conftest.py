@@ -11,13 +11,6 @@ import pytest
 from data.lake import Lake
 
 
-@pytest.fixture(scope="session")
-def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("template") / "lake"
-    Lake.open(root).close()
-    return root
-
-
 @pytest.fixture
 def lake(empty_lake: Path, tmp_path: Path) -> Iterator[Lake]:
     shutil.copytree(empty_lake, tmp_path / "lake")

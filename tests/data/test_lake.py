@@ -325,15 +325,29 @@ def test_tidy_removes_what_no_snapshot_knows_and_nothing_else(lake: Lake) -> Non
     orphan = lake.root / "data/main/spot_capacity/ducklake-orphan.parquet"
     shutil.copy(next(orphan.parent.glob("*.parquet")), orphan)
     known = set((lake.root / "data").rglob("*.parquet")) - {orphan}
-    abandoned = lake.root / "scratch" / "left"
-    abandoned.mkdir(parents=True)
     mine = lake.scratch()
+    abandoned = lake.root / "scratch" / "left"
+    abandoned.mkdir()
     removed = lake.tidy()
     assert {path.name for path in removed} == {orphan.name, abandoned.name}
     assert set((lake.root / "data").rglob("*.parquet")) == known
     assert not abandoned.exists()
     assert mine.exists()
     assert held(lake) == [("a", 2)]
+
+
+def test_the_next_ingest_removes_what_a_killed_one_left(lake: Lake) -> None:
+    lake.replace("spot_capacity", {"pool": "a"}, capacity("a", 1))
+    orphan = lake.root / "data/main/spot_capacity/ducklake-orphan.parquet"
+    shutil.copy(next(orphan.parent.glob("*.parquet")), orphan)
+    abandoned = lake.root / "scratch" / "left"
+    abandoned.mkdir(parents=True)
+    with Lake.open(lake.root) as other:
+        other.scratch()
+        mine = lake.scratch()
+        assert {path for path in mine.parent.iterdir() if path.is_dir()} == {mine, other.scratch()}
+    assert not orphan.exists()
+    assert held(lake) == [("a", 1)]
 
 
 def test_rows_given_as_arrow_keep_their_decimals(lake: Lake) -> None:
@@ -366,3 +380,13 @@ def test_an_extension_that_is_not_duckdbs_own_is_refused(
         Lake.open(tmp_path / "lake")
     monkeypatch.undo()
     Lake.open(tmp_path / "lake").close()
+
+
+@pytest.mark.parametrize("text", ["attempt to write a readonly database", "Read-only file system"])
+def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path, text: str) -> None:
+    """Not LakeError, as if the lake were damaged. Raised here: whoever may do all is denied no file."""
+    with (
+        pytest.raises(InputError, match=r"a folder that can be written; choose another workspace"),
+        lake_module.translated(tmp_path),
+    ):
+        raise lake_module.duckdb.IOException(f'Failed to execute query "INSERT": {text}')

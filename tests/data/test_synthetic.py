@@ -18,22 +18,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import catalogue
-from data.ingest import ingest
 from data.lake import Lake
 from data.synthetic import DEFAULT_AS_OF, GroundTruth, ground_truth, write_demo
 from data.synthetic.bills import MONEY, charges
 from data.synthetic.fleet import resources
 from data.synthetic.money import UNITS_PER_CENT, decimal_text
 from data.workspace import WorkspaceFiles, read_workspace
+from tests.demo_bills import DemoBills
 
 Rows = list[dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("demo")
-    write_demo(root)
-    return root
+def demo(demo_bills: DemoBills) -> Path:
+    return demo_bills.files
 
 
 @pytest.fixture(scope="module")
@@ -308,11 +306,10 @@ def test_every_measured_instance_is_on_the_bill(demo: Path, bills: dict[str, dic
     assert measured <= billed
 
 
-def test_the_lake_takes_it_all_to_the_cent(demo: Path, truth: GroundTruth, tmp_path: Path) -> None:
-    with Lake.open(tmp_path / "lake") as lake:
-        loads = ingest(lake, demo / "exports", loaded_at=DEFAULT_AS_OF)
+def test_the_lake_takes_it_all_to_the_cent(demo_bills: DemoBills, truth: GroundTruth) -> None:
+    with Lake.open(demo_bills.lake, read_only=True) as lake:
         rows = lake.arrow("charges").select(["x_Source", "x_Month", "BilledCost"]).to_pylist()
-    assert {load.kind for load in loads} == {
+    assert {load.kind for load in demo_bills.loads} == {
         "aws-cur", "focus-1.0", "focus-1.3", "focus-contract-commitment", "utilisation",
     }  # fmt: skip
     sums: dict[tuple[str, str], Decimal] = {}

@@ -6,13 +6,16 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.e2e import wheels
 from tests.e2e.workspaces import Ran, lake_content, process, save, tree
+from tests.once import once
 
 TRACE_BEGIN = pd.Timestamp("2026-05-01T00:00:00Z")
 
@@ -30,12 +33,35 @@ class DemoRuns:
     rows_again: dict[str, int]
 
 
-def run_twice(root: Path) -> DemoRuns:
-    """`trimtab demo` and once more."""
-    first = process("demo", "-w", root, "--json")
+@dataclass(frozen=True)
+class Installed:
+    """The wheel of this source tree, and the scripts of an environment that has nothing else of it."""
+
+    wheel: Path
+    bin: Path
+
+
+def install_wheel(folder: Path) -> Installed:
+    """Build the wheel and install it."""
+    (folder / "wheel").mkdir()
+    wheel = wheels.build(folder / "wheel")
+    return Installed(wheel, wheels.install(wheel, folder / "environment"))
+
+
+def run_twice(installed: Installed, folder: Path) -> DemoRuns:
+    """`trimtab demo` as it is installed from the wheel, and once more from the source tree."""
+    root = folder / "demo"
+    done = wheels.trimtab(installed.bin, folder, "demo", "-w", str(root), "--json")
+    first = Ran(done.returncode, done.stdout, done.stderr)
     files, rows = tree(root), lake_content(root)
     second = process("demo", "-w", root)
     return DemoRuns(root, first, second, files, tree(root), rows, lake_content(root))
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel, installed where the repository is not."""
+    return once(tmp_path_factory, "installed", install_wheel)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,8 +72,9 @@ def demo_under_way(
     if not any("demo" in getattr(item, "fixturenames", ()) for item in request.session.items):
         yield None
         return
+    installed: Installed = request.getfixturevalue("installed")
     with ThreadPoolExecutor(max_workers=1) as pool:
-        yield pool.submit(run_twice, tmp_path_factory.mktemp("demo") / "demo")
+        yield pool.submit(once, tmp_path_factory, "demo-runs", partial(run_twice, installed))
 
 
 @pytest.fixture(scope="session")

@@ -135,6 +135,8 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, dic
         "ingest": Loads(()),
         "forecast": pd.DataFrame(),
         "plan": made,
+        "anomalies": (None, ()),
+        "budget": (None, ()),
         "report": SimpleNamespace(html=tmp_path / "report.html", markdown=tmp_path / "report.md"),
     }
 
@@ -157,12 +159,24 @@ def test_a_broken_source_fails_the_run_but_not_the_plans(told: list[Any], tmp_pa
 
     with pytest.raises(TrimtabError) as raised:
         daily(tmp_path, as_of=AS_OF)
-    assert "1 of 2 sources could not be read:\nbill.csv: found half a file" in str(raised.value)
+    assert "1 of 2 sources and alerts failed:\nbill.csv: found half a file" in str(raised.value)
 
     assert [name for name, _ in told] == ["ingest", "ingest", "forecast", "plan", "plan", "report"]
     assert [asked["source"] for _, asked in told[:2]] == [tmp_path / "bill.csv", tmp_path / "demand.csv"]
     assert [asked["kind"] for name, asked in told if name == "plan"] == ["capacity", "placement"]
     assert {asked["as_of"] for name, asked in told if name in {"plan", "forecast"}} == {AS_OF}
+
+
+def test_alerts_are_told_where_there_are_channels(told: list[Any], tmp_path: Path) -> None:
+    daily(tmp_path, as_of=AS_OF)
+    assert not {name for name, _ in told} & {"anomalies", "budget"}
+    channel = '[[alerts.channels]]\nname = "ops"\nkind = "webhook"\nurl_env = "HOOK_URL"\n'
+    budget = '[[budgets]]\nname = "ads"\nowner = "ads"\nmonthly_amount = 1000\n'
+    (tmp_path / "trimtab.toml").write_text(channel + budget, encoding="utf-8")
+    del told[:]
+    daily(tmp_path, as_of=AS_OF)
+    assert [name for name, _ in told][-3:] == ["report", "anomalies", "budget"]
+    assert [asked["tell"] for _, asked in told[-2:]] == [True, True]
 
 
 def test_a_run_is_of_the_moment_it_was_due(told: list[Any], tmp_path: Path) -> None:
@@ -189,7 +203,8 @@ def test_ingest_and_report_alone(told: list[Any], tmp_path: Path) -> None:
     (_, loaded), (_, reported) = told
     assert loaded["source"] == tmp_path / "demand.csv"
     assert abs(datetime.now(UTC) - loaded["now"]) < timedelta(minutes=1)
-    assert reported["placement"] == tmp_path / "plans/placement.json"
+    assert reported["placement"] is None
+    assert abs(datetime.now(UTC) - reported["now"]) < timedelta(minutes=1)
     assert shown(ARTIFACT).startswith("# head")
 
 

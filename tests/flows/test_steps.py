@@ -11,6 +11,7 @@ from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.states import Failed
 
+from flows.alerts import tell_anomalies, tell_budgets
 from flows.ingest import configured_sources, ingest_source, raise_failures
 from flows.plan import forecast_demand, make_plan
 from flows.report import summary_of, write_report
@@ -21,14 +22,16 @@ from optimizer.plan import read_plan
 from tests.conftest import REPO
 from tests.flows.workspaces import AS_OF
 
-TASKS: tuple[Any, ...] = (ingest_source, forecast_demand, make_plan, write_report)
+TASKS: tuple[Any, ...] = (
+    ingest_source, forecast_demand, make_plan, write_report, tell_anomalies, tell_budgets
+)  # fmt: skip
 
 
 def test_tasks_are_plain_functions_underneath(workspace: Path) -> None:
     assert forecast_demand.fn(workspace, AS_OF, 24.0) == 24
     out = make_plan.fn(workspace, "placement", AS_OF, 24.0)
     assert read_plan(out).as_of == AS_OF
-    made = write_report.fn(workspace, out)
+    made = write_report.fn(workspace, out, AS_OF)
     assert made.markdown.is_file()
     loads = ingest_source.fn(workspace, workspace / "history", AS_OF)
     assert [load.status for load in loads] == ["new"]

@@ -70,6 +70,13 @@ def test_a_replay_of_the_past_does_not_know_what_came_later(load: Load, tmp_path
     assert not any(month.is_closed for months in seen[0] for month in months)
 
 
+@pytest.mark.parametrize(("first", "is_little"), [("2026-10-01", True), ("2026-08-01", False)])
+def test_a_forecast_from_few_days_says_so(load: Load, tmp_path: Path, first: str, is_little: bool) -> None:
+    found = look(load(tmp_path, list(day_rows(lambda _: 100.0, first=first))), months=3)
+    told = [note for note in found.notes if "of bills are known" in note]
+    assert [note[:16] for note in told] == (["only 43 days of "] if is_little else [])
+
+
 def test_no_bill_at_all(load: Load, tmp_path: Path) -> None:
     load(tmp_path, [])
     with pytest.raises(InputError, match="no charge of a settled day"):

@@ -21,13 +21,6 @@ DAYS = 4
 SLOW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("template") / "lake"
-    Lake.open(root).close()
-    return root
-
-
 def day_row(day: int, cost: int, account: str = "a") -> dict[str, str]:
     start = f"2026-05-{day:02}T00:00:00Z"
     return {
@@ -47,10 +40,10 @@ def held(lake: Lake) -> dict[tuple[str, int], Decimal]:
 @SLOW
 @given(order=st.permutations(range(1, DAYS + 1)), again=st.lists(st.integers(1, DAYS), max_size=3))
 def test_a_month_to_date_bill_ends_with_its_longest_version(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], again: list[int]
+    empty_lake: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], again: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("d")
-    shutil.copytree(template, folder / "lake")
+    shutil.copytree(empty_lake, folder / "lake")
     with Lake.open(folder / "lake") as lake:
         for length in (*order, *again):
             # Each version corrects the day before its last, as real ones do.
@@ -68,14 +61,14 @@ def test_a_month_to_date_bill_ends_with_its_longest_version(
     accounts=st.sampled_from([("a",), ("a", "b")]),
 )
 def test_a_bill_in_pieces_is_whole_in_any_order(
-    template: Path,
+    empty_lake: Path,
     tmp_path_factory: pytest.TempPathFactory,
     order: list[int],
     again: list[int],
     accounts: tuple[str, ...],
 ) -> None:
     folder = tmp_path_factory.mktemp("d")
-    shutil.copytree(template, folder / "lake")
+    shutil.copytree(empty_lake, folder / "lake")
     with Lake.open(folder / "lake") as lake:
         for day in (*order, *again):
             rows = [day_row(day, day, account) for account in accounts]
@@ -90,10 +83,10 @@ def test_a_bill_in_pieces_is_whole_in_any_order(
     late=st.booleans(),
 )
 def test_batches_of_an_append_only_export_add_up_in_any_order(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], again: list[int], late: bool
+    empty_lake: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], again: list[int], late: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("d")
-    shutil.copytree(template, folder / "lake")
+    shutil.copytree(empty_lake, folder / "lake")
     with Lake.open(folder / "lake") as lake:
         for batch in (*order, *again):
             # A late batch brings more of the first day, which earlier batches had already.
@@ -110,10 +103,10 @@ def test_batches_of_an_append_only_export_add_up_in_any_order(
 @SLOW
 @given(order=st.permutations(range(DAYS)), again=st.lists(st.integers(0, DAYS - 1), max_size=3))
 def test_numbered_lines_add_up_in_any_order(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], again: list[int]
+    empty_lake: Path, tmp_path_factory: pytest.TempPathFactory, order: list[int], again: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("d")
-    shutil.copytree(template, folder / "lake")
+    shutil.copytree(empty_lake, folder / "lake")
     oci = EXPORTS["oci"]
     with Lake.open(folder / "lake") as lake:
         for report in (*order, *again):
@@ -131,8 +124,8 @@ def test_numbered_lines_add_up_in_any_order(
         assert total == Decimal("2" * DAYS)
 
 
-def test_an_older_version_is_left_aside_unless_it_is_the_truth(template: Path, tmp_path: Path) -> None:
-    shutil.copytree(template, tmp_path / "lake")
+def test_an_older_version_is_left_aside_unless_it_is_the_truth(empty_lake: Path, tmp_path: Path) -> None:
+    shutil.copytree(empty_lake, tmp_path / "lake")
     long = focus_csv(tmp_path / "long.csv", [day_row(day, 2) for day in (1, 2, 3)])
     short = focus_csv(tmp_path / "short.csv", [day_row(day, 1) for day in (1, 2)])
     with Lake.open(tmp_path / "lake") as lake:
@@ -147,9 +140,9 @@ def test_an_older_version_is_left_aside_unless_it_is_the_truth(template: Path, t
 
 
 def test_a_shrunk_file_of_the_same_days_counts_and_its_predecessor_is_not_lost(
-    template: Path, tmp_path: Path
+    empty_lake: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(template, tmp_path / "lake")
+    shutil.copytree(empty_lake, tmp_path / "lake")
     whole = [day_row(1, 1), day_row(1, 2), day_row(2, 4)]
     with Lake.open(tmp_path / "lake") as lake:
         ingest(lake, focus_csv(tmp_path / "a.csv", whole), loaded_at=NOW)
@@ -163,9 +156,9 @@ def test_a_shrunk_file_of_the_same_days_counts_and_its_predecessor_is_not_lost(
 
 @pytest.mark.parametrize("order", [("focus", "google"), ("google", "focus")])
 def test_two_exports_of_one_bill_are_never_added(
-    template: Path, tmp_path: Path, order: tuple[str, ...]
+    empty_lake: Path, tmp_path: Path, order: tuple[str, ...]
 ) -> None:
-    shutil.copytree(template, tmp_path / "lake")
+    shutil.copytree(empty_lake, tmp_path / "lake")
     focus = {
         **day_row(3, 2), "BillingAccountId": "01AB-CD", "InvoiceIssuerName": "Google",
         "ProviderName": "Google", "BillingCurrency": "EUR",
@@ -184,8 +177,8 @@ def test_two_exports_of_one_bill_are_never_added(
         assert sum(held(lake).values()) == 2
 
 
-def test_a_late_row_takes_nothing_with_it_that_lies_between(template: Path, tmp_path: Path) -> None:
-    shutil.copytree(template, tmp_path / "lake")
+def test_a_late_row_takes_nothing_with_it_that_lies_between(empty_lake: Path, tmp_path: Path) -> None:
+    shutil.copytree(empty_lake, tmp_path / "lake")
     with Lake.open(tmp_path / "lake") as lake:
         ingest(lake, focus_csv(tmp_path / "a.csv", [day_row(day, 1) for day in range(1, 6)]), loaded_at=NOW)
         later = [day_row(2, 7), *(day_row(day, 1) for day in range(6, 9))]
@@ -194,9 +187,9 @@ def test_a_late_row_takes_nothing_with_it_that_lies_between(template: Path, tmp_
 
 
 def test_a_native_and_a_focus_export_of_one_bill_in_one_delivery_are_refused(
-    template: Path, tmp_path: Path
+    empty_lake: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(template, tmp_path / "lake")
+    shutil.copytree(empty_lake, tmp_path / "lake")
     folder = tmp_path / "both"
     folder.mkdir()
     focus = {
@@ -216,8 +209,8 @@ def test_a_native_and_a_focus_export_of_one_bill_in_one_delivery_are_refused(
         assert lake.snapshot_id() == before
 
 
-def test_a_copy_beside_the_file_counts_once(template: Path, tmp_path: Path) -> None:
-    shutil.copytree(template, tmp_path / "lake")
+def test_a_copy_beside_the_file_counts_once(empty_lake: Path, tmp_path: Path) -> None:
+    shutil.copytree(empty_lake, tmp_path / "lake")
     folder = tmp_path / "folder"
     folder.mkdir()
     focus_csv(folder / "bill.csv", [day_row(1, 5)])

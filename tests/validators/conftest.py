@@ -1,4 +1,4 @@
-"""What the tests of this folder share: the environment of the validators, and an empty lake to copy."""
+"""What the tests of this folder share: the environment of the validators, and the real samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from data.lake import Lake
 from tests.validators.environment import Environment, UnreachableRegistry, environment
 
 
@@ -17,13 +16,6 @@ def validators() -> Environment:
         return environment()
     except UnreachableRegistry as reason:
         pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="session")
-def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("template") / "lake"
-    Lake.open(root).close()
-    return root
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from data.billing.columns import BILLING_PERIOD, CONTRACT_COMMITMENT, COST_AND_U
 from data.columns import Column
 from data.ingest import ingest
 from data.lake import Lake
-from data.synthetic import write_demo
 from tests.data.bills import NOW
+from tests.demo_bills import DemoBills
 from tests.validators import allowed
 from tests.validators.environment import Environment
 
@@ -56,21 +56,25 @@ def write_bundle(lake: Lake, folder: Path, month: str) -> None:
 
 @pytest.fixture(scope="module")
 def bundles(
-    empty_lake: Path, real_samples: Path | None, tmp_path_factory: pytest.TempPathFactory
+    empty_lake: Path,
+    demo_bills: DemoBills,
+    real_samples: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("focus_1_4")
-    write_demo(root / "written")
-    deliveries = {"demo": ([root / "written/exports"], DEMO_MONTH)}
+    with Lake.open(demo_bills.lake, read_only=True) as lake:
+        write_bundle(lake, root / "demo", DEMO_MONTH)
+    deliveries: dict[str, tuple[list[Path], str]] = {}
     if real_samples is not None:
         real = real_samples / "billing_samples"
-        deliveries |= {name: ([real / file for file in files], m) for name, (files, m) in LAKES.items()}
+        deliveries = {name: ([real / file for file in files], m) for name, (files, m) in LAKES.items()}
     for name, (paths, month) in deliveries.items():
         shutil.copytree(empty_lake, root / f"lake {name}")
         with Lake.open(root / f"lake {name}") as lake:
             for path in paths:
                 ingest(lake, path, loaded_at=NOW)
             write_bundle(lake, root / name, month)
-    return {name: root / name for name in deliveries}
+    return {name: root / name for name in ("demo", *deliveries)}
 
 
 @pytest.fixture(scope="module")
