@@ -13,7 +13,7 @@ demo: $(VENV)/.base
 	@$(BIN)/trimtab demo --workspace demo
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ to no catalog.
 from __future__ import annotations
 
 import decimal
+import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +30,7 @@ AMOUNTS = tuple(column.name for column in COST_AND_USAGE if column.kind is Kind.
 TIMES = tuple(column.name for column in COST_AND_USAGE if column.kind is Kind.TIME)
 MONEY = pa.decimal128(38, 18)
 BATCH_ROWS = 122_880
+POLARS_BYTES_PER_ROW = 740  # at its peak, measured with 10 million rows; it grows with them
 
 
 def copied(source: Path) -> Decimal:
@@ -36,6 +38,11 @@ def copied(source: Path) -> Decimal:
     with duckdb.connect() as connection:
         connection.execute(f"COPY (SELECT * FROM read_parquet('{source}')) TO '{TARGET}' (FORMAT parquet)")
     return _total(TARGET)
+
+
+def memory_bytes() -> int:
+    """Physical memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _total(path: Path) -> Decimal:
@@ -87,7 +94,10 @@ def with_polars(source: Path) -> Decimal:
     try:
         import polars as pl  # noqa: PLC0415 - a peer, not installed with the product
     except ImportError as error:
-        raise Unavailable("polars is not installed (the extra bench)") from error
+        raise Unavailable("polars is not installed (the extra dev)") from error
+    needed, there = pq.read_metadata(source).num_rows * POLARS_BYTES_PER_ROW, memory_bytes()
+    if needed > 0.8 * there:  # the system would end it, and perhaps others first
+        raise Unavailable(f"needs about {needed / 2**30:.0f} GiB of the {there / 2**30:.0f} GiB here")
     usage = pl.col("ChargeCategory") == "Usage"
     paid = pl.max_horizontal("BilledCost", "EffectiveCost")
 

@@ -25,7 +25,7 @@ DAY = Task(
 # Some hours and a step apart, so that they fall on other times of the day and minutes of the hour.
 FIVE_MINUTES = Task("5min", 12, tuple(range(12, 12 + 12 * 169, 169)))
 TEN_MINUTES = Task("10min", 6, tuple(range(6, 6 + 12 * 61, 61)))
-TEN_MINUTES_DAY = Task("10min", 144, (144, 288, 432))
+TEN_MINUTES_DAY = Task("10min", 144, tuple(range(144, 144 + 12 * 121, 121)))
 
 QUICK = (
     Contender("seasonal naive", plain(SeasonalNaive())),

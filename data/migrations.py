@@ -52,6 +52,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("billing periods, exchange rates, reconciliation", _charges_in_order_of_arrival),
     Migration("numbers of lines in append-only exports", _only_what_is_missing),
     Migration("scores of backtested forecasts", _only_what_is_missing),
+    Migration("the model that plans after a backtest", _only_what_is_missing),
 )
 
 

@@ -262,6 +262,7 @@ FORECAST_SCORES = Table(
         text("metric", "What was forecast, such as requests_per_s", nullable=False),
         text("model", "Forecaster; +conformal: with our calibration", nullable=False),
         flag("is_champion", "The model won over all series of the run", nullable=False),
+        flag("is_planner", "Plans are made with the model until a newer run; empty in older runs"),
         number("demand_quantile", "Quantile that plans cover; the champion is chosen by its cost",
                "share 0..1", nullable=False),
         time("first_origin", "When the earliest forecast was made", nullable=False),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from models.frames import FloatArray, level_column
-from models.peers import BASELINE
+from models.peers import BASELINE, OURS
 from models.scores import cost_column, level_of
 
 DRAWS = 2_000
@@ -65,6 +65,7 @@ class Champion:
         cheapest: the model of least cost; another one where it does not beat seasonal naive.
         better: models that beat seasonal naive, cheapest first.
         ties: models whose cost cannot be told from the champion's, cheapest first.
+        ours: the cost of Trimtab's own model over that of seasonal naive; None where it was not judged.
     """
 
     model: str
@@ -73,6 +74,18 @@ class Champion:
     cheapest: str
     better: tuple[str, ...]
     ties: tuple[str, ...]
+    ours: Ratio | None = None
+
+    @property
+    def planner(self) -> str:
+        """Who makes plans from now on: the champion, or ours where it is as good for all that can be told.
+
+        Ours never takes the place of seasonal naive without having been cheaper: choosing by a short backtest
+        is dear (see `models.ensemble`), so chance alone does not depose it, but neither does it seat it.
+        """
+        beats = self.ours is not None and self.ours.value is not None and self.ours.value < 1
+        is_chance = OURS in self.ties or self.against.low is None
+        return OURS if beats and is_chance else self.model
 
 
 def champion(
@@ -91,7 +104,7 @@ def champion(
     best = better[0] if better else baseline
     to_best = ratios if best == baseline else compared(costs, best, seed=seed)
     ties = tuple(name for name in order if name != best and to_best[name].is_tie)
-    return Champion(best, cost_ratio, ratios[best], order[0], tuple(better), ties)
+    return Champion(best, cost_ratio, ratios[best], order[0], tuple(better), ties, ratios.get(OURS))
 
 
 def overall(

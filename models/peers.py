@@ -99,6 +99,11 @@ def forecasters(freq: pd.Timedelta) -> tuple[Forecaster, ...]:
     return (*spread, *calibrated, *single, *map(Margin, single))
 
 
+def named(name: str, freq: pd.Timedelta) -> Forecaster | None:
+    """The peer of this name; None for Trimtab's own model, and for one that is no longer known."""
+    return next((peer for peer in forecasters(freq) if peer.name == name), None)
+
+
 def contenders(
     freq: pd.Timedelta,
     *,

@@ -1,8 +1,8 @@
 """How good the forecasts of a workspace would have been: rolling origins, champion and challengers.
 
 At each origin the demand is cut and laid on its grid as `trimtab forecast` would have done then, and goes
-through the same function; nothing later reaches a model. What is found is shown and kept in the lake; it does
-not change what plans are made with.
+through the same function; nothing later reaches a model. What is found is shown and kept in the lake, where
+the next plan finds who is to make it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from models.gaps import flag_outages
 from models.known import Known
 from models.peers import OURS, contenders
 from models.scores import cost_ratio_of
-from optimizer.demand import slot_length, slot_of
+from optimizer.demand import REQUESTS, slot_length, slot_of
 from optimizer.errors import Fault, InputError
-from optimizer.forecasts import REQUESTS, request_series
+from optimizer.forecasts import request_series
 from optimizer.inputs import Inputs
 from optimizer.known import known_of
 
@@ -62,6 +62,7 @@ class Judged:
         example: the largest series, whose forecasts are drawn.
         history: `ds, y` of the example.
         run: fingerprint of what was asked and of the demand it was asked of.
+        is_of_workspace: whether plans follow from it.
     """
 
     subject: str
@@ -74,6 +75,7 @@ class Judged:
     example: str
     history: pd.DataFrame
     run: str
+    is_of_workspace: bool = False
 
     @property
     def cost_ratio(self) -> float:
@@ -155,6 +157,7 @@ def of_workspace(
         example=example,
         history=pd.DataFrame({"ds": [], "y": []}) if history is None else history,
         run=fingerprint(demand.loc[ended(demand) <= until], asked),
+        is_of_workspace=True,
     )
 
 
@@ -283,7 +286,8 @@ def lake_rows(found: Judged) -> pd.DataFrame:
         for name, level in QUANTILES.items()
     }
     rows = scores[[*names, *levels]].rename(columns=levels)
-    winner = None if found.champion is None else found.champion.model
+    best = found.champion
+    winner, planner = (None, None) if best is None else (best.model, best.planner)
     return rows.assign(
         run=found.run,
         metric=REQUESTS,
@@ -293,6 +297,7 @@ def lake_rows(found: Judged) -> pd.DataFrame:
         horizon_s=int(found.horizon.total_seconds()),
         demand_quantile=found.quantile,
         is_champion=rows["model"].eq(winner) if winner else False,
+        is_planner=rows["model"].eq(planner) if planner else False,
     )
 
 

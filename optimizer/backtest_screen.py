@@ -8,7 +8,7 @@ from typing import Any
 
 from optimizer.backtest_forecasts import Judged, ratios_for
 from optimizer.bill_screen import columns, whole
-from optimizer.report.backtest_page import rows, ties, verdict
+from optimizer.report.backtest_page import planning, rows, ties, verdict
 from optimizer.report.text import is_known, quantity, share
 from optimizer.screen import out, show_files
 
@@ -50,6 +50,7 @@ def champion(found: Judged) -> dict[str, Any] | None:
         "cheapest": won.cheapest,
         "beat_seasonal_naive": list(won.better),
         "ties": list(won.ties),
+        "planner": won.planner,
         "text": verdict(found),
     }
 
@@ -71,5 +72,6 @@ def show(found: Judged, files: Sequence[Path]) -> None:
     out.print(
         f"{found.subject}: {series}, {count} from {span}", markup=False, highlight=False, soft_wrap=True
     )
-    out.print(f"{verdict(found)} {ties(found)}".strip(), markup=False, highlight=False, soft_wrap=True)
+    told = " ".join(filter(None, (verdict(found), ties(found), planning(found))))
+    out.print(told, markup=False, highlight=False, soft_wrap=True)
     show_files(files)

@@ -12,7 +12,7 @@ def beforehand(inputs: Inputs, settings: Settings, metric: str) -> Beforehand:
     """All of it, for forecasts that are stored as `metric`."""
     past = inputs.past_forecasts
     mine = past.loc[past["metric"].eq(metric)].drop(columns="metric")
-    return Beforehand(known_of(inputs.workloads, inputs.as_of), members_of(settings), mine)
+    return Beforehand(known_of(inputs.workloads, inputs.as_of), members_of(settings), mine, inputs.planner)
 
 
 def stored_as(kind: str) -> str:

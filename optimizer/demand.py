@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from models.ladder import forecast
+from models.peers import named
 from models.promises import kept
 from optimizer.known import Beforehand
 
+REQUESTS = "requests_per_s"  # the metric that forecasts of counted requests are stored as
 SLOT_MINUTES = 10
 HISTORY_DAYS = 28
 TOKEN_DAYS = 7
@@ -128,6 +130,7 @@ def forecast_demand(
             levels=levels,
             known=before.known,
             members=before.members,
+            champion=named(before.planner, slot) if before.planner else None,
         )
         if before.past is not None:
             part = kept(part, before.past, together, levels)

@@ -16,7 +16,6 @@ from optimizer.known import Beforehand, unseen_series
 from optimizer.needs import has_recent_demand
 
 LEVELS = (0.1, 0.5, 0.9, 0.99)
-REQUESTS = "requests_per_s"
 
 
 def forecast_requests(

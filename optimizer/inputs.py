@@ -22,6 +22,7 @@ from data.workloads import Workload
 from data.workspace import WorkspaceFiles, read_workspace
 from optimizer.errors import Fault, InputError
 from optimizer.formulate import OPTION_COLUMNS, Offer
+from optimizer.planner import Planner, planner_at
 from optimizer.prices import BILLED, CURRENCY, LOOKBACK, Unused, effective
 from optimizer.rows import prices_of, rows_of
 
@@ -48,6 +49,7 @@ class Inputs:
         country, rtt_ms: of regions; see `optimizer.admissible.Context`.
         notes: what was defaulted, derived or left out.
         past_forecasts: `metric, unique_id, ds, quantile, value` said of the slots of the last week.
+        planner: model that demand is forecast with, by the newest backtest; None for Trimtab's own.
     """
 
     as_of: datetime
@@ -64,11 +66,13 @@ class Inputs:
     rtt_ms: Mapping[tuple[str, str, str], float]
     notes: tuple[str, ...]
     past_forecasts: pd.DataFrame
+    planner: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over what was used: equal inputs, equal fingerprint, whatever else the files hold."""
         digest = hashlib.sha256(self.as_of.isoformat().encode())
+        digest.update(repr(self.planner).encode())
         for workload in self.workloads:
             digest.update(workload.model_dump_json().encode())
         for name in TABLES:
@@ -116,6 +120,9 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
     capacity = files.spot_capacity if files.spot_capacity is not None else lake.table("spot_capacity")
     fleet = files.fleet if files.fleet is not None else lake.fleet()
     places = lake.regions()
+    planner = lake.planner()
+    if planner is not None:
+        notes.append(planner.note)
     return Inputs(
         as_of=as_of,
         workloads=files.workloads,
@@ -131,6 +138,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         rtt_ms=round_trips(files.workloads, places),
         notes=tuple(notes),
         past_forecasts=lake.past_forecasts(),
+        planner=planner.model if planner else None,
     )
 
 
@@ -191,6 +199,10 @@ class LakeTables:
             return pd.DataFrame(columns=EMPTY["past_forecasts"])
         since = (self.as_of - JUDGED).to_pydatetime()
         return self.lake.read("past_forecasts", since=since, until=self.as_of.to_pydatetime())
+
+    def planner(self) -> Planner | None:
+        """The model that a backtest has put in the place of Trimtab's own."""
+        return None if self.lake is None else planner_at(self.lake, self.as_of)
 
     def fleet(self) -> pd.DataFrame:
         """The newest live state not later than as-of."""

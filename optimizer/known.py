@@ -23,11 +23,13 @@ class Beforehand:
         known: of demand to come, by workload.
         members: further members of the ensemble.
         past: `unique_id, ds, quantile, value` what stored forecasts said of slots that have passed.
+        planner: name of the model in the place of the ladder's ensembles; None for them.
     """
 
     known: Mapping[str, Known] = field(default_factory=dict)
     members: tuple[Forecaster, ...] = ()
     past: pd.DataFrame | None = None
+    planner: str | None = None
 
 
 def known_of(workloads: Sequence[Workload], as_of: datetime) -> dict[str, Known]:

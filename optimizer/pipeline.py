@@ -30,7 +30,8 @@ from optimizer.chargeback import Chargeback
 from optimizer.chargeback import make as make_chargeback
 from optimizer.checkup import Finding, findings
 from optimizer.config import Settings, load_settings
-from optimizer.forecasts import REQUESTS, forecast_requests, store_forecasts
+from optimizer.demand import REQUESTS
+from optimizer.forecasts import forecast_requests, store_forecasts
 from optimizer.inputs import lake_tables, read_inputs
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
@@ -116,7 +117,7 @@ def backtest_forecast(
 ) -> tuple[Judged, tuple[Path, ...]]:
     """How good forecasts of every workload's demand would have been; scores kept in the lake, pages in `out`.
 
-    Nothing after `until` is read. Plans go on as before, whoever wins.
+    Nothing after `until` is read. Plans of later moments are made with the model that proved itself.
     """
     from optimizer.backtest_files import write as write_backtest  # noqa: PLC0415  charts: no plan waits
     from optimizer.backtest_forecasts import of_workspace, store_scores  # noqa: PLC0415

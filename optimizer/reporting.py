@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from data.lake import Lake
-from optimizer.forecasts import REQUESTS, actuals, request_series
+from optimizer.demand import REQUESTS
+from optimizer.forecasts import actuals, request_series
 from optimizer.inputs import Inputs, lake_tables
 from optimizer.layout import Layout
 from optimizer.plan import CapacityPlan, PlacementPlan

@@ -15,6 +15,21 @@ from tests.once import once
 
 REPO = Path(__file__).resolve().parents[1]
 LOCAL_NAMES = {"localhost", "", None}
+# Files that last a minute alone: begun last, they would keep one worker busy while the others are idle.
+LONGEST = (
+    "validators/test_focus_1_2", "e2e/test_real_input", "faults/test_two_at_once", "test_notebooks",
+    "properties/test_deliveries", "validators", "e2e", "flows", "faults", "properties",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; within a file everything stays in order."""
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.relative_to(REPO / "tests").as_posix()
+        return next((place for place, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 def is_loopback(host: object) -> bool:

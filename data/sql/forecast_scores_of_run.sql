@@ -4,7 +4,7 @@
 -- source: forecast_scores
 -- parameters: $run, its fingerprint
 SELECT
-    run, unique_id, metric, model, is_champion, demand_quantile, first_origin, last_origin,
+    run, unique_id, metric, model, is_champion, is_planner, demand_quantile, first_origin, last_origin,
     origins, horizon_s, points, mean_demand, plan_cost_99, plan_cost_999, wql, mase, pinball_q10,
     pinball_q50, pinball_q90, pinball_q99, pinball_q999, coverage_q10, coverage_q50, coverage_q90,
     coverage_q99, coverage_q999

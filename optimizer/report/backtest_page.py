@@ -91,6 +91,16 @@ def ties(found: Judged) -> str:
     return f"Not told apart from it on these series: {'; '.join(names)}." if names else ""
 
 
+def planning(found: Judged) -> str:
+    """What follows for the plans of a workspace, in a sentence; empty where nothing does."""
+    best = found.champion
+    if best is None or not found.is_of_workspace:
+        return ""
+    if best.planner == OURS:
+        return "Plans are made with Trimtab's model."
+    return f"From now on plans are made with {label(best.planner)}, until a newer backtest says otherwise."
+
+
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -117,7 +127,7 @@ def _context(found: Judged) -> dict[str, Any]:
     return {
         "found": found,
         "verdict": verdict(found),
-        "ties": ties(found),
+        "more": " ".join(filter(None, (ties(found), planning(found)))),
         "champion": best,
         "hours": found.horizon / pd.Timedelta(hours=1),
         "ratios": [f"{ratio:g}:1" for ratio in ratios_for(found.quantile)],

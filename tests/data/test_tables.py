@@ -56,7 +56,13 @@ def test_the_reference_page_is_the_one_the_dictionary_makes() -> None:
 
 def test_a_change_of_the_dictionary_needs_a_migration() -> None:
     """One fingerprint per released step: add a Migration and its line here, never change an old line."""
-    released = {1: "b7a9b1ca124d0c09", 2: "86f7880aca01f20d", 3: "800a2f810b8c725d", 4: "232a0cd96a50d700"}
+    released = {
+        1: "b7a9b1ca124d0c09",
+        2: "86f7880aca01f20d",
+        3: "800a2f810b8c725d",
+        4: "232a0cd96a50d700",
+        5: "01c29fb8f6347ae8",
+    }
     now = hashlib.sha256("\n".join(ddl(name) for name in TABLES).encode()).hexdigest()[:16]
     assert released[len(MIGRATIONS)] == now
 

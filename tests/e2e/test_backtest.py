@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 
 from data.lake import Lake
+from models.peers import OURS
 from tests.e2e.workspaces import Ran, cli, demand, make, tree
 from tests.models.frames_of import demand as wave
 from tests.models.frames_of import long_frame
@@ -63,21 +66,36 @@ def test_the_same_again_changes_nothing(workspace: Path, ran: Ran) -> None:
 
 
 def test_a_window_and_a_folder_of_ones_own(workspace: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(workspace, tmp_path / "ws"))  # another run is newer than the first
     window = ("--from", "2026-05-10T00:00:00+00:00", "--to", "2026-05-12T00:00:00+00:00")
-    told = backtest(workspace, *window, "--horizon", "6h", "--out", tmp_path / "out").json
+    told = backtest(root, *window, "--horizon", "6h", "--out", tmp_path / "out").json
     assert told["first_origin"] >= "2026-05-10T00:00:00+00:00"
     assert told["last_origin"] == "2026-05-11T18:00:00+00:00"
     assert (told["points"], told["horizon_hours"]) == (72, 6)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
 
 
-def test_a_plan_is_the_same_whoever_won(workspace: Path, ran: Ran, tmp_path: Path) -> None:
+def test_the_next_plan_is_made_by_the_model_that_proved_itself(
+    workspace: Path, ran: Ran, tmp_path: Path
+) -> None:
     other = make(tmp_path / "ws", usage=pd.read_parquet(workspace / "history/usage.parquet"))
-    hashes = {
-        cli("plan", "-w", root, "--as-of", "2026-05-12T00:00:00+00:00", "--json").json["hash"]
-        for root in (workspace, other)
-    }
-    assert len(hashes) == 1
+    planner = ran.json["champion"]["planner"]
+    assert planner not in {OURS, None}, "the series no longer shows what this test is about"
+
+    def planned(root: Path, as_of: str) -> tuple[str, list[str]]:
+        out = root / "plans" / "plan.json"
+        assert cli("plan", "-w", root, "--as-of", as_of, "--out", out, "--json").code == 0
+        body = json.loads(out.read_text())
+        told = [note for note in body["notes"] if "forecast by" in note]
+        return body["hash"], told
+
+    after, before = "2026-05-12T00:00:00+00:00", "2026-05-11T23:50:00+00:00"
+    assert planned(other, after)[1] == []
+    assert planned(workspace, after)[1] == [
+        f"demand is forecast by {planner}, which the backtest up to 2026-05-11 00:00 UTC preferred"
+    ]
+    # The last forecast of the backtest has not come true yet: nobody knows yet who plans better.
+    assert planned(workspace, before) == planned(other, before)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.champion import DRAWS, Ratio, champion, compared, costs_of, overall
+from models.peers import OURS
 
 NAIVE = "seasonal_naive"
 LEVELS = (0.5, 0.99)
@@ -137,3 +138,27 @@ def test_overall_by_hand() -> None:
 def test_dearer_by_more_than_a_twentieth_is_worse() -> None:
     table = overall(scores({NAIVE: [4.0, 0.0, 0.0], "a": [4.3, 0.0, 0.1]}), [99.0], LEVELS).set_index("model")
     assert table.loc["a", "not_worse_share_99"] == pytest.approx(1 / 3)
+
+
+PLANNED_BY_OURS = {NAIVE: [4.0, 5.0, 4.0, 5.0], OURS: [3.0, 3.5, 3.0, 3.6]}
+
+
+@pytest.mark.parametrize(
+    ("costs", "planner"),
+    [
+        (PLANNED_BY_OURS, OURS),
+        ({NAIVE: [4.0] * 6, OURS: [1.0, 1.0, 1.0, 1.0, 1.0, 18.0]}, OURS),  # cheaper, if by chance
+        ({NAIVE: [4.0] * 6, OURS: [1.0, 1.0, 1.0, 1.0, 1.0, 19.5]}, NAIVE),  # dearer, if by chance
+        ({NAIVE: [4.0] * 4, OURS: [5.0] * 4}, NAIVE),
+        ({NAIVE: [4.0] * 4, OURS: [5.0] * 4, "rival": [3.0] * 4}, "rival"),
+        ({NAIVE: [4.0] * 4, OURS: [3.0] * 4, "rival": [2.0] * 4}, "rival"),
+        ({NAIVE: [4.0] * 4, OURS: [2.9, 3.0, 3.0, 3.0], "rival": [3.5, 2.0, 3.4, 2.9]}, OURS),  # a tie
+        ({NAIVE: [4.0], OURS: [3.0], "rival": [2.0]}, OURS),  # one series is no ground for a change
+        ({NAIVE: [4.0], OURS: [4.5], "rival": [2.0]}, "rival"),
+        ({NAIVE: [4.0], OURS: [4.5], "rival": [3.9]}, NAIVE),
+    ],
+)
+def test_who_plans(costs: Mapping[str, Sequence[float]], planner: str) -> None:
+    found = champion(scores(costs), 99.0)
+    assert found is not None
+    assert found.planner == planner

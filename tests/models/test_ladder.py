@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from models import ladder
 from models.conformal import Conformal
+from models.forecaster import Forecaster
 from models.frames import FrameError, Panel, check_quantiles, check_series
 from models.known import Known
 from models.ladder import forecast
+from models.metrics import plan_cost
 from models.seasonal import LastWindow
 from tests.models.frames_of import START, cycle, demand, long_frame
 
@@ -43,13 +45,40 @@ def test_each_length_of_history_has_its_rung() -> None:
     ]
 
 
-def test_what_is_replayed_depends_on_the_step() -> None:
-    for freq, inner in (("5min", ladder.WEIGHED), ("10min", ladder.ENSEMBLE), ("1h", ladder.LEARNT)):
-        steps = 86_400 // int(pd.Timedelta(freq).total_seconds()) * 4
-        panel = check_series(long_frame({"a": np.arange(steps) % 7 + 1.0}, freq), freq)
-        ((_, model),) = ladder.choose(panel, 6, ladder.Ladder())
-        assert isinstance(model, Conformal)
-        assert model.inner == inner
+@pytest.mark.parametrize(
+    ("freq", "ahead", "inner"),
+    [
+        ("5min", "1h", ladder.WEIGHED), ("10min", "1h", ladder.ENSEMBLE),
+        ("10min", "170min", ladder.ENSEMBLE),
+        ("5min", "3h", ladder.LEARNT_OF_HOURS), ("10min", "3h", ladder.LEARNT_OF_HOURS),
+        ("30min", "1D", ladder.LEARNT_OF_HOURS), ("7min", "1D", ladder.WEIGHED),
+        ("25min", "1D", ladder.ENSEMBLE), ("1h", "6h", ladder.LEARNT),
+    ],
+)  # fmt: skip
+def test_what_is_replayed_depends_on_the_step_and_how_far_it_looks(
+    freq: str, ahead: str, inner: Forecaster
+) -> None:
+    step = pd.Timedelta(freq)
+    y = np.arange(5 * pd.Timedelta("1D") // step) % 7 + 1.0
+    panel = check_series(long_frame({"a": list(y)}, freq), freq)
+    ((_, model),) = ladder.choose(panel, pd.Timedelta(ahead) // step, ladder.Ladder())
+    assert isinstance(model, Conformal)
+    assert model.inner == inner
+
+
+def test_a_day_ahead_in_short_steps_the_week_is_known() -> None:
+    """Three quiet days of seven: on the evening before one, yesterday's demand is twice what is to come."""
+    hours = np.arange(24 * 7 * 3)
+    quiet = (hours // 24) % 7 >= 4
+    shape = (2 + np.sin(2 * np.pi * hours / 24)) * np.where(quiet, 50.0, 100.0)
+    noise = np.random.default_rng(5).gamma(100.0, 0.01, 6 * hours.size)
+    y = np.repeat(shape, 6) * noise
+    known, actual = y[: -144 * 3], y[-144 * 3 : -144 * 2]  # the last day known is the last loud one
+    made = run(long_frame({"a": known, "b": 3 * known}, "10min"), freq="10min", steps=144)
+    mine = made.loc[made["unique_id"].eq("a"), "q0.99"].to_numpy()
+    panel = check_series(long_frame({"a": known, "b": 3 * known}, "10min"), "10min")
+    equal = Conformal(ladder.ENSEMBLE).quantiles(panel, 144, np.array([0.99]))[0, :, 0]
+    assert plan_cost(actual, mine) < 0.6 * plan_cost(actual, equal)
 
 
 def test_in_short_steps_the_member_that_was_right_counts_most() -> None:

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from data.lake import Lake
-from optimizer.forecasts import REQUESTS, forecast_requests, store_forecasts
+from optimizer.demand import REQUESTS
+from optimizer.forecasts import forecast_requests, store_forecasts
 from optimizer.inputs import Inputs
 from optimizer.layout import Layout
 from optimizer.placement import plan_placement

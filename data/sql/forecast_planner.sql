@@ -1,0 +1,11 @@
+-- The model that plans are made with, by the newest backtest whose forecasts had all come true at a moment.
+-- grain: one row, or none where no such backtest began its last forecast since $since
+-- units: last_origin as UTC time
+-- source: forecast_scores
+-- parameters: $metric, $since, $until
+SELECT model, last_origin
+FROM forecast_scores
+WHERE metric = $metric AND is_planner AND last_origin >= $since
+    AND last_origin + to_seconds(horizon_s) <= $until
+ORDER BY last_origin DESC, origins DESC, run, model
+LIMIT 1
