@@ -1,0 +1,148 @@
+"""Commands about what to run: forecasts, how good they are, plans and the report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optimizer.cli.common import (
+    HERE,
+    AsOf,
+    Json,
+    Workspace,
+    app,
+    backtest_app,
+    ends_with_code,
+    moment,
+    show,
+)
+
+
+@app.command()
+@ends_with_code
+def forecast(
+    workspace: Workspace = HERE,
+    as_of: AsOf = None,
+    horizon: Annotated[
+        str, typer.Option(help="Length, such as 24h; with --series a number of steps.")
+    ] = "48h",
+    series: Annotated[
+        Path | None, typer.Option(help="Long table unique_id, ds, y instead of a workspace.")
+    ] = None,
+    freq: Annotated[str, typer.Option(help="Length of a step of --series.")] = "1h",
+    levels: Annotated[str, typer.Option(help="Quantile levels for --series.")] = "0.5,0.9,0.99",
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Forecast demand as quantiles: of a workspace, or of any long table."""
+    from optimizer import pipeline, screen, series_file
+
+    if series is not None:
+        made = series_file.forecast_file(series, freq=freq, steps=horizon, levels=levels, out=out)
+    else:
+        span = screen.duration(horizon)
+        with screen.progress("forecast") as progress:
+            made = pipeline.forecast(workspace, as_of=moment(as_of), horizon=span, progress=progress)
+        if out is not None:
+            series_file.write_table(made, out)
+    show(as_json, screen.forecast_summary(made), lambda: screen.show_forecast(made))
+
+
+@backtest_app.command("forecast")
+@ends_with_code
+def backtest_forecast(
+    workspace: Workspace = HERE,
+    since: Annotated[
+        str | None, typer.Option("--from", help="No forecast begins before; ISO 8601 with offset.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="Nothing later is read. Default: the newest demand.")
+    ] = None,
+    horizon: Annotated[
+        str, typer.Option(help="Length, such as 24h; with --series a number of steps.")
+    ] = "24h",
+    origins: Annotated[int, typer.Option(help="Past moments to forecast from, at most.")] = 8,
+    series: Annotated[
+        Path | None, typer.Option(help="Long table unique_id, ds, y instead of a workspace.")
+    ] = None,
+    freq: Annotated[str, typer.Option(help="Length of a step of --series.")] = "1h",
+    levels: Annotated[
+        str, typer.Option(help="Quantile levels that WQL is the mean over.")
+    ] = "0.1,0.5,0.9,0.99",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for page and scores. Default: reports/backtest; none with --series."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge forecasts at past moments, beside seasonal naive and others, by what plans would have cost."""
+    from optimizer import backtest_file, backtest_files, backtest_screen, pipeline, screen
+
+    begin = None if since is None else moment(since, "--from")
+    end = None if until is None else moment(until, "--to")
+    count = backtest_file.number_of_origins(origins)
+    with screen.progress("backtest") as progress:
+        if series is not None:
+            found = backtest_file.of_file(
+                series, freq=freq, steps=horizon, levels=levels, origins=count, since=begin, until=end,
+                progress=lambda done: progress("forecasting", done),
+            )  # fmt: skip
+            files = () if out is None else backtest_files.write(found, out)
+        else:
+            wanted = backtest_file.parse_levels(levels)
+            span = screen.duration(horizon)
+            found, files = pipeline.backtest_forecast(
+                workspace, until=end or moment(None), since=begin, horizon=span, origins=count,
+                levels=wanted, out=out, progress=progress,
+            )  # fmt: skip
+    show(as_json, backtest_screen.summary(found, files), lambda: backtest_screen.show(found, files))
+
+
+@app.command()
+@ends_with_code
+def plan(
+    workspace: Workspace = HERE,
+    as_of: AsOf = None,
+    horizon: Annotated[str, typer.Option(help="How far a capacity plan reaches, such as 24h.")] = "24h",
+    out: Annotated[Path | None, typer.Option(help="Plan file. Default: plans/<kind>.json.")] = None,
+    kind: Annotated[
+        str, typer.Option(help="capacity (for machines) or placement (for people).")
+    ] = "capacity",
+    as_json: Json = False,
+) -> None:
+    """Plan capacity or placement, with a proven gap."""
+    from optimizer import pipeline, screen
+
+    path = out or workspace / "plans" / f"{kind}.json"
+    span = screen.duration(horizon)
+    with screen.progress("plan") as progress:
+        made = pipeline.plan(
+            workspace,
+            as_of=moment(as_of),
+            horizon=span,
+            kind=screen.plan_kind(kind),
+            out=path,
+            progress=progress,
+        )
+    show(as_json, screen.plan_summary(made, path), lambda: screen.show_plan(made, path))
+
+
+@app.command()
+@ends_with_code
+def report(
+    workspace: Workspace = HERE,
+    placement: Annotated[
+        Path | None, typer.Option("--plan", help="Placement plan. Default: plans/placement.json, if any.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write report.html and report.md from the lake and a placement plan; without workloads, of the bills."""
+    from optimizer import pipeline, screen
+
+    with screen.progress("report") as progress:
+        made = pipeline.report(workspace, placement=placement, now=datetime.now(UTC), progress=progress)
+    files = (made.html, made.markdown)
+    show(as_json, {"files": [str(file) for file in files]}, lambda: screen.show_files(files))
