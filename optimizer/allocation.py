@@ -19,7 +19,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from optimizer.config import Allocation, Match, SharedCost
+from optimizer.cost_settings import Allocation, Match, SharedCost
 
 DIGITS = 76
 SCALE = 18  # of every amount in the lake

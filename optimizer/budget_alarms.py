@@ -11,7 +11,7 @@ import pandas as pd
 from models.frames import FloatArray
 from optimizer.budget_costs import Known
 from optimizer.budget_months import cumulative
-from optimizer.config import Alarm, Budget
+from optimizer.cost_settings import Alarm, Budget
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from data.lake import Lake
 from models.frames import FloatArray
 from optimizer.chargeback import bounds
-from optimizer.config import Match
+from optimizer.cost_settings import Match
 from optimizer.rows import rows_of
 from optimizer.team_costs import TeamCosts, rows_for
 

@@ -14,8 +14,8 @@ from optimizer.budget_costs import DAY, Known
 from optimizer.budget_months import MonthCost, month_cost, month_totals
 from optimizer.budget_subjects import Subject
 from optimizer.chargeback import bounds
-from optimizer.config import has_filter
 from optimizer.cost_drivers import Driver, drivers
+from optimizer.cost_settings import has_filter
 from optimizer.team_costs import TeamCosts, rows_for
 
 Metered = Callable[[TeamCosts, pd.Timestamp, pd.Timestamp], pd.DataFrame]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.config import Budget, Match, has_filter
+from optimizer.cost_settings import Budget, Match, has_filter
 from optimizer.team_costs import TeamCosts
 
 EVERYTHING = "all"

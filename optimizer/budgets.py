@@ -24,8 +24,9 @@ from optimizer.budget_costs import DAY, Known, as_it_was, known_costs, loaded_at
 from optimizer.budget_status import Status, status_of
 from optimizer.budget_subjects import Subject, subjects_of
 from optimizer.chargeback import bounds
-from optimizer.config import Match, Settings
+from optimizer.config import Settings
 from optimizer.cost_changes import Ends, Expiry, commitment_ends, expiry_steps, planned_steps
+from optimizer.cost_settings import Match
 from optimizer.errors import Fault, InputError
 from optimizer.settled import settled
 from optimizer.team_costs import TeamCosts, meters, rows_for, team_costs

@@ -12,7 +12,7 @@ from typing import Any
 from data.lake import Lake
 from data.workloads import Workload
 from optimizer.allocation import DIGITS, Group, Share, added, allocate
-from optimizer.config import Allocation, Match
+from optimizer.cost_settings import Allocation, Match
 from optimizer.errors import Fault, InputError
 
 ENOUGH_MEASURED = 0.9  # share of the period's demand that must be known for a unit cost

@@ -9,7 +9,7 @@ import pandas as pd
 
 from data.lake import Lake
 from models.monthly import Step
-from optimizer.config import Allocation, CostChange, Match
+from optimizer.cost_settings import Allocation, CostChange, Match
 from optimizer.rows import rows_of
 from optimizer.team_costs import matching, owners_of
 

@@ -24,7 +24,8 @@ from data.tables import reference_markdown
 from data.workloads import workloads_schema
 from optimizer.alert_settings import Channel, Silence
 from optimizer.cli import app
-from optimizer.config import FILE_NAME, Alarm, Budget, CostChange, OwnerRule, Settings, SharedCost
+from optimizer.config import FILE_NAME, Settings
+from optimizer.cost_settings import Alarm, Budget, CostChange, OwnerRule, SharedCost
 from optimizer.plan import json_schemas
 
 NOTICE = "Made by `python -m optimizer.docs`; do not edit."

@@ -32,7 +32,8 @@ from optimizer.checkup import Finding, findings
 from optimizer.config import Settings, load_settings
 from optimizer.demand import REQUESTS
 from optimizer.forecasts import forecast_requests, store_forecasts
-from optimizer.inputs import lake_tables, read_inputs
+from optimizer.inputs import read_inputs
+from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
 from optimizer.members import members_of

@@ -24,8 +24,9 @@ from optimizer.config import Settings
 from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.formulate import Need, Offer, Policy, assemble, with_commitments
-from optimizer.inputs import Inputs, committed_options
+from optimizer.inputs import Inputs
 from optimizer.needs import Outlook, look_ahead, needs, work_rate
+from optimizer.options import committed_options
 from optimizer.plan import CommitmentAdvice, Period, PlacementPlan, PlacementRow, WorkloadCost, sealed
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.rows import prices_of

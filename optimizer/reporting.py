@@ -11,7 +11,8 @@ import pandas as pd
 from data.lake import Lake
 from optimizer.demand import REQUESTS
 from optimizer.forecasts import actuals, request_series
-from optimizer.inputs import Inputs, lake_tables
+from optimizer.inputs import Inputs
+from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout
 from optimizer.plan import CapacityPlan, PlacementPlan
 from optimizer.prices import FITTED_DAYS, LOOKBACK, fit

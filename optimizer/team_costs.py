@@ -20,7 +20,7 @@ import pandas as pd
 from data.lake import Lake
 from optimizer.allocation import Group, added, allocate, matches, owner_of
 from optimizer.chargeback import bounds, groups_of, is_used, rates_at
-from optimizer.config import Allocation, Match, has_filter
+from optimizer.cost_settings import Allocation, Match, has_filter
 
 KEYS = (
     "source", "account", "account_name", "service", "region", "resource", "tags", "team", "category",

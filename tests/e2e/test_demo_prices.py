@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from data.lake import Lake
-from optimizer.inputs import LakeTables
+from optimizer.lake_inputs import LakeTables
 from optimizer.plan import PlacementPlan, read_plan
 from optimizer.prices import FITTED_DAYS, KEY, LOOKBACK, effective, fit, unit_prices
 from tests.e2e.conftest import DemoRuns

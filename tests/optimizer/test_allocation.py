@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.allocation import Group, Share, added, allocate, split
-from optimizer.config import Allocation, Match, OwnerRule, SharedCost, load_settings
+from optimizer.config import load_settings
+from optimizer.cost_settings import Allocation, Match, OwnerRule, SharedCost
 from optimizer.errors import InputError
 
 WEB = Group(

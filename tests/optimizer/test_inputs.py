@@ -16,16 +16,9 @@ from hypothesis import strategies as st
 
 from data.lake import Lake
 from optimizer.errors import InputError
-from optimizer.inputs import (
-    LakeTables,
-    committed_options,
-    granted,
-    listed_options,
-    on_demand_ids,
-    options_from_offers,
-    read_inputs,
-    usable,
-)
+from optimizer.inputs import granted, on_demand_ids, read_inputs
+from optimizer.lake_inputs import LakeTables, usable
+from optimizer.options import committed_options, listed_options, options_from_offers
 from tests.optimizer.worlds import AS_OF, catalogue, fleet, history, option, profiles, steady, workload, world
 
 WORKLOADS = """

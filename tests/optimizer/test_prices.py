@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data.ingest import ingest
 from data.lake import Lake
-from optimizer.inputs import LakeTables
+from optimizer.lake_inputs import LakeTables
 from optimizer.prices import BILLED, ENOUGH_HOURS, LOOKBACK, discounts, effective, fit, unit_prices
 from tests.data.bills import NOW, focus_csv
 

@@ -16,7 +16,8 @@ import pandas as pd
 from data.workloads import Workload
 from optimizer.config import ForecastSettings, PlacementSettings, Planning, Settings
 from optimizer.formulate import OPTION_COLUMNS, Offer
-from optimizer.inputs import EMPTY, Inputs
+from optimizer.inputs import Inputs
+from optimizer.lake_inputs import EMPTY
 
 AS_OF = datetime(2026, 5, 12, 3, tzinfo=UTC)
 TIME = "datetime64[us, UTC]"
