@@ -34,6 +34,10 @@ _TESTS: dict[str, tuple[str, str]] = {
         """NOT regexp_full_match("BillingCurrency", '[A-Z]{3}')""",
         "charges have a BillingCurrency that is no code of ISO 4217",
     ),
+    "odd_tags": (
+        """ "Tags" NOT LIKE '{%' """,
+        "charges have Tags that are no JSON object, so no rule by tag matches them",
+    ),
     "odd_quantity": (
         '"ChargeCategory" = \'Usage\' AND "ChargeClass" IS NULL AND "ConsumedQuantity" < 0',
         "usage charges have a negative quantity and are no corrections",

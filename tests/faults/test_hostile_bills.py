@@ -116,6 +116,15 @@ def test_oddities_are_kept_and_noted(lake: Lake, tmp_path: Path, name: str) -> N
     assert ("1 usage charges lie far outside their billing period" in said) == bool(export.late)
 
 
+@pytest.mark.parametrize(
+    ("tags", "is_odd"), [("team=search", True), ('{"team": "search"}', False), ("", False)]
+)
+def test_tags_that_no_rule_can_read_are_noted(lake: Lake, tmp_path: Path, tags: str, is_odd: bool) -> None:
+    loads = ingest(lake, focus_csv(tmp_path / "b.csv", [{"Tags": tags}]), loaded_at=NOW)
+    assert ("1 charges have Tags that are no JSON object" in notes(loads)) == is_odd
+    assert charges(lake)[0]["Tags"] == (tags or None)
+
+
 @every_export
 def test_a_file_cut_in_the_middle(kept: Lake, tmp_path: Path, name: str) -> None:
     path = EXPORTS[name].write(tmp_path / "bill", [{}] * 6)
