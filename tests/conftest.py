@@ -6,12 +6,14 @@ import ipaddress
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from data import lake as lake_module
 from data.lake import Lake
 from tests.demo_bills import DemoBills, write_and_load
-from tests.once import once
+from tests.once import WORKER, once
 
 REPO = Path(__file__).resolve().parents[1]
 LOCAL_NAMES = {"localhost", "", None}
@@ -20,6 +22,18 @@ LONGEST = (
     "validators/test_focus_1_2", "e2e/test_real_input", "faults/test_two_at_once", "test_notebooks",
     "properties/test_deliveries", "validators", "e2e", "flows", "faults", "properties",
 )  # fmt: skip
+
+
+if WORKER in os.environ:
+    # As many workers as cores: more threads in each would only wait for each other.
+    _connect = lake_module._connect
+
+    def _with_one_thread() -> Any:
+        connection = _connect()
+        connection.execute("SET threads = 1")
+        return connection
+
+    lake_module._connect = _with_one_thread
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,7 +17,7 @@ from data.ingest import ingest
 from data.lake import Lake
 from tests.data.bills import NOW, focus_csv
 
-ROUNDS = 8
+ROUNDS = 6
 VERSIONS = {"old": Decimal("100"), "new": Decimal("250")}
 ROWS = 2000
 CHILD = """

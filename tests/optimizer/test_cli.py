@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from optimizer import cli as command_line
 from optimizer import pipeline
+from optimizer.cli import common as command_line
 from optimizer.errors import InfeasibleError, InputError, LakeError, TransientError
 from tests.data.bills import focus_csv
 from tests.e2e.workspaces import AS_OF, cli, make, process

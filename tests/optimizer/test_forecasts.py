@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from data.lake import Lake
+from optimizer.demand import REQUESTS
 from optimizer.forecasts import (
-    REQUESTS,
     actuals,
     forecast_requests,
     levels_in,

@@ -18,7 +18,7 @@ from tests.data.exports import EXPORTS
 from tests.data.test_billing_google import export
 
 DAYS = 4
-SLOW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def day_row(day: int, cost: int, account: str = "a") -> dict[str, str]:
