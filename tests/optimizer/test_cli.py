@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from optimizer import cli as command_line
 from optimizer import pipeline
-from optimizer.cli import common as command_line
+from optimizer.cli.common import moment
 from optimizer.errors import InfeasibleError, InputError, LakeError, TransientError
 from tests.data.bills import focus_csv
 from tests.e2e.workspaces import AS_OF, cli, make, process
@@ -181,9 +182,9 @@ def test_an_interruption_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_moments() -> None:
-    assert command_line.moment("2026-05-12T05:00:00+02:00") == datetime(2026, 5, 12, 3, tzinfo=UTC)
-    assert command_line.moment("2026-05-12T03:00:00Z") == datetime(2026, 5, 12, 3, tzinfo=UTC)
-    now = command_line.moment(None)
+    assert moment("2026-05-12T05:00:00+02:00") == datetime(2026, 5, 12, 3, tzinfo=UTC)
+    assert moment("2026-05-12T03:00:00Z") == datetime(2026, 5, 12, 3, tzinfo=UTC)
+    now = moment(None)
     assert now.tzinfo is UTC
     assert now.microsecond == 0
 
