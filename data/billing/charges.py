@@ -131,8 +131,13 @@ def _incomplete(lake: Lake, load_id: int) -> bool:
 
 def _refuse_too_large(lake: Lake, delivery: Delivered, load_id: int) -> None:
     """Raise InputError for amounts that cannot be added up: a sum has 20 digits before the point."""
+    mine = 'FROM charges WHERE "x_LoadId" = $id'
+    ends = ", ".join(f'greatest(max("{name}"), -min("{name}")) AS "{name}"' for name in _SUMMED)
+    most = lake.sql(f"SELECT count(*) AS n, {ends} {mine}", id=load_id).to_pylist()[0]
+    if all(float(most[name] or 0) * most["n"] < LARGEST_SUM for name in _SUMMED):
+        return  # as nearly always; adding up takes four times as long
     sums = ", ".join(f'sum(abs("{name}"::DOUBLE)) AS "{name}"' for name in _SUMMED)
-    found = lake.sql(f'SELECT {sums} FROM charges WHERE "x_LoadId" = $id', id=load_id).to_pylist()[0]
+    found = lake.sql(f"SELECT {sums} {mine}", id=load_id).to_pylist()[0]
     names = ", ".join(bill.staged.name for bill in delivery.bills)
     action = "correct them or export it again"
     faults = [

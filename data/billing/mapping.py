@@ -17,6 +17,7 @@ from data.lake import quoted
 from data.staging import Staged, is_nested, text_of
 
 UNREADABLE = "unreadable value in a bill"
+DECIMALS_KEPT = 18
 _ABSENT = {
     "text": "NULL::VARCHAR",
     "money": "NULL::DECIMAL(38, 18)",
@@ -228,9 +229,17 @@ class Fitted:
         counts = [
             f"coalesce({_ROUNDED_TEST[kind].format(f'c{read.position}')}, false)"
             for read in self.reads
-            if read.kind == "money" and (kind := read.source.partition("(")[0]) in _ROUNDED_TEST
+            if read.kind == "money"
+            and (kind := read.source.partition("(")[0]) in _ROUNDED_TEST
+            and not _has_room(read.source)
         ]
         return " + ".join(f"{count}::INTEGER" for count in counts) or "0"
+
+
+def _has_room(source: str) -> bool:
+    """Whether a type has no more decimals than we keep: then none is looked for, row by row."""
+    scale = re.fullmatch(r"DECIMAL\(\d+,\s*(\d+)\)", source)
+    return scale is not None and int(scale[1]) <= DECIMALS_KEPT
 
 
 def fit(mapping: Mapping, staged: Staged, canonical: Callable[[str], str]) -> Fitted:
