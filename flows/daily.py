@@ -13,6 +13,7 @@ from flows.ingest import configured_sources, ingest_each, raise_failures
 from flows.plan import forecast_demand, make_plan
 from flows.report import publish, write_report
 from flows.steps import moment
+from optimizer.layout import Layout
 
 
 @flow(name="trimtab-daily")
@@ -20,7 +21,8 @@ def daily(workspace: Path, as_of: AwareDatetime | None = None, horizon_hours: Po
     """Ingest the configured sources, forecast, plan capacity and placement, report, and tell what is unusual.
 
     A source that cannot be read does not stop the plans: they are made from what is known, the report shows
-    its age, and the run fails at its end so that someone looks. So does an alert that cannot be told.
+    its age, and the run fails at its end so that someone looks. So does an alert that cannot be told. A
+    workspace for its bills alone is not planned.
 
     Args:
         workspace: folder with workloads.yaml.
@@ -31,9 +33,11 @@ def daily(workspace: Path, as_of: AwareDatetime | None = None, horizon_hours: Po
     if not sources:
         get_run_logger().info("no sources in trimtab.toml: the workspace's own files are used as they are")
     loaded = ingest_each(workspace, sources)
-    forecast_demand(workspace, due, horizon_hours)
-    make_plan(workspace, "capacity", due, horizon_hours)
-    placement = make_plan(workspace, "placement", due, horizon_hours)
+    placement = None
+    if not Layout(workspace).is_for_bills_alone:
+        forecast_demand(workspace, due, horizon_hours)
+        make_plan(workspace, "capacity", due, horizon_hours)
+        placement = make_plan(workspace, "placement", due, horizon_hours)
     made = write_report(workspace, placement, due)
     publish(made)
     told = []

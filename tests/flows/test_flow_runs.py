@@ -179,6 +179,15 @@ def test_alerts_are_told_where_there_are_channels(told: list[Any], tmp_path: Pat
     assert [asked["tell"] for _, asked in told[-2:]] == [True, True]
 
 
+def test_bills_alone_are_read_reported_and_told_but_not_planned(told: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake/catalog.sqlite").touch()
+    (tmp_path / "trimtab.toml").write_text('[sources]\na = "demand.csv"\n', encoding="utf-8")
+    daily(tmp_path, as_of=AS_OF)
+    assert [name for name, _ in told] == ["ingest", "report"]
+    assert told[-1][1]["placement"] is None
+
+
 def test_a_run_is_of_the_moment_it_was_due(told: list[Any], tmp_path: Path) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     plan(tmp_path, kind="placement", horizon_hours=6)
