@@ -131,9 +131,24 @@ def _believed(lake: Lake, costs: TeamCosts, settings: Settings, as_of: datetime)
     """First moment whose cost is not believed yet; InputError where no day before it has a daily charge."""
     found = settled(lake, settings.costs.settle_days, as_of).everywhere
     if found is None or not (costs.days["kind"].eq("use") & (costs.days["day"] < found)).any():
-        fault = Fault("bills", "no charge of a settled day", "a bill with daily charges", "ingest one first")
-        raise InputError([fault])
+        raise InputError([_nothing_known(costs, found, as_of)])
     return found
+
+
+def _nothing_known(costs: TeamCosts, settled_until: pd.Timestamp | None, as_of: datetime) -> Fault:
+    """Why there is nothing to forecast from: no bill, none of late, or none that is settled."""
+    expected = "a bill with daily charges of settled days"
+    if settled_until is None:
+        return Fault("bills", "none with daily charges", expected, "ingest one first")
+    day = f"{settled_until:%Y-%m-%d}"
+    if costs.days.empty:
+        found = f"none of the {HISTORY_MONTHS} months before {as_of:%Y-%m-%d}; settled days end {day}"
+        return Fault(
+            "bills", found, expected, f"ingest newer ones, or look from then: --as-of {day}T00:00:00+00:00"
+        )
+    return Fault(
+        "bills", f"no daily charge before {day}, where settled days end", expected, "ingest older ones too"
+    )
 
 
 def _check_period(period: str, costs: TeamCosts, believed: pd.Timestamp) -> None:

@@ -79,7 +79,12 @@ def _unknown(options: pd.DataFrame, of_type: pd.DataFrame, instance_type: str, r
     types = sorted(set(options["instance_type"]))
     known = sorted(set(of_type["region"])) or get_close_matches(instance_type, types, NAMES_SHOWN) or types
     shown = ", ".join(known[:NAMES_SHOWN]) + (" …" if len(known) > NAMES_SHOWN else "")
-    return Fault("prices", found, f"one of {shown}", "choose a type and region that is known")
+    return Fault(
+        "prices",
+        found,
+        f"one of {shown}",
+        "choose a type and region that is known, or ingest a price list that has it",
+    )
 
 
 def _price(option: pd.Series, inputs: Inputs, unused: Mapping[str, Unused]) -> Price:

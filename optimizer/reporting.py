@@ -33,6 +33,7 @@ from optimizer.report.data import (
 HISTORY_DAYS = 7
 YESTERDAY = timedelta(hours=25)  # a daily run may start a little later than the day before
 MISSES_SHOWN = 3
+OF_BILLS = "workloads.yaml is absent: bills and prices are shown, nothing is planned"
 HOURS_PER_MONTH = DAYS_PER_MONTH * 24.0
 
 
@@ -58,7 +59,7 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> R
         shortfalls=shortfalls(plan) if plan else (),
         rules=bill_rules(layout),
         prices=price_facts(layout, inputs),
-        notes=(*(plan.notes if plan else inputs.notes), *other_currencies(spend, str(currencies[0]))),
+        notes=(*(plan.notes if plan else (OF_BILLS,)), *other_currencies(spend, str(currencies[0]))),
     )
 
 

@@ -35,7 +35,7 @@ _TESTS: dict[str, tuple[str, str]] = {
         "charges have a BillingCurrency that is no code of ISO 4217",
     ),
     "odd_tags": (
-        """ "Tags" NOT LIKE '{%' """,
+        """ trim("Tags") NOT LIKE '{%}' """,
         "charges have Tags that are no JSON object, so no rule by tag matches them",
     ),
     "odd_quantity": (

@@ -142,12 +142,13 @@ def prefix(currency: str) -> str:
 def _context(data: ReportData) -> dict[str, Any]:
     """Everything both templates name."""
     month, before = view.months(data)
-    groups = view.capacity_groups(data)
+    groups, outcomes = view.capacity_groups(data), view.outcomes(data)
+    has_plan = data.solver is not None or data.headline.planned_usd_per_month is not None
     return {
         "data": data,
         "headline": data.headline,
         "recommendations": [(each, *_risk(each.risk)) for each in view.ranked(data.recommendations)],
-        "outcomes": view.outcomes(data),
+        "outcomes": outcomes,
         "most_charts": MOST_CHARTS,
         "capacity": groups,
         "capacity_total": view.total(groups),
@@ -159,7 +160,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "freshness": view.records(data.freshness),
         "cited": {what: _cited(data, what) for what in SOURCES},
         "price_words": PRICE_WORDS,
-        "has_plan": data.solver is not None or data.headline.planned_usd_per_month is not None,
+        "has_plan": has_plan,
+        "is_of_bills": bool(month) and not (has_plan or groups or outcomes),
     }
 
 

@@ -117,7 +117,8 @@ def test_oddities_are_kept_and_noted(lake: Lake, tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("tags", "is_odd"), [("team=search", True), ('{"team": "search"}', False), ("", False)]
+    ("tags", "is_odd"),
+    [("team=search", True), ('{"team": "search"', True), (' {"team": "search"} ', False), ("", False)],
 )
 def test_tags_that_no_rule_can_read_are_noted(lake: Lake, tmp_path: Path, tags: str, is_odd: bool) -> None:
     loads = ingest(lake, focus_csv(tmp_path / "b.csv", [{"Tags": tags}]), loaded_at=NOW)

@@ -77,9 +77,24 @@ def test_a_forecast_from_few_days_says_so(load: Load, tmp_path: Path, first: str
     assert [note[:16] for note in told] == (["only 43 days of "] if is_little else [])
 
 
+@pytest.mark.parametrize(
+    ("as_of", "last", "word"),
+    [
+        (datetime(2029, 1, 1, tzinfo=UTC), "2026-11-14", "found none of the 25 months before 2029-01-01"),
+        (datetime(2026, 8, 3, tzinfo=UTC), "2026-08-02", "found no daily charge before 2026-08-01, where"),
+    ],
+)  # fmt: skip
+def test_bills_that_say_nothing_yet_or_any_more(
+    load: Load, tmp_path: Path, as_of: datetime, last: str, word: str
+) -> None:
+    folder = load(tmp_path, list(day_rows(lambda _: 100.0, last=last)))
+    with pytest.raises(InputError, match=word):
+        look(folder, months=1, as_of=as_of)
+
+
 def test_no_bill_at_all(load: Load, tmp_path: Path) -> None:
     load(tmp_path, [])
-    with pytest.raises(InputError, match="no charge of a settled day"):
+    with pytest.raises(InputError, match="found none with daily charges; expected a bill"):
         look(tmp_path)
 
 
