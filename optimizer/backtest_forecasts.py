@@ -42,6 +42,7 @@ from optimizer.inputs import Inputs
 from optimizer.known import known_of
 
 MOST_ORIGINS = 1_000
+LEAST_ORIGINS = 4  # fewer past moments are no ground to plan with another model
 MODELS = len(list(contenders(pd.Timedelta(1, unit="h"))))
 
 Progress = Callable[[float], None]
@@ -81,6 +82,13 @@ class Judged:
     def cost_ratio(self) -> float:
         """What a unit short costs over one idle, by the plan's quantile."""
         return cost_ratio_of(self.quantile)
+
+    @property
+    def planner(self) -> str | None:
+        """The model that plans of the workspace follow; None where this run does not say."""
+        if not self.is_of_workspace or self.champion is None or self.test.origins < LEAST_ORIGINS:
+            return None
+        return self.champion.planner
 
     @property
     def series(self) -> int:
@@ -286,8 +294,7 @@ def lake_rows(found: Judged) -> pd.DataFrame:
         for name, level in QUANTILES.items()
     }
     rows = scores[[*names, *levels]].rename(columns=levels)
-    best = found.champion
-    winner, planner = (None, None) if best is None else (best.model, best.planner)
+    winner = None if found.champion is None else found.champion.model
     return rows.assign(
         run=found.run,
         metric=REQUESTS,
@@ -297,7 +304,7 @@ def lake_rows(found: Judged) -> pd.DataFrame:
         horizon_s=int(found.horizon.total_seconds()),
         demand_quantile=found.quantile,
         is_champion=rows["model"].eq(winner) if winner else False,
-        is_planner=rows["model"].eq(planner) if planner else False,
+        is_planner=rows["model"].eq(found.planner) if found.planner else False,
     )
 
 

@@ -50,7 +50,7 @@ def champion(found: Judged) -> dict[str, Any] | None:
         "cheapest": won.cheapest,
         "beat_seasonal_naive": list(won.better),
         "ties": list(won.ties),
-        "planner": won.planner,
+        "planner": found.planner,
         "text": verdict(found),
     }
 

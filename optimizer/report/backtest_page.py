@@ -12,7 +12,7 @@ from models.champion import Champion, Ratio
 from models.frames import level_column
 from models.peers import BASELINE, CALIBRATED, OURS
 from models.scores import cost_column
-from optimizer.backtest_forecasts import Judged, ratios_for, shown_model
+from optimizer.backtest_forecasts import LEAST_ORIGINS, Judged, ratios_for, shown_model
 from optimizer.report import charts
 from optimizer.report.backtest_charts import CostRatio, coverage_chart, ratio_chart
 from optimizer.report.render import Rendered, Written, environment
@@ -93,12 +93,14 @@ def ties(found: Judged) -> str:
 
 def planning(found: Judged) -> str:
     """What follows for the plans of a workspace, in a sentence; empty where nothing does."""
-    best = found.champion
-    if best is None or not found.is_of_workspace:
+    if found.champion is None or not found.is_of_workspace:
         return ""
-    if best.planner == OURS:
+    if found.planner is None:
+        few = f"{found.test.origins} origins are" if found.test.origins > 1 else "one origin is"
+        return f"Plans go on as before: {few} too few to change that; {LEAST_ORIGINS} are needed."
+    if found.planner == OURS:
         return "Plans are made with Trimtab's model."
-    return f"From now on plans are made with {label(best.planner)}, until a newer backtest says otherwise."
+    return f"From now on plans are made with {label(found.planner)}, until a newer backtest says otherwise."
 
 
 def _upper(text: str) -> str:

@@ -30,7 +30,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def backtest(root: Path, *more: object) -> Ran:
-    return cli("backtest", "forecast", "-w", root, "--origins", 2, "--json", *more)
+    return cli("backtest", "forecast", "-w", root, "--origins", 4, "--json", *more)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_workspace_is_judged_kept_and_drawn(workspace: Path, ran: Ran) -> None
     assert (ran.code, ran.err) == (0, "")
     told = ran.json
     assert told["subject"] == "requests of 1 workload"
-    assert (told["series"], told["points"], told["origins"]) == (1, 288, 2)
+    assert (told["series"], told["points"], told["origins"]) == (1, 576, 4)
     assert told["last_origin"] == "2026-05-11T00:00:00+00:00"
     assert told["demand_quantile"] == 0.99
     assert len(told["models"]) == MODELS
@@ -50,7 +50,7 @@ def test_a_workspace_is_judged_kept_and_drawn(workspace: Path, ran: Ran) -> None
     assert [Path(path) for path in told["files"]] == [workspace / "reports/backtest" / name for name in FILES]
     scores = pd.read_parquet(told["files"][2])
     assert set(scores["unique_id"]) == {"chat"}
-    assert (scores["points"] == 288).all()
+    assert (scores["points"] == 576).all()
     with Lake.open(workspace / "lake", read_only=True) as lake:
         kept = lake.read("forecast_scores_newest")
     assert len(kept) == MODELS
@@ -71,7 +71,7 @@ def test_a_window_and_a_folder_of_ones_own(workspace: Path, tmp_path: Path) -> N
     told = backtest(root, *window, "--horizon", "6h", "--out", tmp_path / "out").json
     assert told["first_origin"] >= "2026-05-10T00:00:00+00:00"
     assert told["last_origin"] == "2026-05-11T18:00:00+00:00"
-    assert (told["points"], told["horizon_hours"]) == (72, 6)
+    assert (told["points"], told["horizon_hours"]) == (144, 6)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
 
 

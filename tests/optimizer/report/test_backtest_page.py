@@ -16,7 +16,7 @@ from models.frames import check_series
 from models.peers import BASELINE, OURS, forecasters, of
 from optimizer.backtest_file import history_of
 from optimizer.backtest_forecasts import Judged, judged, ratios_for
-from optimizer.report.backtest_page import label, render, ties, verdict
+from optimizer.report.backtest_page import label, planning, render, ties, verdict
 from tests.models.frames_of import demand, long_frame
 from tests.optimizer.report.test_render import ALLOWED, GOLDEN, HOSTILE, Page
 
@@ -59,6 +59,25 @@ def test_the_champion_in_plain_words() -> None:
     assert ties(won()) == ""
     assert "Last value costs less on average, but not beyond chance." in verdict(won(cheapest="last_value"))
     assert "its plans cost 0.90 of what" in verdict(won(against=Ratio(0.9, None, None)))
+
+
+@pytest.mark.parametrize(
+    ("origins", "of_workspace", "changes", "said"),
+    [
+        (4, False, {}, ""),
+        (4, True, {}, "Plans are made with Trimtab's model."),
+        (3, True, {}, "Plans go on as before: 3 origins are too few to change that; 4 are needed."),
+        (1, True, {}, "Plans go on as before: one origin is too few to change that; 4 are needed."),
+        (4, True, {"model": BASELINE, "ours": Ratio(1.1, 1.0, 1.2)},
+         "From now on plans are made with seasonal naive, until a newer backtest says otherwise."),
+    ],
+)  # fmt: skip
+def test_who_plans_from_now_on(
+    origins: int, of_workspace: bool, changes: dict[str, object], said: str
+) -> None:
+    found = won(**changes)
+    found = replace(found, is_of_workspace=of_workspace, test=replace(found.test, origins=origins))
+    assert planning(found) == said
 
 
 def test_seasonal_naive_stays_in_plain_words() -> None:
