@@ -81,7 +81,8 @@ class Champion:
         """Who makes plans from now on: the champion, or ours where it is as good for all that can be told.
 
         Ours never takes the place of seasonal naive without having been cheaper: choosing by a short backtest
-        is dear (see `models.ensemble`), so chance alone does not depose it, but neither does it seat it.
+        is dear (see `models.ensemble`), so chance alone does not depose it, but neither does it seat it. One
+        series alone is no ground for another model as long as ours beats seasonal naive.
         """
         beats = self.ours is not None and self.ours.value is not None and self.ours.value < 1
         is_chance = OURS in self.ties or self.against.low is None

@@ -58,7 +58,7 @@ class Coarse(Forecaster):
 
 
 def averaged(panel: Panel, per: int) -> Panel:
-    """Means over `per` steps each, counted from the end; NaN where less than half of them was observed."""
+    """Means over `per` steps each, counted from the end; NaN where less than a quarter was observed."""
     missing = -panel.steps % per
     padded = np.pad(panel.y, ((0, 0), (missing, 0)), constant_values=np.nan)
     blocks = padded.reshape(len(panel), -1, per)
@@ -68,7 +68,7 @@ def averaged(panel: Panel, per: int) -> Panel:
     freq = per * panel.freq
     end = panel.end - (per - 1) * panel.freq
     start = end - (((panel.end - panel.start) // panel.freq) // per) * freq
-    return Panel(panel.ids, np.where(2 * count >= per, mean, np.nan), start, end, freq)
+    return Panel(panel.ids, np.where(4 * count >= per, mean, np.nan), start, end, freq)
 
 
 def between_middles(made: FloatArray, per: int, horizon_steps: int) -> FloatArray:

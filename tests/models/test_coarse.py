@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from models.coarse import Coarse, averaged, between_middles, divides
 from models.frames import Panel, check_series
+from models.ladder import forecast
 from models.peers import LastValue
 from models.seasonal import LastWindow, SeasonalNaive
 from tests.models.frames_of import START, demand, long_frame
@@ -35,7 +36,7 @@ def test_means_by_hand_are_counted_from_the_end() -> None:
     )
     hours = averaged(panel, 3)
     assert hours.freq == pd.Timedelta("1h")
-    np.testing.assert_array_equal(hours.y, [[nan, 3, 20], [nan, nan, 6], [nan, nan, nan]])
+    np.testing.assert_array_equal(hours.y, [[100, 3, 20], [nan, 4, 6], [nan, nan, 9]])
     assert list(hours.end) == [START + pd.Timedelta("80min")] * 3  # when the last hour began
 
 
@@ -80,3 +81,12 @@ def test_a_series_shorter_than_an_hour_or_empty_has_no_answer_or_a_mean() -> Non
     found = Coarse(LastValue()).quantiles(few, 4, LEVELS)
     assert np.isnan(found[1]).all()
     assert Coarse(LastValue()).quantiles(few.before(2), 4, LEVELS).shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize("every", [3, 6, 7])
+def test_a_series_counted_more_rarely_than_its_grid_still_has_quantiles(every: int) -> None:
+    y = np.array(demand(12, per_day=144))
+    y[np.arange(y.size) % every != 0] = np.nan
+    made = forecast(long_frame({"a": list(y)}, "10min"), freq="10min", horizon_steps=144, levels=[0.5, 0.99])
+    assert np.isfinite(made[["q0.5", "q0.99"]]).all(axis=None)
+    assert made["q0.99"].max() > np.nanmedian(y)

@@ -72,6 +72,13 @@ def test_no_backtest_and_no_verdict_leave_ours(tmp_path: Path) -> None:
     assert planner(tmp_path) is None
 
 
+def test_a_backtest_of_the_next_hours_says_nothing_of_a_day(tmp_path: Path) -> None:
+    keep(tmp_path, AS_OF - timedelta(days=3), "seasonal_naive", horizon_h=6)
+    assert planner(tmp_path) is None
+    keep(tmp_path, AS_OF - timedelta(days=4), "seasonal_naive", run="b", horizon_h=48)
+    assert planner(tmp_path) == "seasonal_naive"
+
+
 def test_forecasts_and_fingerprint_follow(tmp_path: Path) -> None:
     rates = [3600 * rate for rate in demand(6)]
     inputs = world([workload("web")], catalogue(option("a")), [history(rates, "web", interval_s=3600)])
