@@ -25,26 +25,26 @@ _TESTS: dict[str, tuple[str, str]] = {
     **{
         f"odd_{column.name}": (
             _is_unknown(column.name, column.allowed),
-            f"charges have a {column.name} that FOCUS does not know",
+            f"with a {column.name} that FOCUS does not know",
         )
         for column in COST_AND_USAGE
         if column.allowed
     },
     "odd_currency": (
         """NOT regexp_full_match("BillingCurrency", '[A-Z]{3}')""",
-        "charges have a BillingCurrency that is no code of ISO 4217",
+        "with a BillingCurrency that is no code of ISO 4217",
     ),
     "odd_tags": (
         """ trim("Tags") NOT LIKE '{%}' """,
-        "charges have Tags that are no JSON object, so no rule by tag matches them",
+        "with Tags that are no JSON object, so that no rule by tag matches",
     ),
     "odd_quantity": (
         '"ChargeCategory" = \'Usage\' AND "ChargeClass" IS NULL AND "ConsumedQuantity" < 0',
-        "usage charges have a negative quantity and are no corrections",
+        "of usage with a negative quantity, and no correction",
     ),
     "odd_period": (
         '"ChargePeriodEnd" < "ChargePeriodStart" OR "BillingPeriodEnd" <= "BillingPeriodStart"',
-        "charges end before they start",
+        "with an end before the start",
     ),
     "odd_date": (
         """
@@ -52,11 +52,11 @@ _TESTS: dict[str, tuple[str, str]] = {
             AND ("ChargePeriodStart" < "BillingPeriodStart" - INTERVAL 35 DAY
                 OR "ChargePeriodStart" >= "BillingPeriodEnd" + INTERVAL 2 DAY)
         """,
-        "usage charges lie far outside their billing period",
+        "of usage far outside the billing period",
     ),
     "odd_year": (
         f'year("BillingPeriodStart") NOT BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}',
-        f"charges are billed for a year before {_FIRST_YEAR} or after {_LAST_YEAR}",
+        f"billed for a year before {_FIRST_YEAR} or after {_LAST_YEAR}",
     ),
 }
 COUNTS = ", ".join(f"count(*) FILTER (WHERE {test}) AS {name}" for name, (test, _) in _TESTS.items())
@@ -66,7 +66,8 @@ def notes(row: dict[str, Any]) -> Iterator[str]:
     """A sentence for each kind of oddity of a part, from the counts that `COUNTS` made."""
     for name, (_, text) in _TESTS.items():
         if row[name]:
-            yield f"{row['account']} {row['month']}: {row[name]} {text}"
+            charges = "charge" if row[name] == 1 else "charges"
+            yield f"{row['account']} {row['month']}: {row[name]} {charges} {text}"
     if len(row["costs"]) > 1:
         currencies = ", ".join(row["costs"])
         yield f"{row['account']} {row['month']}: charges in {currencies}, which are never added up"

@@ -184,9 +184,9 @@ def test_what_focus_does_not_know_is_kept_and_told(lake: Lake, tmp_path: Path) -
     (load,) = ingest(lake, focus_csv(tmp_path / "b.csv", rows), loaded_at=NOW)
     assert [row["ChargeCategory"] for row in charges(lake)] == ["Gift", "Usage", "Usage", "Usage"]
     assert load.notes == (
-        "123456789012 2026-05: 1 charges have a ChargeCategory that FOCUS does not know",
-        "123456789012 2026-05: 1 charges have a PricingCategory that FOCUS does not know",
-        "123456789012 2026-05: 1 usage charges have a negative quantity and are no corrections",
+        "123456789012 2026-05: 1 charge with a ChargeCategory that FOCUS does not know",
+        "123456789012 2026-05: 1 charge with a PricingCategory that FOCUS does not know",
+        "123456789012 2026-05: 1 charge of usage with a negative quantity, and no correction",
     )
 
 

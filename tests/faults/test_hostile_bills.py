@@ -109,11 +109,11 @@ def test_oddities_are_kept_and_noted(lake: Lake, tmp_path: Path, name: str) -> N
     assert sum(load.rows for load in loads) == len(rows)
     assert sum(load.billed_cost.get("JPY", Decimal(0)) for load in loads) == 3
     said = notes(loads)
-    assert "1 usage charges have a negative quantity" in said
+    assert "1 charge of usage with a negative quantity" in said
     assert "JPY" in said
     assert "which are never added up" in said
-    assert "1 charges have a BillingCurrency that is no code of ISO 4217" in said
-    assert ("1 usage charges lie far outside their billing period" in said) == bool(export.late)
+    assert "1 charge with a BillingCurrency that is no code of ISO 4217" in said
+    assert ("1 charge of usage far outside the billing period" in said) == bool(export.late)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_oddities_are_kept_and_noted(lake: Lake, tmp_path: Path, name: str) -> N
 )
 def test_tags_that_no_rule_can_read_are_noted(lake: Lake, tmp_path: Path, tags: str, is_odd: bool) -> None:
     loads = ingest(lake, focus_csv(tmp_path / "b.csv", [{"Tags": tags}]), loaded_at=NOW)
-    assert ("1 charges have Tags that are no JSON object" in notes(loads)) == is_odd
+    assert ("1 charge with Tags that are no JSON object" in notes(loads)) == is_odd
     assert charges(lake)[0]["Tags"] == (tags or None)
 
 

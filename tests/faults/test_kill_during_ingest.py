@@ -17,7 +17,8 @@ from data.ingest import ingest
 from data.lake import Lake
 from tests.data.bills import NOW, focus_csv
 
-ROUNDS = 6
+ROUNDS = 6  # and more, until both bills were seen
+MOST_ROUNDS = 24
 VERSIONS = {"old": Decimal("100"), "new": Decimal("250")}
 ROWS = 2000
 CHILD = """
@@ -52,8 +53,10 @@ def test_a_killed_ingest_leaves_the_old_bill_or_the_new_one(tmp_path: Path) -> N
     root = tmp_path / "lake"
     with Lake.open(root) as lake:
         ingest(lake, files["old"], loaded_at=NOW)
-    seen, kills = set(), 0
-    for _ in range(ROUNDS):
+    seen: set[Decimal] = set()
+    rounds = kills = 0
+    while rounds < ROUNDS or (len(seen) < 2 and rounds < MOST_ROUNDS):
+        rounds += 1
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(root), str(files["new"]), str(files["old"])],
             stdout=subprocess.PIPE, text=True,
@@ -72,7 +75,7 @@ def test_a_killed_ingest_leaves_the_old_bill_or_the_new_one(tmp_path: Path) -> N
         assert cost in VERSIONS.values()
         assert Decimal(str(noted)) == cost, "the list of loads tells of another bill than the charges"
         seen.add(cost)
-    assert kills == ROUNDS
+    assert kills == rounds
     assert len(seen) == 2, "the kills came too early or too late to test anything"
     with Lake.open(root) as lake:
         lake.tidy()

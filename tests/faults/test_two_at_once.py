@@ -93,7 +93,7 @@ def test_a_killed_plan_leaves_a_whole_plan_or_none(root: Path, tmp_path: Path) -
     child.communicate()
     wanted = (root / "plans/whole.json").read_bytes()
     kills = 0
-    for turn in range(2):
+    for turn in range(6):
         place = Path(shutil.copytree(root, tmp_path / f"turn{turn}"))
         (place / "plans/whole.json").unlink()
         child = start(place, "killed.json")
@@ -109,6 +109,8 @@ def test_a_killed_plan_leaves_a_whole_plan_or_none(root: Path, tmp_path: Path) -
         ran = workspaces.plan(place, name="killed.json")
         assert ran.code == 0, ran.err
         assert left.read_bytes() == wanted
+        if turn and kills:  # twice, and more where kills came too late
+            break
     assert kills > 0, "every kill came too late to test anything"
 
 
