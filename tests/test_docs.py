@@ -108,21 +108,29 @@ def commands_in(text: str) -> Iterator[list[str]]:
                 yield words[1:]
 
 
-def parse(arguments: list[str]) -> None:
-    """Parse a command line as typer would, without running anything; raises on what typer refuses."""
+def parse(arguments: list[str]) -> list[str]:
+    """The names of the command a line is for, parsed as typer would, without running anything.
+
+    Raises on what typer refuses.
+    """
+    path: list[str] = []
     context = ROOT.make_context("trimtab", list(arguments))
     group: Any = ROOT
     rest = [*context._protected_args, *context.args]
     while rest and hasattr(group, "commands"):
         name, command, rest = group.resolve_command(context, rest)
         context = command.make_context(name, list(rest), parent=context)
+        path.append(str(name))
         group, rest = command, [*getattr(context, "_protected_args", []), *context.args]
+    return path
 
 
 @page
 def test_every_command_shown_parses(path: Path) -> None:
     for arguments in commands_in(text_of(path)):
-        parse(arguments)
+        names = parse(arguments)
+        assert names == arguments[: len(names)]
+        assert names or arguments[0].startswith("-")
 
 
 def test_a_command_that_does_not_exist_would_be_seen() -> None:
