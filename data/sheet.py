@@ -21,10 +21,13 @@ ROWS_SHOWN = 5  # offending rows told per column before the rest is only counted
 
 @dataclass(frozen=True)
 class ColumnRule:
-    """What a column must hold. A column that is not required may be absent or empty in any row."""
+    """What a column must hold. A column that is not required may be absent or empty in any row.
+
+    A key is text, or whole numbers that are read as text: rows are named by it, nothing is computed with it.
+    """
 
     name: str
-    kind: Literal["text", "number", "time", "flag"]
+    kind: Literal["text", "key", "number", "time", "flag"]
     meaning: str
     required: bool = True
     minimum: float = -np.inf

@@ -23,7 +23,13 @@ TIMES = "UTC times, ISO 8601 with offset"
 OFFSET = r"([Zz]|[+-]\d{2}(?::?\d{2})?)$"
 ADD_ZONE = "write times with their zone"
 ONE_ZONE = "write all times in UTC"
-DTYPES: dict[str, Any] = {"text": "str", "number": "float64", "time": "datetime64[us, UTC]", "flag": "bool"}
+DTYPES: dict[str, Any] = {
+    "text": "str",
+    "key": "str",
+    "number": "float64",
+    "time": "datetime64[us, UTC]",
+    "flag": "bool",
+}
 
 
 def read_sheet(path: Path, where: str, rules: Sequence[ColumnRule]) -> Sheet:
@@ -112,6 +118,11 @@ def _text(sheet: Sheet, rule: ColumnRule, values: pa.ChunkedArray) -> pd.Series[
     return series.mask(series == "")
 
 
+def _key(sheet: Sheet, rule: ColumnRule, values: pa.ChunkedArray) -> pd.Series[Any] | None:
+    """Names, or whole numbers that stand for names."""
+    return _text(sheet, rule, values.cast(pa.string()) if pa.types.is_integer(values.type) else values)
+
+
 def _number(sheet: Sheet, rule: ColumnRule, values: pa.ChunkedArray) -> pd.Series[Any] | None:
     kind, expected, action = values.type, f"numbers: {rule.expected}", "store it as numbers"
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -193,6 +204,7 @@ def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
 
 _CONVERTERS: dict[str, Callable[[Sheet, ColumnRule, pa.ChunkedArray], pd.Series[Any] | None]] = {
     "text": _text,
+    "key": _key,
     "number": _number,
     "time": _time,
     "flag": _flag,

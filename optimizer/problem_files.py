@@ -1,0 +1,171 @@
+"""A placement problem as a folder of Parquet files: read, checked, written; see `optimizer.problem_rules`.
+
+Any problem can be saved, mailed and solved again. Every fault of every file is found in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.sheet import Sheet, shown
+from data.tabular import read_sheet
+from optimizer.errors import Fault, InputError
+from optimizer.problem import Problem
+from optimizer.problem_rules import (
+    COMMITMENT_POOLS,
+    COMMITMENTS,
+    DEMAND,
+    ENDLESS,
+    KEYS,
+    OPTIONS,
+    PERIODS,
+    POOLS,
+    REQUIRED,
+    RULES,
+    SHARES,
+    WHOLE,
+    WORKLOADS,
+)
+from optimizer.problem_tables import arrays, frames
+
+
+@dataclass(frozen=True)
+class ProblemFiles:
+    """A problem and which of its names are whole numbers in the files, to be written as such again."""
+
+    problem: Problem
+    whole_numbers: frozenset[str]
+
+
+def read_problem(folder: Path) -> ProblemFiles:
+    """The problem in a folder.
+
+    Raises:
+        InputError: every fault of every file: columns, values, rows twice, names that no other file knows.
+    """
+    absent = [name for name in REQUIRED if not (folder / f"{name}.parquet").is_file()]
+    if absent:
+        found = "no such file" if folder.is_dir() else f"no folder {folder}"
+        action = "write one with `trimtab plan --save-problem`"
+        raise InputError(Fault(f"{name}.parquet", found, "a table of the problem", action) for name in absent)
+    sheets = {name: read_table(folder, name) for name in RULES}
+    check_across(sheets)
+    faults = [fault for sheet in sheets.values() for fault in sheet.faults]
+    if faults:
+        raise InputError(faults)
+    tables = {name: sheet.frame for name, sheet in sheets.items()}
+    return ProblemFiles(arrays(tables), whole_numbers(folder))
+
+
+def read_table(folder: Path, name: str) -> Sheet:
+    """One table, checked by itself; an optional one that is absent is empty."""
+    path, rules = folder / f"{name}.parquet", RULES[name]
+    if not path.exists():
+        return Sheet(path.name, pd.DataFrame({rule.name: pd.Series(dtype="object") for rule in rules}))
+    sheet = read_sheet(path, path.name, rules)
+    for column in set(ENDLESS) & set(sheet.frame.columns):
+        if column not in sheet.unusable:
+            sheet.frame[column] = sheet.frame[column].replace(np.inf, np.nan)
+    sheet.check(rules)
+    for column in set(SHARES) & set(sheet.frame.columns):
+        above = (sheet.frame[column] > 1).to_numpy(dtype=bool)
+        sheet.refuse(column, above, "a share from 0 to 1", "correct it")
+    for column in set(WHOLE) & set(sheet.frame.columns):
+        broken = (sheet.frame[column] % 1 > 0).to_numpy(dtype=bool)
+        sheet.refuse(column, broken, "a whole number", "correct it")
+    sheet.unique(*KEYS[name])
+    return sheet
+
+
+def check_across(sheets: Mapping[str, Sheet]) -> None:
+    """What no table can be judged by alone; faults go to the table that has to change."""
+    for name, column, other in (
+        (OPTIONS, "workload", WORKLOADS),
+        (DEMAND, "workload", WORKLOADS),
+        (DEMAND, "period", PERIODS),
+        (POOLS, "period", PERIODS),
+        (COMMITMENT_POOLS, "commitment", COMMITMENTS),
+    ):
+        check_known(sheets[name], column, sheets[other])
+    check_rows(sheets)
+    check_complete(sheets)
+    check_bounds(sheets[WORKLOADS])
+    check_currency(sheets[OPTIONS])
+
+
+def check_known(sheet: Sheet, column: str, other: Sheet) -> None:
+    """Names that another table lists."""
+    if not other.usable(column) or not sheet.usable(column):
+        return
+    values = sheet.frame[column]
+    unknown = (values.notna() & ~values.isin(other.frame[column])).to_numpy(dtype=bool)
+    sheet.refuse(column, unknown, f"a {column} of {other.where}", "add it there or correct the name")
+
+
+def check_rows(sheets: Mapping[str, Sheet]) -> None:
+    """Something to place, and somewhen."""
+    for name in (WORKLOADS, PERIODS):
+        if not sheets[name].faults and sheets[name].frame.empty:
+            sheets[name].faults.append(
+                Fault(sheets[name].where, "no row", "one or more", "add what is missing")
+            )
+
+
+def check_complete(sheets: Mapping[str, Sheet]) -> None:
+    """Demand of every workload in every period: what is missing is not zero."""
+    demand, workloads, periods = sheets[DEMAND], sheets[WORKLOADS], sheets[PERIODS]
+    if demand.faults or not (workloads.usable("workload") and periods.usable("period")):
+        return
+    wanted = pd.MultiIndex.from_product([workloads.frame["workload"], periods.frame["period"]])
+    given = pd.MultiIndex.from_frame(demand.frame[["workload", "period"]])
+    missing = wanted[~wanted.isin(given)]
+    if len(missing):
+        workload, period = missing[0]
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        found = f"no row of {shown(workload)} at {shown(period)}{more}"
+        action = "add the rows; write 0 where nothing is needed"
+        demand.faults.append(Fault(demand.where, found, "demand of each workload in each period", action))
+
+
+def check_bounds(workloads: Sheet) -> None:
+    """Fewest replicas are not more than most."""
+    if not workloads.usable("min_replicas", "max_replicas", "min_on_demand_replicas"):
+        return
+    frame = workloads.frame
+    for fewest in ("min_replicas", "min_on_demand_replicas"):
+        crossed = (frame[fewest] > frame["max_replicas"]).to_numpy(dtype=bool)
+        workloads.refuse(fewest, crossed, "at most max_replicas", "lower one or raise the other")
+
+
+def check_currency(options: Sheet) -> None:
+    """All prices in one currency."""
+    currencies = options.frame["currency"].dropna().unique()
+    if len(currencies) > 1:
+        found = f"prices in {', '.join(sorted(map(str, currencies)))}"
+        options.faults.append(
+            Fault(options.where, found, "one currency", "convert the prices first", column="currency")
+        )
+
+
+def whole_numbers(folder: Path) -> frozenset[str]:
+    """Names that the files hold as integers: workload, option_id or period."""
+    schemas = {name: pq.read_schema(folder / f"{name}.parquet") for name in (OPTIONS, PERIODS)}
+    places = {"workload": OPTIONS, "option_id": OPTIONS, "period": PERIODS}
+    return frozenset(
+        column for column, name in places.items() if pa.types.is_integer(schemas[name].field(column).type)
+    )
+
+
+def write_problem(problem: Problem, folder: Path) -> None:
+    """The same tables of a problem; what is infinite is null."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames(problem):
+        columns = [rule.name for rule in RULES[name] if rule.name in frame.columns]
+        frame[columns].replace(np.inf, np.nan).to_parquet(folder / f"{name}.parquet", index=False)

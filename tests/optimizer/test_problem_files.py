@@ -1,0 +1,192 @@
+"""Problem tables: what is written is read again, every fault is found, names keep their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+
+from optimizer.errors import InputError
+from optimizer.problem import Problem, cost
+from optimizer.problem_files import read_problem, write_problem
+from optimizer.solve import solve
+from tests.optimizer.instances import tiny_problems
+from tests.optimizer.problems import C, O, W, problem
+
+Edit = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def example() -> Problem:
+    return problem(
+        [W("web", demand=(4.0, 2.0), max_spot_share=0.5), W("etl", demand=(0.0, 3.0), max_options=1)],
+        [
+            O("a", "web", pool="p", current=1, migration=0.5),
+            O("b", "web", price=0.4, purchase="spot", pool="q", pool_units=2.0),
+            O("a", "etl", pool="p", quota_pool="q", egress=0.1),
+        ],
+        pools={"p": (5.0, float("inf")), "q": 4.0},
+        commitments=[C("plan", covers={"p": (0.6, 1.0)}, existing=1.0, offered=2.0, fee=0.7)],
+        hours=(3.0, 21.0),
+    )
+
+
+def saved(folder: Path, table: str | None = None, edit: Edit | None = None) -> Path:
+    """The example as files, one table changed."""
+    write_problem(example(), folder)
+    if table and edit:
+        path = folder / f"{table}.parquet"
+        edit(pd.read_parquet(path)).to_parquet(path, index=False)
+    return folder
+
+
+def same(one: Problem, other: Problem) -> None:
+    for name in Problem.__dataclass_fields__:
+        a, b = getattr(one, name), getattr(other, name)
+        if isinstance(a, tuple):
+            assert a == b, name
+        else:
+            np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_a_problem_survives_its_files(tmp_path: Path) -> None:
+    read = read_problem(saved(tmp_path)).problem
+    again = tmp_path / "again"
+    write_problem(read, again)
+    same(read_problem(again).problem, read)
+    for table in ("workloads", "options", "demand", "periods", "commitments", "commitment_pools"):
+        first, second = (pd.read_parquet(folder / f"{table}.parquet") for folder in (tmp_path, again))
+        if table == "options":  # no quota of its own means that of its pool
+            first["quota_pool"] = first["quota_pool"].fillna(first["pool"])
+        pd.testing.assert_frame_equal(first, second)
+
+
+@given(tiny_problems())
+def test_files_change_neither_optimum_nor_what_a_placement_costs(p: Problem) -> None:
+    with TemporaryDirectory() as folder:
+        write_problem(p, Path(folder))
+        read = read_problem(Path(folder)).problem
+    order = np.lexsort((np.arange(len(p.option_id)), p.option_workload))
+    assert read.option_id == tuple(p.option_id[i] for i in order)
+    one, other = solve(p, gap_share=0.0), solve(read, gap_share=0.0)
+    assert other.cost_usd == pytest.approx(one.cost_usd, rel=1e-6, abs=1e-6)
+    assert {s.rule for s in other.shortfalls} == {s.rule for s in one.shortfalls}
+    if not one.shortfalls:
+        assert cost(read, other.placement) == pytest.approx(other.cost_usd)
+
+
+def test_what_a_table_leaves_out_asks_for_nothing(tmp_path: Path) -> None:
+    saved(tmp_path, "workloads", lambda t: t[["workload"]])
+    table = pd.read_parquet(tmp_path / "options.parquet")
+    needed = ["workload", "option_id", "provider", "region", "purchase", "price_hourly", "capacity"]
+    table[needed].to_parquet(tmp_path / "options.parquet", index=False)
+    for optional in ("pools", "commitments", "commitment_pools"):
+        (tmp_path / f"{optional}.parquet").unlink()
+    p = read_problem(tmp_path).problem
+    assert p.max_options.tolist() == [np.inf, np.inf]
+    assert p.max_spot_share.tolist() == [1.0, 1.0]
+    assert p.pool.tolist() == p.quota_pool.tolist() == [-1, -1, -1]
+    assert p.pool_units.tolist() == [1.0, 1.0, 1.0]
+    assert (len(p.pools), len(p.commitments)) == (0, 0)
+
+
+def test_a_limit_of_every_period_and_one_of_a_period_both_hold(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"pool": ["p", "p", "q"], "period": [None, "t1", "t0"], "limit": [5.0, 3.0, np.nan]})
+    p = read_problem(saved(tmp_path, "pools", lambda _: rows)).problem
+    assert p.pool_limit.tolist() == [[5.0, 3.0], [np.inf, np.inf]]
+
+
+def test_names_may_be_whole_numbers(tmp_path: Path) -> None:
+    saved(tmp_path)
+    for table in ("demand", "periods", "pools"):
+        frame = pd.read_parquet(tmp_path / f"{table}.parquet")
+        frame["period"] = frame["period"].str[1:].astype("Int64")
+        frame.to_parquet(tmp_path / f"{table}.parquet", index=False)
+    read = read_problem(tmp_path)
+    assert read.problem.periods == ("0", "1")
+    assert read.whole_numbers == {"period"}
+
+
+def set_to(column: str, value: object, row: int = 0) -> Edit:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        changed = table.copy()
+        changed[column] = changed[column].astype("object")
+        changed.loc[row, column] = value
+        return changed.infer_objects()
+
+    return edit
+
+
+FAULTS = {
+    "no capacity": ("options", set_to("capacity", 0.0), "capacity: found 0; expected demand one replica"),
+    "negative capacity": ("options", set_to("capacity", -1.0), "row 1, column capacity: found -1"),
+    "NaN price": ("options", set_to("price_hourly", np.nan), "price_hourly: found nothing (null or NaN)"),
+    "endless price": ("options", set_to("price_hourly", np.inf), "price_hourly: found inf"),
+    "unknown purchase": ("options", set_to("purchase", "reserved"), "'reserved'; expected on_demand or spot"),
+    "option twice": ("options", set_to("option_id", "a", row=1), "'web' at 'a' again (first in row 1)"),
+    "no such workload": ("options", set_to("workload", "wbe"), "'wbe'; expected a workload of workloads"),
+    "negative quota": ("pools", set_to("limit", -2.0), "limit: found -2; expected pool units"),
+    "no such period": ("pools", set_to("period", "t9"), "'t9'; expected a period of periods.parquet"),
+    "share above one": ("workloads", set_to("max_spot_share", 70.0), "70; expected a share from 0 to 1"),
+    "half a replica": ("workloads", set_to("min_replicas", 0.5), "0.5; expected a whole number"),
+    "crossed bounds": (
+        "workloads",
+        lambda t: t.assign(min_replicas=3.0, max_replicas=2.0),
+        "min_replicas: found 3; expected at most max_replicas",
+    ),
+    "a demand is missing": (
+        "demand",
+        lambda t: t.iloc[1:],
+        "no row of 'web' at 't0'; expected demand of each",
+    ),
+    "negative demand": ("demand", set_to("demand", -4.0), "row 1, column demand: found -4"),
+    "demand as text": ("demand", lambda t: t.assign(demand="4"), "the text '4'; expected numbers"),
+    "no hours": ("periods", set_to("hours", 0.0), "hours: found 0; expected hours it stands for"),
+    "currencies mixed": (
+        "options",
+        lambda t: t.assign(currency=["USD", "USD", "EUR"]),
+        "prices in EUR, USD; expected one currency",
+    ),
+    "no such commitment": (
+        "commitment_pools",
+        set_to("commitment", "sp"),
+        "'sp'; expected a commitment of commitments.parquet",
+    ),
+    "column missing": ("options", lambda t: t.drop(columns="region"), "no such column"),
+    "no workloads": ("workloads", lambda t: t.iloc[:0], "workloads.parquet: found no row"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_names_file_row_and_what_to_do(name: str, tmp_path: Path) -> None:
+    table, edit, told = FAULTS[name]
+    with pytest.raises(InputError) as caught:
+        read_problem(saved(tmp_path, table, edit))
+    lines = [line for line in str(caught.value).splitlines() if told in line]
+    assert lines, str(caught.value)
+    assert lines[0].startswith(f"{table}.parquet")
+
+
+def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    saved(tmp_path, "options", set_to("capacity", 0.0))
+    saved_demand = pd.read_parquet(tmp_path / "demand.parquet").assign(demand=-1.0)
+    saved_demand.to_parquet(tmp_path / "demand.parquet", index=False)
+    with pytest.raises(InputError) as caught:
+        read_problem(tmp_path)
+    assert {fault.where for fault in caught.value.faults} == {"options.parquet", "demand.parquet"}
+
+
+def test_a_folder_without_tables_says_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--save-problem") as caught:
+        read_problem(tmp_path / "nowhere")
+    assert len(caught.value.faults) == 4
+
+
+def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
+    (saved(tmp_path) / "demand.parquet").write_text("workload,period,demand\n")
+    with pytest.raises(InputError, match=r"demand\.parquet: found 23 bytes of something else"):
+        read_problem(tmp_path)
