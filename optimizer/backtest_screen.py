@@ -56,22 +56,19 @@ def champion(found: Judged) -> dict[str, Any] | None:
 
 
 def show(found: Judged, files: Sequence[Path]) -> None:
-    """One line per model, the champion, and what was written."""
-    costs = [f">{name}" for ratio in ratios_for(found.quantile) for name in (f"cost {ratio:g}:1", "to naive")]
-    table = columns(
-        "model", *costs, ">not worse", ">WQL", ">MASE", f">covered at {found.quantile:g}", ">worst decile"
-    )
+    """One line per model by the loss of the decision, the champion, and the files: the page has more."""
+    ratio, *_ = ratios_for(found.quantile)
+    covered = f">covered at {found.quantile:g}"
+    table = columns("model", f">cost {ratio:g}:1", ">to seasonal naive", ">not worse", covered)
     for row in rows(found):
-        paid = [text for cost in row.costs for text in (quantity(cost.value), str(cost.against))]
-        held = (share(row.coverage), share(row.worst_decile))
-        table.add_row(row.label, *paid, share(row.not_worse), quantity(row.wql), quantity(row.mase), *held)
+        cost, *_ = row.costs
+        paid = (quantity(cost.value), str(cost.against), share(row.not_worse))
+        table.add_row(row.label, *paid, share(row.coverage))
     whole(table)
     span = f"{found.test.first:%Y-%m-%d %H:%M} to {found.test.last:%Y-%m-%d %H:%M}"
     count = "1 origin" if found.test.origins == 1 else f"{found.test.origins:,} origins"
-    series = f"{found.series:,} series, {found.points:,} steps"
-    out.print(
-        f"{found.subject}: {series}, {count} from {span}", markup=False, highlight=False, soft_wrap=True
-    )
     told = " ".join(filter(None, (verdict(found), ties(found), planning(found))))
-    out.print(told, markup=False, highlight=False, soft_wrap=True)
+    series = f"{found.series:,} series, {found.points:,} steps"
+    for line in (f"{found.subject}: {series}, {count} from {span}", told):
+        out.print(line, markup=False, highlight=False, soft_wrap=not out.is_terminal)
     show_files(files)
