@@ -65,7 +65,7 @@ def show(found: Judged, files: Sequence[Path]) -> None:
         paid = (quantity(cost.value), str(cost.against), share(row.not_worse))
         table.add_row(row.label, *paid, share(row.coverage))
     whole(table)
-    span = f"{found.test.first:%Y-%m-%d %H:%M} to {found.test.last:%Y-%m-%d %H:%M}"
+    span = f"{found.test.first:%Y-%m-%d %H:%M} to {found.test.last:%Y-%m-%d %H:%M} UTC"
     count = "1 origin" if found.test.origins == 1 else f"{found.test.origins:,} origins"
     told = " ".join(filter(None, (verdict(found), ties(found), planning(found))))
     series = f"{found.series:,} series, {found.points:,} steps"

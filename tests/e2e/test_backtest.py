@@ -166,7 +166,7 @@ def test_any_table_is_judged(table: Path) -> None:
 def test_people_read_a_table_and_nothing_is_written_without_out(table: Path) -> None:
     ran = judge(table)
     assert ran.code == 0
-    for words in ("Trimtab", "seasonal naive", "cost 99:1", "2 series of series.csv", "2 origins"):
+    for words in ("Trimtab", "seasonal naive", "cost 99:1", "2 series of series.csv", "2 origins", "00 UTC"):
         assert words in ran.out
     assert [path.name for path in table.parent.iterdir()] == ["series.csv"]
 
