@@ -109,12 +109,13 @@ def file_summary(marked: Marked) -> dict[str, Any]:
 def show_file(marked: Marked) -> None:
     """Alerts per series, and a note where times repeat."""
     alerts = marked.frame.loc[marked.frame["is_anomaly"]]
-    table = columns("series", ">alerts", "newest")
+    table = columns("series", ">alerts", "newest, UTC")
     for name, rows in alerts.groupby("unique_id", sort=True):
         table.add_row(escape(str(name)), f"{len(rows):,}", f"{rows['ds'].max():%Y-%m-%d %H:%M}")
     if len(alerts):
         whole(table)
-    out.print(f"{len(alerts):,} alerts in {len(marked.frame):,} rows", highlight=False)
+    count = "1 alert" if len(alerts) == 1 else f"{len(alerts):,} alerts"
+    out.print(f"{count} in {len(marked.frame):,} rows", highlight=False)
 
 
 def tell_repeated(marked: Marked) -> None:

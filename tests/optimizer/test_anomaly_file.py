@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optimizer.anomaly_file import Marked
+from optimizer.anomaly_screen import show_file
 from tests.e2e.workspaces import Ran, cli
 
 
@@ -73,7 +75,16 @@ def test_every_fault_is_named_and_nothing_written(tmp_path: Path) -> None:
 def test_without_json_alerts_are_counted_by_series(tmp_path: Path) -> None:
     ran = cli("anomalies", "--series", save(series(), tmp_path / "in.csv"))
     assert ran.code == 0
-    assert "alerts in 1,344 rows" in ran.out
+    assert "1 alert in 1,344 rows" in ran.out
+
+
+def test_one_alert_is_singular_and_its_time_has_a_zone(capsys: pytest.CaptureFixture[str]) -> None:
+    ds = pd.date_range("2026-01-01", periods=2, freq="1h", tz="UTC")
+    frame = pd.DataFrame({"unique_id": "a", "ds": ds, "y": 1.0, "is_anomaly": [False, True]})
+    show_file(Marked(frame=frame, repeated=0, first_repeated=None))
+    shown = capsys.readouterr().out
+    assert "1 alert in 2 rows" in shown
+    assert "newest, UTC" in shown
 
 
 def test_a_file_that_is_no_table(tmp_path: Path) -> None:
