@@ -14,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from optimizer.errors import Fault, InputError
@@ -121,17 +121,21 @@ def forecast_summary(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def show_forecast(frame: pd.DataFrame) -> None:
-    """Mean of each quantile per series."""
+    """Mean of each quantile per series, no name or time cut off."""
     if frame.empty:
         out.print("no series has a history: nothing to forecast")
         return
     quantiles = [name for name in frame.columns if name.startswith("q")]
-    table = Table("series", "model", "from", "to", *quantiles, box=None)
+    heads = [Column(name, overflow="fold") for name in ("series", "model")]
+    heads += [Column(name, min_width=len("2026-01-01")) for name in ("from", "to")]
+    heads += [Column(name, overflow="fold") for name in quantiles]
+    table = Table(*heads, box=None, pad_edge=False, collapse_padding=True)
     for name, rows in frame.groupby("unique_id", sort=True):
         means = [f"{rows[column].mean():,.4g}" for column in quantiles]
         span = (f"{rows['ds'].min():%Y-%m-%d %H:%M}", f"{rows['ds'].max():%Y-%m-%d %H:%M}")
         table.add_row(escape(str(name)), escape(str(rows["model"].iloc[0])), *span, *means)
     out.print(table)
+    out.print("quantiles are means over the steps shown; times are UTC", highlight=False)
 
 
 def plan_summary(plan: CapacityPlan | PlacementPlan, path: Path) -> dict[str, Any]:

@@ -86,6 +86,18 @@ def test_hostile_names_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) ->
     assert "[red]a[/x]" in seen.getvalue()
 
 
+def test_forecasts_are_shown_whole_and_say_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = io.StringIO()
+    monkeypatch.setattr(screen, "out", Console(file=seen, width=80))
+    ds = pd.date_range("2026-01-01", periods=2, freq="1h", tz="UTC")
+    frame = pd.DataFrame({"unique_id": "realKnownCause/nyc_taxi", "ds": ds, "model": "ensemble+conformal"})
+    screen.show_forecast(frame.assign(**{"q0.5": 1.6e4, "q0.9": 2.3e4, "q0.99": 2.5e4}))
+    assert "…" not in seen.getvalue()
+    assert seen.getvalue().count("2026-01-01") == 2
+    assert max(map(len, seen.getvalue().splitlines())) <= 80
+    assert "quantiles are means over the steps shown; times are UTC" in seen.getvalue()
+
+
 def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with screen.progress("work") as tell:
         tell("half", 0.5)
