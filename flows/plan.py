@@ -33,7 +33,8 @@ def forecast_demand(workspace: Path, as_of: datetime, horizon_hours: float) -> i
     """Quantiles of demand into the lake; how many rows there are."""
     with shown("forecast") as progress:
         horizon = pd.Timedelta(hours=horizon_hours)
-        return len(pipeline.forecast(workspace, as_of=as_of, horizon=horizon, progress=progress))
+        quantiles, _ = pipeline.forecast(workspace, as_of=as_of, horizon=horizon, progress=progress)
+        return len(quantiles)
 
 
 @step("plan", "plan {kind}")

@@ -83,7 +83,7 @@ def _driver(driver: Driver) -> dict[str, Any]:
 
 def show_budgets(found: Outlook, deliveries: Sequence[Delivery] = ()) -> None:
     """Month-end of everyone, the months after it, what drives budgets, alarms, commitments that end."""
-    out.print(f"{found.period}, {found.metric} cost, settled until {found.settled_until:%Y-%m-%d}")
+    out.print(f"{found.period}, {found.metric} cost; days before {found.settled_until:%Y-%m-%d} are settled")
     out.print(_month_ends(found))
     if any(len(status.months) > 1 for status in found.statuses):
         out.print(_ahead(found))

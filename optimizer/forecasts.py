@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,6 +26,21 @@ def forecast_requests(
     if not series:
         return pd.DataFrame()
     return forecast_demand(series, horizon=horizon, levels=LEVELS, beforehand=beforehand)
+
+
+def old_demand(inputs: Inputs) -> Iterator[str]:
+    """A note where the newest demand is a day old or older: what came since is not in the forecast."""
+    counts = (
+        inputs.demand["workload"].isin([w.name for w in inputs.workloads]) & inputs.demand["requests"].notna()
+    )
+    seen = inputs.demand.loc[counts].groupby("workload")["ts"].max()
+    now = pd.Timestamp(inputs.as_of)
+    old = seen[now - seen >= pd.Timedelta(days=1)].dt.floor("D")
+    for day, count in old.value_counts().sort_index().items():
+        whose = "1 workload" if count == 1 else f"{count} workloads"
+        age = (now - day).days
+        days = "1 day" if age == 1 else f"{age} days"
+        yield f"the newest demand of {whose} is of {day:%Y-%m-%d}, {days} before the forecast begins"
 
 
 def launched(inputs: Inputs, seen: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:

@@ -31,7 +31,7 @@ from optimizer.chargeback import make as make_chargeback
 from optimizer.checkup import Finding, findings
 from optimizer.config import Settings, load_settings
 from optimizer.demand import REQUESTS
-from optimizer.forecasts import forecast_requests, store_forecasts
+from optimizer.forecasts import forecast_requests, old_demand, store_forecasts
 from optimizer.inputs import read_inputs
 from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout, only_one, taking_place
@@ -91,8 +91,8 @@ def ingest(
 
 def forecast(
     workspace: Path, *, as_of: datetime, horizon: pd.Timedelta, progress: Progress = silent
-) -> pd.DataFrame:
-    """Quantiles of every workload's demand from `as_of` on, kept in the lake with origin and model."""
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Quantiles of every workload's demand from `as_of` on, kept with origin and model in the lake; notes."""
     layout = Layout(workspace)
     with only_one(layout):
         progress("reading", 0.0)
@@ -102,7 +102,7 @@ def forecast(
         progress("storing", 0.9)
         with Lake.open(layout.lake) as lake:
             store_forecasts(lake, quantiles, metric=REQUESTS, origin=as_of)
-    return quantiles
+    return quantiles, tuple(old_demand(inputs))
 
 
 def backtest_forecast(

@@ -113,14 +113,14 @@ def show_loads(delivery: Loads) -> None:
         out.print(f"left out {item.name}: {item.reason}", markup=False)
 
 
-def forecast_summary(frame: pd.DataFrame) -> dict[str, Any]:
-    """Series, steps and models of a forecast."""
+def forecast_summary(frame: pd.DataFrame, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Series, steps and models of a forecast, and what a reader should know."""
     models = sorted(frame["model"].unique()) if len(frame) else []
     series = int(frame["unique_id"].nunique()) if len(frame) else 0
-    return {"series": series, "rows": len(frame), "models": models}
+    return {"series": series, "rows": len(frame), "models": models, "notes": list(notes)}
 
 
-def show_forecast(frame: pd.DataFrame) -> None:
+def show_forecast(frame: pd.DataFrame, notes: Sequence[str] = ()) -> None:
     """Mean of each quantile per series, no name or time cut off."""
     if frame.empty:
         out.print("no series has a history: nothing to forecast")
@@ -136,6 +136,8 @@ def show_forecast(frame: pd.DataFrame) -> None:
         table.add_row(escape(str(name)), escape(str(rows["model"].iloc[0])), *span, *means)
     out.print(table)
     out.print("quantiles are means over the steps shown; times are UTC", highlight=False)
+    for note in notes:
+        out.print(f"note: {note}", markup=False, highlight=False)
 
 
 def plan_summary(plan: CapacityPlan | PlacementPlan, path: Path) -> dict[str, Any]:

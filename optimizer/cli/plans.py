@@ -40,15 +40,16 @@ def forecast(
     """Forecast demand as quantiles: of a workspace, or of any long table."""
     from optimizer import pipeline, screen, series_file
 
+    notes: tuple[str, ...] = ()
     if series is not None:
         made = series_file.forecast_file(series, freq=freq, steps=horizon, levels=levels, out=out)
     else:
         span = screen.duration(horizon)
         with screen.progress("forecast") as progress:
-            made = pipeline.forecast(workspace, as_of=moment(as_of), horizon=span, progress=progress)
+            made, notes = pipeline.forecast(workspace, as_of=moment(as_of), horizon=span, progress=progress)
         if out is not None:
             series_file.write_table(made, out)
-    show(as_json, screen.forecast_summary(made), lambda: screen.show_forecast(made))
+    show(as_json, screen.forecast_summary(made, notes), lambda: screen.show_forecast(made, notes))
 
 
 @backtest_app.command("forecast")

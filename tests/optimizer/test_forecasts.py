@@ -15,6 +15,7 @@ from optimizer.forecasts import (
     actuals,
     forecast_requests,
     levels_in,
+    old_demand,
     request_series,
     store_forecasts,
 )
@@ -111,3 +112,11 @@ def test_nothing_has_come_true_of_a_forecast_made_now() -> None:
     inputs = world([workload()], catalogue(option("a")), [steady(1.0)])
     assert actuals(inputs, [pd.Timestamp(AS_OF)]).empty
     assert actuals(inputs, []).empty
+
+
+def test_a_forecast_from_old_demand_says_how_old() -> None:
+    (note,) = old_demand(two_workloads())
+    day = AS_OF - timedelta(days=29)
+    assert note.startswith("the newest demand of 1 workload is of ")
+    assert f"{day:%Y-%m-%d}" in note or f"{day - timedelta(days=1):%Y-%m-%d}" in note
+    assert list(old_demand(world([workload()], catalogue(option("a")), [steady(1.0)]))) == []

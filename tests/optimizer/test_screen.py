@@ -59,7 +59,7 @@ def test_money(value: float | None, digits: int, text: str) -> None:
 
 
 def test_a_forecast_of_nothing() -> None:
-    assert screen.forecast_summary(pd.DataFrame()) == {"series": 0, "rows": 0, "models": []}
+    assert screen.forecast_summary(pd.DataFrame()) == {"series": 0, "rows": 0, "models": [], "notes": []}
 
 
 def test_findings_are_json_and_faults_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
