@@ -10,6 +10,7 @@ Binomial test of coverage: Kupiec 1995. Neighbouring slots miss together, so eac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,10 +62,11 @@ def raised(actual: FloatArray, value: FloatArray, level: float) -> float:
 
 def _most_misses(count: int, share: float) -> int:
     """The most misses of so many chances that are still no surprise: the binomial quantile."""
-    chance = total = (1 - share) ** count
-    misses = 0
+    # In logarithms: of some thousand chances, the one of no miss at all is less than a float can hold.
+    log_chance = count * math.log1p(-share)
+    total, misses = math.exp(log_chance), 0
     while total < CONFIDENCE and misses < count:
-        chance *= (count - misses) / (misses + 1) * share / (1 - share)
-        total += chance
+        log_chance += math.log((count - misses) / (misses + 1) * share / (1 - share))
+        total += math.exp(log_chance)
         misses += 1
     return misses
