@@ -108,8 +108,7 @@ def planned_steps(
         until = pd.Timestamp(change.until, tz="UTC") if change.until else None
         is_running = newest is not None and start <= newest
         if change.amount_per_day is not None:
-            of_all = owner is None and rule == Match()
-            if change.owner == owner or of_all:
+            if rule == Match() and owner in (None, change.owner):
                 yield from _step(start, until, series, amount=change.amount_per_day, is_running=is_running)
         elif change.factor is not None and everything:
             mine = recent if change.owner is None else recent.loc[recent["owner"].eq(change.owner)]
