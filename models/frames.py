@@ -182,6 +182,9 @@ def check_levels(levels: Sequence[float]) -> FloatArray:
                 f"quantile level {level}", "a number above 0 and below 1", "write the 99th percentile as 0.99"
             )
     names = [level_column(level) for level in levels]
+    for level, name in zip(levels, names, strict=True):
+        if 0 < level < 1 and name == "q1":  # a column that says the largest there can be
+            faults.add(f"quantile level {level}", "at most 0.999999", "ask for one less extreme")
     for name in sorted({name for name in names if names.count(name) > 1}):
         faults.add(f"two quantile levels named {name}", "different levels", "ask for each once")
     faults.stop()

@@ -20,6 +20,7 @@ OFFSET = r"([Zz]|[+-]\d\d:?\d\d)$"  # how ISO 8601 text ends when it names its z
 SPARSE = 200  # a grid with more than this many steps per row is a wrong step or a wrong date
 LARGEST = 1e100  # sums of much larger numbers overflow
 SMALL = 100_000  # … unless it is small anyway
+LAST_US = 253_402_300_800_000_000  # the end of the year 9999, which no calendar goes beyond
 
 
 def parse_freq(freq: str | pd.Timedelta, faults: Faults | None = None) -> pd.Timedelta:
@@ -31,6 +32,9 @@ def parse_freq(freq: str | pd.Timedelta, faults: Faults | None = None) -> pd.Tim
         step = pd.Timedelta(0)
     if not step > pd.Timedelta(0):
         collected.add(f"freq {freq!r}", "a positive fixed length of time", 'write it like "1h" or "5min"')
+        step = pd.Timedelta(1, unit="h")
+    elif step % pd.Timedelta(1, unit="us"):
+        collected.add(f"freq {freq!r}", "whole microseconds", "take a longer step")
         step = pd.Timedelta(1, unit="h")
     if faults is None:
         collected.stop()

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models import prior
+from models import grid, prior
 from models.boosting import Boosting
 from models.coarse import HOUR, Coarse, divides
 from models.conformal import Conformal
@@ -247,6 +247,13 @@ def _check_request(panel: Panel, horizon_steps: int, facts: Sequence[Known]) -> 
     faults = Faults()
     if horizon_steps < 1:
         faults.add(f"a horizon of {horizon_steps} steps", "at least 1", "ask for more")
+    room_us = grid.LAST_US - grid.to_us(panel.end)
+    for name in panel.ids[room_us // grid.freq_us(panel.freq) <= horizon_steps]:
+        found, action = (
+            f"{horizon_steps} steps more after its last row",
+            "correct its last time or shorten the horizon",
+        )
+        faults.add(found, "times up to the year 9999", action, series=str(name), column="ds")
     expected = np.array([fact.launch is not None for fact in facts], dtype=bool)
     for name in panel.ids[(panel.observed() == 0) & ~expected]:
         action = "give observations or leave the series out"

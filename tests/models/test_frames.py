@@ -197,7 +197,15 @@ def test_long_and_wide_are_the_same_forecast() -> None:
         from_long(pd.concat([long, long]))
 
 
-@pytest.mark.parametrize("levels", [[], [0.0], [1.0], [99], [0.5, 0.5], [float("nan")]])
+@pytest.mark.parametrize("freq", ["1ns", "1500ns"])
+def test_a_step_that_is_no_whole_number_of_microseconds_is_refused(freq: str) -> None:
+    """Times are kept in microseconds: it would be cut off, to nothing at worst."""
+    frame = pd.DataFrame({"unique_id": "a", "ds": pd.date_range(START, periods=3, freq="1h"), "y": 1.0})
+    with pytest.raises(FrameError, match="whole microseconds"):
+        check_series(frame, freq)
+
+
+@pytest.mark.parametrize("levels", [[], [0.0], [1.0], [99], [0.5, 0.5], [float("nan")], [0.9999999]])
 def test_levels_that_are_refused(levels: list[float]) -> None:
     with pytest.raises(FrameError):
         check_levels(levels)

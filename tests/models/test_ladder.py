@@ -100,6 +100,15 @@ def test_the_horizon_begins_after_each_series_own_last_row() -> None:
     assert result.groupby("unique_id").size().tolist() == [3, 3]
 
 
+def test_a_horizon_beyond_the_calendar_is_an_error_that_names_the_series() -> None:
+    """A last row of 9999-12-31, as databases write "for ever"."""
+    ds = pd.to_datetime(["9999-12-30", "9999-12-31"], utc=True)
+    frame = pd.DataFrame({"unique_id": "eternal", "ds": ds.as_unit("us"), "y": 1.0})
+    with pytest.raises(FrameError, match="series eternal, column ds: found 1 steps more"):
+        run(frame, freq="1D", steps=1)
+    assert len(run(frame.assign(ds=frame["ds"] - pd.Timedelta(1, unit="D")), freq="1D", steps=1)) == 1
+
+
 def test_no_history_is_an_error_that_names_the_series() -> None:
     frame = long_frame({"new": [np.nan] * 5, "old": demand(3)})
     with pytest.raises(FrameError, match="series new, column y: found no observation"):
