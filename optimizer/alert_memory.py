@@ -91,8 +91,10 @@ class Memory:
         return max(max_per_hour - len(recent), 0)
 
     def keep_back(self, channel: str, titles: Sequence[str]) -> None:
-        """Remember what the channel has to be told of with the next message."""
-        self.held[channel] = list(titles)
+        """Remember what the channel has to be told of, or that there is nothing."""
+        self.held.pop(channel, None)
+        if titles:
+            self.held[channel] = list(titles)
 
     def note(self, channel: str, alert: Alert, now: datetime, repeat_hours: float) -> None:
         """Remember a message; what no longer matters is forgotten."""
@@ -107,7 +109,6 @@ class Memory:
             if now - moment_of(last["at"]) < kept[bool(last.get("once"))]
         }
         self.moments.setdefault(channel, []).append(now.isoformat())
-        self.held.pop(channel, None)
 
 
 def moment_of(text: str) -> datetime:

@@ -84,8 +84,7 @@ class Turn:
         going_titles = {alert.title for alert in going}
         waiting = [*self.memory.held.get(self.channel.name, []), *(alert.title for alert in held)]
         waiting = [title for title in dict.fromkeys(waiting) if title not in going_titles]
-        if held and not going:
-            self.memory.keep_back(self.channel.name, waiting)
+        self.memory.keep_back(self.channel.name, waiting)
         made += [self.deliver(alert, waiting if alert is going[-1] else []) for alert in going]
         detail = f"more than {self.settings.max_per_hour} messages in an hour"
         return [*made, *(Delivery(self.channel.name, alert.key, "held", detail) for alert in held)]
@@ -111,6 +110,8 @@ class Turn:
         except TrimtabError as error:
             return Delivery(self.channel.name, alert.key, "failed", str(error))
         self.memory.note(self.channel.name, alert, self.now, self.settings.repeat_hours)
+        if held:
+            self.memory.keep_back(self.channel.name, [])
         self.memory.save()
         return Delivery(self.channel.name, alert.key, "sent")
 

@@ -14,7 +14,8 @@ from pytest_httpserver import HTTPServer
 from optimizer import notify
 from optimizer.alert_memory import Memory
 from optimizer.alert_settings import Channel, Silence
-from optimizer.alerts import SEVERITIES, Severity, rank
+from optimizer.alerts import SEVERITIES, Message, Severity, rank
+from optimizer.errors import DeliveryError, Fault
 from optimizer.notify import send
 from tests.optimizer.alerting import ALERT, HOUR, NOW, Ear, alert, bodies, settings, told, web
 
@@ -87,6 +88,27 @@ def test_what_grows_or_moves_is_known_by_its_parts(open_hook: HTTPServer) -> Non
     assert told([alert("a", parts=("a", "b"), **both)], how, memory)[0] == ["sent"]
     assert told([alert("c", parts=("c", "b"), **both)], how, memory)[0] == ["repeated"]  # b was told
     assert told([alert("c", parts=("c",), **both)], how, memory)[0] == ["sent"]  # c was not: it is news
+
+
+def test_what_was_held_back_is_told_by_the_next_message_that_arrives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The message that should have told of it fails; the one before it does not take its place."""
+    ear, memory, how = Ear(), Memory(), settings(max_per_hour=2)
+    monkeypatch.setattr(notify, "KINDS", {"webhook": lambda *_: ear})
+    carried = ear.carry
+
+    def carry(message: Message) -> None:
+        if message.alert.key == "b":
+            raise DeliveryError(Fault("channel web", "HTTP 404", "2xx", "check it"))
+        carried(message)
+
+    monkeypatch.setattr(ear, "carry", carry)
+    assert told([alert(key) for key in "abc"], how, memory)[0] == ["sent", "failed", "held"]
+    assert told([alert("d")], how, memory)[0] == ["sent"]  # c holds no more
+    expected = [None, "1 more held back by the rate limit: title of c"]
+    assert [message.held_back for message in ear.heard] == expected
+    assert memory.held == {}
 
 
 def test_a_silence_holds_where_it_fits_every_part(open_hook: HTTPServer) -> None:
