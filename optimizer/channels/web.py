@@ -83,12 +83,13 @@ def address_of(channel: Channel) -> str:
     try:
         parts = urlsplit(url)
         is_web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_web = is_web and "@" not in parts.netloc  # a log-in would be looked up as part of the host's name
     except ValueError:
         is_web = False
     if not is_web or not url.isprintable() or " " in url:
         found, expected = (
             "something else in the variable of url_env",
-            "a URL that begins with https:// or http://",
+            "a URL that begins with https:// or http:// and holds no log-in before its host",
         )
         raise InputError([Fault(place(channel), found, expected, "correct the variable")])
     return url

@@ -70,7 +70,7 @@ def test_a_server_that_does_not_answer_is_left(hook: HTTPServer) -> None:
 @pytest.mark.parametrize(
     "url",
     ["ftp://x/", "file:///etc/passwd", "hook", "http:///", "https://a b/", "http://[x", "http://x:0/",
-     "http://x:99999/", "http://x:port/", "http://x/\n"],
+     "http://x:99999/", "http://x:port/", "http://x/\n", "http://user:word@x/"],
 )  # fmt: skip
 def test_what_is_no_url_is_told_without_showing_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK_URL", url + SECRET)
