@@ -92,14 +92,25 @@ def money(amount: float | None, currency: str | None) -> str:
 
 
 def grouped(episodes: Iterable[Episode]) -> tuple[Incident, ...]:
-    """Incidents of these episodes, newest first, then the dearest."""
+    """Incidents of these episodes, newest first, then the dearest.
+
+    Cost comes first, so that of a rise and a fall that one episode of utilisation belongs to it joins one:
+    together their money would hide each other's.
+    """
     groups: list[list[Episode]] = []
-    for episode in sorted(episodes, key=lambda one: (one.first, one.kind, sorted(one.place.items()))):
-        alike = [group for group in groups if any(belong(episode, other) for other in group)]
+    for episode in sorted(episodes, key=lambda one: (one.kind, one.first, one.key)):
+        alike = one_way([group for group in groups if any(belong(episode, other) for other in group)])
         merged = [one for group in alike for one in group] + [episode]
         groups = [group for group in groups if group not in alike] + [merged]
     found = [incident(group) for group in groups]
     return tuple(sorted(found, key=lambda one: (one.first, abs(one.severity or 0.0)), reverse=True))
+
+
+def one_way(groups: Sequence[list[Episode]]) -> list[list[Episode]]:
+    """Of groups that would be merged, the dearest and those whose cost does not go the other way."""
+    costs = [[one.excess or 0.0 for one in group if one.kind == COST] for group in groups]
+    dearest = sum(max(costs, key=lambda amounts: abs(sum(amounts)), default=[]))
+    return [group for group, amounts in zip(groups, costs, strict=True) if sum(amounts) * dearest >= 0]
 
 
 def belong(one: Episode, other: Episode) -> bool:

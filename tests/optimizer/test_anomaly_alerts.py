@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -65,6 +66,19 @@ def test_utilisation_that_nobody_bills_has_no_money() -> None:
     assert (alert.severity, alert.money) == ("info", None)
     assert alert.title == "unusual utilisation from 2026-05-10: several places"
     assert alert.lines[1].startswith("not known: cpu of vm-1: 0.10 a day")
+
+
+def test_a_rise_and_a_fall_that_share_a_machine_do_not_hide_each_other() -> None:
+    """Together they would be 100 USD less, a warning; the machine counts with the dearer of the two."""
+    rise, fall = episode("EC2", 5000.0), replace(episode("S3", -5100.0), actual=50.0)
+    idle = Episode(
+        UTILISATION, rise.place, "USD", MAY, MAY, 1.0, 0.1, 0.6, 5.0, resource="vm-1", metric="cpu"
+    )
+    found = alerts_of(watched(idle, fall, rise), LIMITS)
+    assert sorted((one.severity, one.money, len(one.parts)) for one in found) == [
+        ("critical", (-5100.0, "USD"), 2),
+        ("critical", (5000.0, "USD"), 1),
+    ]
 
 
 CLASSES = {None: "info", 0.0: "info", 99.9: "info", 100.0: "warning", -100.0: "warning", 999.0: "warning",
