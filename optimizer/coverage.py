@@ -16,21 +16,35 @@ from optimizer.problem import Floats, Ints, Problem
 
 def best_cover(problem: Problem, replicas: Floats | Ints, bought_usd_per_hour: Floats) -> Floats:
     """(C, P, T) unit-hours covered per hour that save most for given replicas (I, T)."""
-    commitments, pools, periods = len(problem.commitments), len(problem.pools), len(problem.periods)
-    covered = np.zeros((commitments, pools, periods))
-    reach = ~np.isnan(problem.committed_rate)
+    budget = problem.committed_usd_per_hour + bought_usd_per_hour
+    running = running_units(problem, replicas)
+    return cover_units(problem.covered_list_price, problem.committed_rate, running, budget)
+
+
+def running_units(problem: Problem, replicas: Floats | Ints) -> Floats:
+    """(P, T) pool units that run and can be covered."""
+    used = (problem.pool >= 0) & problem.is_coverable & (replicas.max(axis=1, initial=0) > 0)
+    running = np.zeros((len(problem.pools), replicas.shape[1]))
+    np.add.at(running, problem.pool[used], problem.pool_units[used, None] * replicas[used])
+    return running
+
+
+def cover_units(listed: Floats, rate: Floats, running: Floats, budget: Floats) -> Floats:
+    """(C, P, T) units covered that save most: (P, T) units run, (C,) USD per hour are committed.
+
+    `listed` and `rate` (C, P) are USD a covered unit saves and uses up; NaN where out of reach.
+    """
+    covered = np.zeros((*rate.shape, running.shape[1]))
+    reach = ~np.isnan(rate)
     if not reach.any():
         return covered
     pairs = np.argwhere(reach)  # (pair, [c, p])
-    units = (problem.pool_units * problem.is_coverable)[:, None] * replicas
-    running = np.array([units[problem.pool == p].sum(axis=0) for p in range(pools)])  # (P, T)
-    budget = problem.committed_usd_per_hour + bought_usd_per_hour
-    rows = np.zeros((pools + commitments, len(pairs)))
+    rows = np.zeros((rate.shape[1] + rate.shape[0], len(pairs)))
     rows[pairs[:, 1], np.arange(len(pairs))] = 1.0
-    rows[pools + pairs[:, 0], np.arange(len(pairs))] = problem.committed_rate[reach]
-    for t in range(periods):
+    rows[rate.shape[1] + pairs[:, 0], np.arange(len(pairs))] = rate[reach]
+    for t in range(running.shape[1]):
         limits = np.concatenate([running[:, t], budget])
-        best = minimise(-problem.covered_list_price[reach], A_ub=rows, b_ub=limits)
+        best = minimise(-listed[reach], A_ub=rows, b_ub=limits)
         covered[pairs[:, 0], pairs[:, 1], t] = best.x
     return covered
 
@@ -44,8 +58,7 @@ def minimise(objective: Floats, **rows: Any) -> Any:
 
 def saved_per_unit_hour(problem: Problem, replicas: Floats | Ints, covered: Floats) -> Floats:
     """(P, T) USD that cover saves per running on-demand unit-hour, shared evenly among a pool's users."""
-    units = (problem.pool_units * problem.is_coverable)[:, None] * replicas
-    running = np.array([units[problem.pool == p].sum(axis=0) for p in range(len(problem.pools))])
+    running = running_units(problem, replicas)
     saved = np.einsum("cp,cpt->pt", np.nan_to_num(problem.covered_list_price), covered)
     return np.asarray(np.divide(saved, running, out=np.zeros_like(running), where=running > 0), dtype=float)
 
@@ -60,8 +73,7 @@ def best_purchase(problem: Problem, replicas: Floats | Ints) -> Floats:
     if not (reach.any() and (problem.offered_max_usd_per_hour > 0).any()):
         return np.zeros(commitments)
     pairs = np.argwhere(reach)
-    units = (problem.pool_units * problem.is_coverable)[:, None] * replicas
-    running = np.array([units[problem.pool == p].sum(axis=0) for p in range(pools)])
+    running = running_units(problem, replicas)
     each = np.arange(len(pairs))
     pool_rows = coo_array((np.ones(len(pairs)), (pairs[:, 1], each)), shape=(pools, len(pairs)))
     rate_rows = coo_array(

@@ -150,9 +150,13 @@ def plan(
     horizon: pd.Timedelta,
     kind: str,
     out: Path,
+    save_problem: Path | None = None,
     progress: Progress = silent,
 ) -> CapacityPlan | PlacementPlan:
-    """A checked plan with its proven gap, written to `out`; nothing later than `as_of` is read."""
+    """A checked plan with its proven gap, written to `out`; nothing later than `as_of` is read.
+
+    The problem of a placement is also written, as tables, to `save_problem`.
+    """
     layout, settings = Layout(workspace), load_settings(workspace)
     made: CapacityPlan | PlacementPlan
     with only_one(layout):
@@ -160,7 +164,7 @@ def plan(
         inputs = read_inputs(workspace, as_of)
         progress("forecasting and solving", 0.2)
         if kind == "placement":
-            made, outlook = plan_placement(inputs, settings)
+            made, outlook = plan_placement(inputs, settings, save_problem=save_problem)
         else:
             made, outlook = plan_capacity(inputs, horizon, settings)
         progress("writing", 0.9)

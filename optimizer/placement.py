@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from optimizer.needs import Outlook, look_ahead, needs, work_rate
 from optimizer.options import committed_options
 from optimizer.plan import CommitmentAdvice, Period, PlacementPlan, PlacementRow, WorkloadCost, sealed
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
+from optimizer.problem_files import write_problem
 from optimizer.rows import prices_of
 from optimizer.solve import Solution, prune_dominated, solve
 
@@ -39,8 +41,12 @@ LEAST_SAVING_USD_PER_DAY = 0.01  # a purchase that only breaks even is as good t
 OFFER_LIMIT_USD_PER_HOUR = 10_000.0
 
 
-def plan_placement(inputs: Inputs, settings: Settings) -> tuple[PlacementPlan, Outlook]:
+def plan_placement(
+    inputs: Inputs, settings: Settings, *, save_problem: Path | None = None
+) -> tuple[PlacementPlan, Outlook]:
     """Place every workload over a typical day; also gives the forecasts the plan stands on.
+
+    The problem is written as tables to `save_problem`, where that is given.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
@@ -58,6 +64,8 @@ def plan_placement(inputs: Inputs, settings: Settings) -> tuple[PlacementPlan, O
     if not outlook.candidates:
         return document(inputs, outlook, settings, None), outlook
     whole = typical_day(inputs, outlook, settings)
+    if save_problem is not None:
+        write_problem(whole, save_problem)
     problem = prune_dominated(whole)
     solution = solve(problem, gap_share=choice.gap_share)
     return document(inputs, outlook, settings, (problem, solution)), outlook

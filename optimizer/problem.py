@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,16 +91,33 @@ class Problem:
         """Numbers of workloads, options and periods."""
         return len(self.workloads), len(self.option_id), len(self.periods)
 
+    @cached_property
+    def by_workload(self) -> tuple[Ints, Ints]:
+        """(I,) options in the order of workloads, and (W + 1,) where each workload's begin in it."""
+        order = np.argsort(self.option_workload, kind="stable").astype(np.int64)
+        workloads = np.arange(len(self.workloads) + 1)
+        return order, np.searchsorted(self.option_workload[order], workloads).astype(np.int64)
+
     def options_of(self, workload: int) -> Ints:
         """Indices of the options of one workload."""
-        return np.flatnonzero(self.option_workload == workload).astype(np.int64)
+        order, begin = self.by_workload
+        return order[begin[workload] : begin[workload + 1]]
 
-    @property
+    def sum_by_workload(self, values: Floats | Ints) -> Floats:
+        """(W, T) sums over the options of each workload of (I, T) values."""
+        order, begin = self.by_workload
+        total = np.zeros((len(self.workloads), values.shape[1]))
+        filled = begin[:-1] < begin[1:]
+        if filled.any():
+            total[filled] = np.add.reduceat(values[order], begin[:-1][filled], axis=0)
+        return total
+
+    @cached_property
     def is_spot(self) -> Bools:
         """(I,) which options can be reclaimed by the provider."""
         return np.array([purchase == SPOT for purchase in self.purchase], dtype=bool)
 
-    @property
+    @cached_property
     def is_coverable(self) -> Bools:
         """(I,) which options commitments can cover."""
         return np.array([purchase == ON_DEMAND for purchase in self.purchase], dtype=bool)
@@ -161,9 +179,7 @@ def sunk_usd(problem: Problem) -> float:
 
 def unserved(problem: Problem, placement: Placement) -> Floats:
     """(W, T) demand that nothing serves; positive only where quota or pools ran out."""
-    served = np.zeros_like(problem.demand)
-    np.add.at(served, problem.option_workload, placement.served)
-    return np.maximum(problem.demand - served, 0.0)
+    return np.maximum(problem.demand - problem.sum_by_workload(placement.served), 0.0)
 
 
 def check(problem: Problem, placement: Placement, *, best_effort: bool = False) -> tuple[Violation, ...]:
@@ -226,8 +242,7 @@ def check_service(problem: Problem, placement: Placement) -> Iterator[Violation]
     for i, t in np.argwhere(placement.served > room + slack(room)):
         where = f"{problem.option_id[i]},{problem.periods[t]}"
         yield Violation("within_capacity", where, float(placement.served[i, t]), float(room[i, t]))
-    served = np.zeros_like(problem.demand)
-    np.add.at(served, problem.option_workload, placement.served)
+    served = problem.sum_by_workload(placement.served)
     for w, t in np.argwhere(served > problem.demand + slack(problem.demand)):
         yield Violation(
             "not_over_served", at(problem, w, t), float(served[w, t]), float(problem.demand[w, t])
@@ -238,35 +253,29 @@ def check_service(problem: Problem, placement: Placement) -> Iterator[Violation]
 
 def check_replicas(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """Replica totals stay within their bounds, and not too many different options are used."""
-    for w, name in enumerate(problem.workloads):
-        rows = placement.replicas[problem.options_of(w)]
-        total = rows.sum(axis=0)
-        for t in np.flatnonzero(total < problem.min_replicas[w] - TOLERANCE):
-            yield Violation(
-                "min_replicas", at(problem, w, t), float(total[t]), float(problem.min_replicas[w])
-            )
-        for t in np.flatnonzero(total > problem.max_replicas[w] + TOLERANCE):
-            yield Violation(
-                "max_replicas", at(problem, w, t), float(total[t]), float(problem.max_replicas[w])
-            )
-        used = int((rows.max(axis=1, initial=0) > 0).sum())
-        if used > problem.max_options[w] + TOLERANCE:
-            yield Violation("max_options", name, used, float(problem.max_options[w]))
+    total = problem.sum_by_workload(placement.replicas)
+    low, high = problem.min_replicas[:, None], problem.max_replicas[:, None]
+    for w, t in np.argwhere(total < low - TOLERANCE):
+        yield Violation("min_replicas", at(problem, w, t), float(total[w, t]), float(low[w, 0]))
+    for w, t in np.argwhere(total > high + TOLERANCE):
+        yield Violation("max_replicas", at(problem, w, t), float(total[w, t]), float(high[w, 0]))
+    used = placement.replicas.max(axis=1, initial=0) > 0
+    options = np.bincount(problem.option_workload[used], minlength=len(problem.workloads))
+    for w in np.flatnonzero(options > problem.max_options + TOLERANCE):
+        yield Violation("max_options", problem.workloads[w], int(options[w]), float(problem.max_options[w]))
 
 
 def check_spot(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """Capacity that no provider can reclaim carries its share of what is served."""
     served = problem.demand - unserved(problem, placement)
-    firm = (problem.capacity * ~problem.is_spot)[:, None] * placement.replicas
-    for w in range(len(problem.workloads)):
-        have = firm[problem.options_of(w)].sum(axis=0)
-        need = (1.0 - problem.max_spot_share[w]) * served[w]
-        for t in np.flatnonzero(have < need - slack(need)):
-            yield Violation("cap_spot", at(problem, w, t), float(have[t]), float(need[t]))
-        count = placement.replicas[problem.options_of(w)][~problem.is_spot[problem.options_of(w)]].sum(axis=0)
-        floor = float(problem.min_on_demand_replicas[w])
-        for t in np.flatnonzero(count < floor - TOLERANCE):
-            yield Violation("min_on_demand_replicas", at(problem, w, t), float(count[t]), floor)
+    is_firm = ~problem.is_spot[:, None]
+    have = problem.sum_by_workload(problem.capacity[:, None] * is_firm * placement.replicas)
+    need = (1.0 - problem.max_spot_share)[:, None] * served
+    for w, t in np.argwhere(have < need - slack(need)):
+        yield Violation("cap_spot", at(problem, w, t), float(have[w, t]), float(need[w, t]))
+    count, floor = problem.sum_by_workload(is_firm * placement.replicas), problem.min_on_demand_replicas
+    for w, t in np.argwhere(count < floor[:, None] - TOLERANCE):
+        yield Violation("min_on_demand_replicas", at(problem, w, t), float(count[w, t]), float(floor[w]))
 
 
 def check_spread(problem: Problem, placement: Placement) -> Iterator[Violation]:
@@ -275,7 +284,8 @@ def check_spread(problem: Problem, placement: Placement) -> Iterator[Violation]:
     A workload that needs nothing in a period and has no floor may be in fewer regions, or in none.
     """
     floored = (problem.min_replicas > 0) | (problem.min_on_demand_replicas > 0)
-    for w in range(len(problem.workloads)):
+    ruled = (problem.min_regions > 1) | (problem.max_region_share < 1) | problem.survive_region_loss
+    for w in map(int, np.flatnonzero(ruled)):
         options = problem.options_of(w)
         room = problem.capacity[options][:, None] * placement.replicas[options]
         regions = sorted({(problem.provider[i], problem.region[i]) for i in options})

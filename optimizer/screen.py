@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from optimizer.checkup import Finding
     from optimizer.demo import Demo
     from optimizer.plan import CapacityPlan, PlacementPlan
+    from optimizer.solution_files import Solved
 
 KINDS = ("capacity", "placement")
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -70,6 +71,13 @@ def plan_kind(text: str) -> str:
     if text not in KINDS:
         raise InputError([Fault("--kind", repr(text), " or ".join(KINDS), "choose one of them")])
     return text
+
+
+def check_save_problem(kind: str, folder: Path | None) -> None:
+    """Only a placement is one problem: a capacity plan is many small ones."""
+    if folder is not None and kind != "placement":
+        expected, action = "--kind placement beside it", "add it, or leave --save-problem out"
+        raise InputError([Fault("--save-problem", f"--kind {kind}", expected, action)])
 
 
 def usd(value: float | None, digits: int = 0) -> str:
@@ -178,6 +186,17 @@ def plan_table(plan: CapacityPlan | PlacementPlan) -> Table:
     table.add_row("proven gap", f"{plan.proof.gap_share:.2%} (stopped by {plan.proof.stopped_by})")
     table.add_row("changes", f"{len(plan.actions)}")
     return table
+
+
+def show_solved(made: Solved) -> None:
+    """Status, cost, bound and gap, what is missed, and the files."""
+    found = made.summary
+    told = f"{found['status'].replace('_', ' ')}: cost {found['cost']:,.2f} USD"
+    out.print(f"{told}, proven bound {found['bound']:,.2f} USD, gap {found['gap']:.2%}", highlight=False)
+    for missed in found["shortfalls"]:
+        where = f"{missed['rule']} of {missed['workload']} at {missed['period']}"
+        out.print(f"missed: {where}: {missed['missing']:.6g} of {missed['wanted']:.6g}", markup=False)
+    show_files(made.files)
 
 
 def show_files(files: Sequence[Path]) -> None:

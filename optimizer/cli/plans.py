@@ -112,11 +112,15 @@ def plan(
     kind: Annotated[
         str, typer.Option(help="capacity (for machines) or placement (for people).")
     ] = "capacity",
+    save_problem: Annotated[
+        Path | None, typer.Option(help="Folder for the problem of a placement, as tables for trimtab solve.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Plan capacity or placement, with a proven gap."""
     from optimizer import pipeline, screen
 
+    screen.check_save_problem(kind, save_problem)
     path = out or workspace / "plans" / f"{kind}.json"
     span = screen.duration(horizon)
     with screen.progress("plan") as progress:
@@ -126,9 +130,26 @@ def plan(
             horizon=span,
             kind=screen.plan_kind(kind),
             out=path,
+            save_problem=save_problem,
             progress=progress,
         )
     show(as_json, screen.plan_summary(made, path), lambda: screen.show_plan(made, path))
+
+
+@app.command()
+@ends_with_code
+def solve(
+    folder: Annotated[Path, typer.Argument(help="Folder of problem tables, Parquet.")],
+    out: Annotated[Path, typer.Option(help="Folder for placement.parquet and placement.json.")],
+    gap: Annotated[float, typer.Option(help="Gap between cost and bound that is close enough.")] = 0.005,
+    as_json: Json = False,
+) -> None:
+    """Solve any placement problem given as tables, with a proven gap."""
+    from optimizer import screen, solution_files
+
+    with screen.progress("solve"):
+        made = solution_files.solve_folder(folder, out=out, gap_share=gap)
+    show(as_json, dict(made.summary), lambda: screen.show_solved(made))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimizer.solve.dominance import prune_dominated
-from optimizer.solve.solver import Shortfall, Solution, solve
+from optimizer.solve.solution import ShadowPrice, Shortfall, Solution
+from optimizer.solve.solver import solve
 
-__all__ = ["Shortfall", "Solution", "prune_dominated", "solve"]
+__all__ = ["ShadowPrice", "Shortfall", "Solution", "prune_dominated", "solve"]

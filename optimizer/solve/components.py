@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from optimizer.problem import Bools, Ints, Problem
+from optimizer.problem import Ints, Problem
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,17 @@ class Part:
     periods: Ints
 
 
-def components(problem: Problem) -> Iterator[Part]:
-    """Every independent part."""
+def groups(problem: Problem) -> list[Ints]:
+    """Workloads of each independent part, in their order."""
     labels = part_of(problem)[: len(problem.workloads)]
-    for label in np.unique(labels):
-        yield from by_period(restrict(problem, np.flatnonzero(labels == label)))
+    order = np.argsort(labels, kind="stable").astype(np.int64)
+    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(order) else []
+
+
+def components(problem: Problem) -> Iterator[Part]:
+    """Every independent part, cut into periods where nothing ties them together."""
+    for group in groups(problem):
+        yield from by_period(restrict(problem, group))
 
 
 def by_period(part: Part) -> Iterator[Part]:
@@ -57,28 +63,29 @@ def by_period(part: Part) -> Iterator[Part]:
 def part_of(problem: Problem) -> Ints:
     """(W + P + C,) label of the component of every workload, pool and commitment."""
     w, p = len(problem.workloads), len(problem.pools)
-    limited = np.isfinite(problem.pool_limit).any(axis=1) if p else np.zeros(0, dtype=bool)
+    limited = np.asarray(np.isfinite(problem.pool_limit).any(axis=1), dtype=bool)
+    reached = np.asarray((~np.isnan(problem.committed_rate)).any(axis=0), dtype=bool)
+    drawing = (problem.pool, problem.quota_pool, np.where(problem.is_coverable, problem.pool, -1))
     edges = [
-        (problem.option_workload[i], w + k) for k in np.flatnonzero(limited) for i in problem.members(int(k))
+        np.stack([problem.option_workload[binds], w + pool[binds]])
+        for pool, binding in zip(drawing, (limited, limited, reached), strict=True)
+        if p
+        for binds in [(pool >= 0) & binding[pool]]
     ]
-    for c in range(len(problem.commitments)):
-        for k in np.flatnonzero(~np.isnan(problem.committed_rate[c])):
-            edges.append((w + p + c, w + k))
-            edges += [(problem.option_workload[i], w + k) for i in np.flatnonzero(covers(problem, int(k)))]
+    c, k = np.nonzero(~np.isnan(problem.committed_rate))
+    rows, columns = np.concatenate([*edges, np.stack([w + p + c, w + k])], axis=1)
     size = w + p + len(problem.commitments)
-    rows, columns = (np.array([edge[side] for edge in edges], dtype=int) for side in (0, 1))
-    graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(size, size))
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def covers(problem: Problem, pool: int) -> Bools:
-    """(I,) options whose on-demand hours a commitment on the pool can cover."""
-    return np.asarray((problem.pool == pool) & problem.is_coverable, dtype=np.bool_)
-
-
 def restrict(problem: Problem, workloads: Ints) -> Part:
-    """The problem of some workloads only, with their pools and the commitments that can cover them."""
-    options = np.flatnonzero(np.isin(problem.option_workload, workloads))
+    """The problem of some workloads only, with their pools and the commitments that can cover them.
+
+    Options come in the order of workloads.
+    """
+    order, _ = problem.by_workload
+    options = order[np.isin(problem.option_workload[order], workloads)]
     in_use = np.union1d(problem.pool[options], problem.quota_pool[options])
     pools = in_use[in_use >= 0]
     covering = np.unique(problem.pool[options[problem.is_coverable[options]]])

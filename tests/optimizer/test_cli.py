@@ -201,3 +201,16 @@ def test_a_schedule_without_prefect(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_the_console_script_is_this_application() -> None:
     assert isinstance(command_line.app, typer.Typer)
     assert callable(command_line.main)
+
+
+def test_the_problem_of_a_placement_is_saved_and_solved_again(tmp_path: Path) -> None:
+    root = make(tmp_path / "ws")
+    plan = ("plan", "-w", root, "--as-of", AS_OF)
+    ran = cli(*plan, "--kind", "placement", "--save-problem", tmp_path / "problem", "--json")
+    assert ran.code == 0, ran.err
+    ran = cli("solve", tmp_path / "problem", "--out", tmp_path / "answer", "--json")
+    assert ran.code == 0, ran.err
+    assert '"status": "within_gap"' in ran.out or '"status": "optimal"' in ran.out
+    ran = cli(*plan, "--save-problem", tmp_path / "other")
+    assert ran.code == 2
+    assert "--save-problem: found --kind capacity" in ran.err

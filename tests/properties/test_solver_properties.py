@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optimizer.problem import Problem, check, cost
 from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.solve.compact import RULES, build
-from optimizer.solve.solver import minimise, solve_component
+from optimizer.solve.small import minimise, solve_component
 from tests.optimizer.brute_force import cheapest
 from tests.optimizer.instances import tiny_problems
 from tests.optimizer.problems import UNLIMITED, O, W, problem, with_options, with_workloads

@@ -10,7 +10,7 @@ import pytest
 from optimizer.problem import Problem, check, cost
 from optimizer.solve import solve
 from optimizer.solve.components import components
-from optimizer.solve.solver import solve_component
+from optimizer.solve.small import solve_component
 from tests.optimizer.problems import C, O, W, problem
 
 WEB, API = W("web", demand=[2, 2]), W("api", demand=[2, 2])

@@ -7,7 +7,7 @@ import pytest
 
 from optimizer.errors import SolverError
 from optimizer.problem import Problem, check, unserved
-from optimizer.solve import Solution, solve, solver
+from optimizer.solve import Solution, small, solve
 from tests.optimizer.problems import O, W, problem
 
 
@@ -136,12 +136,12 @@ def test_a_loose_gap_on_the_cost_misses_no_more() -> None:
 def test_one_workload_s_shortage_excuses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     p = problem([W("web", demand=[4]), W("api", demand=[2])], [EU, O("b", "api")], pools={"p": 3})
     assert {(s.rule, s.workload) for s in answer(p).shortfalls} == {("meet_demand", "web")}
-    honest = solver.servable
+    honest = small.servable
 
     def lazy(problem: Problem, replicas: np.ndarray) -> np.ndarray:
         return honest(problem, replicas) * (0.5 if "api" in problem.workloads else 1.0)
 
-    monkeypatch.setattr(solver, "servable", lazy)
+    monkeypatch.setattr(small, "servable", lazy)
     with pytest.raises(SolverError, match=r"meet_demand\[api,t0\]: 1 against 2"):
         solve(p)
 

@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.errors import InfeasibleError, SolverError
 from optimizer.problem import Placement, Problem, check, cost
-from optimizer.solve import solve, solver
+from optimizer.solve import small, solve
 from tests.optimizer.problems import C, O, W, problem
 
 EXACT = 1e-9
@@ -42,7 +42,7 @@ def test_the_gap_is_what_was_asked_and_no_more_than_is_proven() -> None:
 
 
 def test_a_stop_at_the_node_limit_is_told_with_the_gap_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solver, "MAX_NODES", 1)
+    monkeypatch.setattr(small, "MAX_NODES", 1)
     found = solve(knapsack(), gap_share=EXACT)
     assert found.stopped_by == "nodes"
     assert found.gap_share > 1e-9
@@ -50,7 +50,7 @@ def test_a_stop_at_the_node_limit_is_told_with_the_gap_that_is_left(monkeypatch:
 
 
 def test_no_placement_within_the_nodes_is_an_error_not_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solver, "MAX_NODES", 0)
+    monkeypatch.setattr(small, "MAX_NODES", 0)
     with pytest.raises(
         SolverError, match="HiGHS ended with 'Solution limit reached' and without a placement"
     ):
@@ -61,13 +61,13 @@ def test_a_bound_at_the_node_limit_is_below_the_optimum(monkeypatch: pytest.Monk
     p = knapsack(12)
     best = solve(p, gap_share=EXACT).cost_usd
     for nodes in (1, 5, 50):
-        monkeypatch.setattr(solver, "MAX_NODES", nodes)
+        monkeypatch.setattr(small, "MAX_NODES", nodes)
         found = solve(p, gap_share=EXACT)
         assert found.bound_usd <= best * (1 + 1e-9) <= found.cost_usd * (1 + 2e-9)
 
 
 def test_no_placement_within_the_time_is_an_error_not_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solver, "TIME_LIMIT_SECONDS", 0.0)
+    monkeypatch.setattr(small, "TIME_LIMIT_SECONDS", 0.0)
     with pytest.raises(SolverError, match="HiGHS ended with 'Time limit reached' and without a placement"):
         solve(knapsack())
 
@@ -75,7 +75,7 @@ def test_no_placement_within_the_time_is_an_error_not_an_answer(monkeypatch: pyt
 def test_a_stop_by_the_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     p = knapsack(60)
     for seconds in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
-        monkeypatch.setattr(solver, "TIME_LIMIT_SECONDS", seconds)
+        monkeypatch.setattr(small, "TIME_LIMIT_SECONDS", seconds)
         try:
             found = solve(p, gap_share=EXACT)
         except SolverError as error:
@@ -89,8 +89,8 @@ def test_a_stop_by_the_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_status_that_is_not_known_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solver, "STOPPED_BY", {"Optimal": "gap"})
-    monkeypatch.setattr(solver, "MAX_NODES", 1)
+    monkeypatch.setattr(small, "STOPPED_BY", {"Optimal": "gap"})
+    monkeypatch.setattr(small, "MAX_NODES", 1)
     with pytest.raises(SolverError, match=r"^HiGHS ended with 'Solution limit reached'$"):
         solve(knapsack(), gap_share=EXACT)
 
@@ -101,13 +101,13 @@ def test_a_placement_that_the_checker_refuses_never_leaves(
 ) -> None:
     plan = C(covers={"p": (0.5, 1.0)}, existing=1.0)
     p = problem(W(demand=[4]), [O("a", pool="p")], commitments=[plan])
-    honest = solver.read_placement
+    honest = small.read_placement
 
     def faulty(problem: Problem, v: object) -> Placement:
         read = honest(problem, v)  # type: ignore[arg-type]
         return replace(read, **{fault: getattr(read, fault) + (-1 if fault == "replicas" else 9)})
 
-    monkeypatch.setattr(solver, "read_placement", faulty)
+    monkeypatch.setattr(small, "read_placement", faulty)
     with pytest.raises(SolverError, match="the checker refuses the placement"):
         solve(p)
 

@@ -1,0 +1,99 @@
+"""`trimtab solve`: a folder of problem tables in, `placement.parquet` and `placement.json` out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from optimizer.errors import Fault, InputError
+from optimizer.problem import Problem, sunk_usd
+from optimizer.problem_files import ProblemFiles, read_problem
+from optimizer.solve import Solution, solve
+
+TABLE, SUMMARY = "placement.parquet", "placement.json"
+LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What solving a folder gave, and where it was written."""
+
+    summary: Mapping[str, Any]
+    files: tuple[Path, ...]
+
+
+def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
+    """Place the problem of a folder of tables and write the answer.
+
+    Args:
+        folder: tables as in `optimizer.problem_rules`.
+        out: folder for the answer; made where it is missing.
+        gap_share: gap between cost and bound that is close enough.
+
+    Raises:
+        InputError: the tables or the gap are wrong; all faults at once.
+        InfeasibleError: a workload has no option at all.
+    """
+    begun = time.perf_counter()
+    if not 0 <= gap_share < 1:
+        raise InputError(
+            [Fault("--gap", f"{gap_share:g}", "a share from 0 to 1, such as 0.005", "correct it")]
+        )
+    given = read_problem(folder)
+    solution = solve(given.problem, gap_share=gap_share, priced=True)
+    files = (out / TABLE, out / SUMMARY)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        table_of(given, solution).to_parquet(files[0], index=False)
+        summary = summary_of(given.problem, solution, gap_share, time.perf_counter() - begun)
+        files[1].write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        found = f"{type(error).__name__} ({error.strerror})"
+        raise InputError(
+            [Fault(str(out), found, "a folder that can be written", "choose another --out")]
+        ) from error
+    return Solved(summary, files)
+
+
+def table_of(given: ProblemFiles, solution: Solution) -> pd.DataFrame:
+    """What runs when: a row per option and period with replicas."""
+    p, placed = given.problem, solution.placement
+    i, t = np.nonzero(placed.replicas > 0)
+    workloads, options, periods = (np.array(n, dtype=object) for n in (p.workloads, p.option_id, p.periods))
+    names = {"workload": workloads[p.option_workload[i]], "period": periods[t], "option_id": options[i]}
+    numbers = {"replicas": placed.replicas[i, t].astype(np.int64), "served": placed.served[i, t]}
+    frame = pd.DataFrame({**names, **numbers})
+    whole = dict.fromkeys(given.whole_numbers & set(frame.columns), "int64")
+    return frame.astype({**dict.fromkeys(set(names) - set(whole), "str"), **whole})
+
+
+def summary_of(p: Problem, solution: Solution, gap_share: float, seconds: float) -> dict[str, Any]:
+    """The documented `placement.json`; `seconds` are from the tables being read to the table written."""
+    bought = solution.placement.bought_usd_per_hour
+    return {
+        "status": status_of(solution, gap_share),
+        "cost": solution.cost_usd,
+        "bound": solution.bound_usd,
+        "gap": solution.gap_share,
+        "sunk_usd": sunk_usd(p),
+        "bought": {name: float(usd) for name, usd in zip(p.commitments, bought, strict=True)},
+        "seconds": seconds,
+        "duals": [asdict(x) for x in solution.shadow_prices if x.usd_per_unit > LEAST_PRICE_USD],
+        "shortfalls": [asdict(shortfall) for shortfall in solution.shortfalls],
+    }
+
+
+def status_of(solution: Solution, gap_share: float) -> str:
+    """How far the answer can be trusted to be the best."""
+    if solution.shortfalls:
+        return "shortfall"
+    if solution.gap_share <= 1e-6:
+        return "optimal"
+    return "within_gap" if solution.gap_share <= gap_share else "gap_left"

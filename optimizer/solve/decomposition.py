@@ -1,0 +1,86 @@
+"""A whole problem by Dantzig–Wolfe decomposition: prices, plans, a bound, one plan each, commitments last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.coverage import best_cover, best_purchase
+from optimizer.problem import Floats, Placement, Problem
+from optimizer.solve.duals import Shared
+from optimizer.solve.finish import finished
+from optimizer.solve.generation import Proof, generate
+from optimizer.solve.plans import Plans, Pricing
+from optimizer.solve.rounding import rounded
+from optimizer.solve.solution import ShadowPrice
+from optimizer.solve.terms import Terms, terms_of
+
+BOUND_SHARE = 0.2  # of the gap asked for that may be left between bound and restricted master
+LEAST_BOUND_GAP = 1e-5
+
+
+@dataclass(frozen=True)
+class Decomposed:
+    """A placement and the bound it is held against; `placement` is None where a workload found no room."""
+
+    placement: Placement | None
+    bound_usd: float
+    proof: Proof
+    shared: Shared
+
+
+def decompose(problem: Problem, *, gap_share: float) -> Decomposed | None:
+    """Place plain workloads (`terms.is_plain`) that share pools and commitments.
+
+    None where a workload has no plan that keeps its own rules.
+
+    Args:
+        problem: options in the order of workloads; every workload has one.
+        gap_share: gap wanted between cost and bound.
+    """
+    terms, kinds = terms_of(problem)
+    shared = Shared.of(problem, kinds)
+    pricing = Pricing(terms, kinds)
+    proof = generate(pricing, shared, gap_share=max(BOUND_SHARE * gap_share, LEAST_BOUND_GAP))
+    if proof is None:
+        return None
+    plans, unsure = rounded(pricing, shared, proof)
+    if len(plans) == len(problem.workloads):
+        plans = finished(pricing, shared, proof, plans, unsure)
+    dropped = float(problem.migration_cost_usd @ problem.current_replicas)
+    whole = len(plans) == len(problem.workloads)
+    placement = with_cover(problem, placed(problem, terms, plans)) if whole else None
+    return Decomposed(placement, proof.bound_usd + dropped, proof, shared)
+
+
+def shadow_prices(problem: Problem, found: Decomposed) -> Iterator[ShadowPrice]:
+    """Rents of limits and worths of committed dollars, period by period."""
+    rent, worth = found.shared.split(found.proof.prices)
+    for t, period in enumerate(problem.periods):
+        for row, k in enumerate(found.shared.kinds.limited):
+            yield ShadowPrice("pool", problem.pools[k], period, float(rent[row, t]))
+        for c, name in enumerate(problem.commitments):
+            yield ShadowPrice("commitment", name, period, float(worth[c, t]))
+
+
+def placed(problem: Problem, terms: Terms, plans: Plans) -> Placement:
+    """Plans as arrays, nothing covered yet."""
+    _, options, periods = problem.shape
+    replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
+    routed = plans.routed(terms)
+    for j in range(plans.option.shape[1]):
+        used = plans.option[:, j] >= 0
+        at = plans.option[used, j]
+        replicas[at] = np.rint(plans.count[used, :, j]).astype(np.int64)
+        served[at] = routed[used, :, j]
+    nothing = np.zeros((len(problem.commitments), len(problem.pools), periods))
+    return Placement(replicas, served, nothing, np.zeros(len(problem.commitments)))
+
+
+def with_cover(problem: Problem, placement: Placement) -> Placement:
+    """The placement with the commitments that pay for it bought, and all of them used at their best."""
+    bought: Floats = best_purchase(problem, placement.replicas)
+    covered = best_cover(problem, placement.replicas, bought)
+    return replace(placement, covered=covered, bought_usd_per_hour=bought)

@@ -1,0 +1,90 @@
+"""`trimtab solve`: tables in, an answer out that the tables can be checked against."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from optimizer.problem_files import write_problem
+from tests.e2e.workspaces import cli
+from tests.optimizer.problems import C, O, W, problem
+from tests.optimizer.solve.test_decomposition import fleet
+
+
+def tables(folder: Path) -> Path:
+    p = problem(
+        [W("web", [4.0, 2.0], max_spot_share=0.5)],
+        [O("od", capacity=2.0, pool="p"), O("spot", price=0.3, purchase="spot", capacity=1.0, pool="q")],
+        pools={"q": 1.0},
+        commitments=[C("plan", covers={"p": (0.6, 1.0)}, offered=5.0, fee=1.0)],
+        hours=[1.0, 3.0],
+    )
+    write_problem(p, folder)
+    return folder
+
+
+def test_the_answer_adds_up_and_says_what_is_proven(tmp_path: Path) -> None:
+    ran = cli("solve", tables(tmp_path / "in"), "--out", tmp_path / "out", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads((tmp_path / "out/placement.json").read_text())
+    assert found == json.loads(ran.out)
+    rows = pd.read_parquet(tmp_path / "out/placement.parquet")
+    assert list(rows.columns) == ["workload", "period", "option_id", "replicas", "served"]
+    assert str(rows["replicas"].dtype) == "int64"
+    assert rows.groupby("period")["served"].sum().to_dict() == pytest.approx({"t0": 4.0, "t1": 2.0})
+    assert found["status"] == "optimal"
+    assert found["cost"] >= found["bound"] - 1e-9
+    assert found["gap"] == pytest.approx((found["cost"] - found["bound"]) / found["cost"], abs=1e-9)
+    assert found["bought"]["plan"] > 0
+    assert found["sunk_usd"] == 0.0
+    assert {dual["kind"] for dual in found["duals"]} <= {"pool", "commitment"}
+    assert found["seconds"] > 0
+
+
+def test_a_shortage_is_no_failure(tmp_path: Path) -> None:
+    p = problem([W("web", [4.0])], [O("a", pool="p")], pools={"p": 3.0})
+    write_problem(p, tmp_path)
+    ran = cli("solve", tmp_path, "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert "missed: meet_demand of web at t0: 1 of 4" in ran.out
+    assert json.loads((tmp_path / "out/placement.json").read_text())["status"] == "shortfall"
+
+
+def test_a_fleet_goes_through_decomposition_with_nothing_else_on_the_output(tmp_path: Path) -> None:
+    write_problem(fleet(60, periods=3), tmp_path)
+    ran = cli("solve", tmp_path, "--out", tmp_path / "out", "--gap", "0.01", "--json")
+    found = json.loads(ran.out)
+    assert found["gap"] <= 0.01
+    assert any(dual["name"] == "a" and dual["usd_per_unit"] > 0 for dual in found["duals"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--gap", "2"), 2, "--gap: found 2; expected a share from 0 to 1"),
+        ((), 2, "options.parquet, row 1, column capacity: found 0"),
+    ],
+)
+def test_bad_input_is_told_and_nothing_written(
+    arguments: tuple[str, ...], code: int, told: str, tmp_path: Path
+) -> None:
+    tables(tmp_path)
+    options = pd.read_parquet(tmp_path / "options.parquet").assign(capacity=0.0)
+    options.to_parquet(tmp_path / "options.parquet", index=False)
+    ran = cli("solve", tmp_path, "--out", tmp_path / "out", *arguments)
+    assert ran.code == code
+    assert told in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_workload_without_options_is_infeasible(tmp_path: Path) -> None:
+    tables(tmp_path)
+    for name, column in (("workloads", "workload"), ("demand", "workload")):
+        frame = pd.read_parquet(tmp_path / f"{name}.parquet")
+        pd.concat([frame, frame.assign(**{column: "bare"})]).to_parquet(tmp_path / f"{name}.parquet")
+    ran = cli("solve", tmp_path, "--out", tmp_path / "out")
+    assert ran.code == 3
+    assert "no option at all for bare" in ran.err
