@@ -8,7 +8,8 @@ straight lines in log p, a body and a heavy tail, measured on rows outside the l
 (docs/anomalies.md). The fourth root spreads what is small: p of 0.01 scores 0.68.
 
 An alert (`is_anomaly`) is a row less likely than one chance in as many as a month has independent looks, so
-that an ordinary series has at most about one a month. After one, the next waits for the refractory period to
+that an ordinary real series has at most about one a month (noise without memory in steps of minutes has more
+at first: docs/anomalies.md). After one, the next waits for the refractory period to
 end, or for a row that is much more unusual.
 """
 
