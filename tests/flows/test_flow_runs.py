@@ -88,7 +88,7 @@ def at_once(task: Any, *arguments: Any) -> Any:
 
 def test_a_transient_failure_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = Failing(
-        TransientError("the disk is slow"), BusyError("held"), answer=pd.DataFrame({"q": [1, 2]})
+        TransientError("the disk is slow"), BusyError("held"), answer=(pd.DataFrame({"q": [1, 2]}), ())
     )
     monkeypatch.setattr(pipeline, "forecast", failing)
 
@@ -133,7 +133,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, dic
     )
     answers = {
         "ingest": Loads(()),
-        "forecast": pd.DataFrame(),
+        "forecast": (pd.DataFrame(), ()),
         "plan": made,
         "anomalies": (None, ()),
         "budget": (None, ()),
