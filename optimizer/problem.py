@@ -41,6 +41,19 @@ BEST_EFFORT = frozenset(
 )
 
 
+# Arrays by what they belong to, for those who cut, write or read whole problems.
+OPTION_ARRAYS = (
+    "price_hourly",
+    "capacity",
+    "pool_units",
+    "egress_usd_per_unit",
+    "current_replicas",
+    "migration_cost_usd",
+)
+OPTION_NAMES = ("option_id", "provider", "region", "instance_type", "purchase")
+COMMITMENT_ARRAYS = ("committed_usd_per_hour", "offered_max_usd_per_hour", "fee_per_usd")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One joint placement problem.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optimizer.problem import Floats, Ints, Problem
+from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Floats, Ints, Problem
 from optimizer.problem_rules import (
     COMMITMENT_POOLS,
     COMMITMENTS,
@@ -22,16 +22,6 @@ from optimizer.problem_rules import (
 )
 
 NUMBERS_OF_WORKLOADS = tuple(rule.name for rule in RULES[WORKLOADS] if rule.kind == "number")
-NUMBERS_OF_OPTIONS = (
-    "price_hourly",
-    "capacity",
-    "pool_units",
-    "egress_usd_per_unit",
-    "current_replicas",
-    "migration_cost_usd",
-)
-TEXTS_OF_OPTIONS = ("option_id", "provider", "region", "instance_type", "purchase")
-NUMBERS_OF_COMMITMENTS = ("committed_usd_per_hour", "offered_max_usd_per_hour", "fee_per_usd")
 
 
 def arrays(tables: Mapping[str, pd.DataFrame]) -> Problem:
@@ -128,7 +118,7 @@ def frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     own = {name: getattr(p, name) for name in (*NUMBERS_OF_WORKLOADS, "survive_region_loss")}
     yield WORKLOADS, pd.DataFrame({"workload": workloads, **own})
     drawn = {name: named(pools, getattr(p, name)) for name in ("pool", "quota_pool")}
-    told = {name: getattr(p, name) for name in (*TEXTS_OF_OPTIONS, *NUMBERS_OF_OPTIONS)}
+    told = {name: getattr(p, name) for name in (*OPTION_NAMES, *OPTION_ARRAYS)}
     yield OPTIONS, pd.DataFrame({"workload": workloads[p.option_workload], **told, **drawn})
     pairs = {"workload": workloads.repeat(len(periods)), "period": np.tile(periods, len(workloads))}
     yield DEMAND, pd.DataFrame({**pairs, "demand": p.demand.ravel()})
@@ -137,7 +127,7 @@ def frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     limits = {"pool": pools[pool], "period": periods[period], "limit": p.pool_limit[pool, period]}
     yield POOLS, pd.DataFrame(limits)
     commitments = np.array(p.commitments, dtype=object)
-    money = {name: getattr(p, name) for name in NUMBERS_OF_COMMITMENTS}
+    money = {name: getattr(p, name) for name in COMMITMENT_ARRAYS}
     yield COMMITMENTS, pd.DataFrame({"commitment": commitments, **money})
     c, k = np.nonzero(~np.isnan(p.committed_rate))
     cover = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from optimizer.problem import Floats, Ints
 from optimizer.solve.kernel import compiled
-from optimizer.solve.plans import Plans
+from optimizer.solve.plans import Plans, Pricing
 from optimizer.solve.terms import Terms
 
 
@@ -39,11 +39,7 @@ class Columns:
 
     def with_plans(self, terms: Terms, new: Plans) -> Columns:
         """These and others."""
-        joined = (
-            np.concatenate([getattr(self.plans, name), getattr(new, name)])
-            for name in ("workload", "option", "count")
-        )
-        return Columns.of(terms, Plans(*joined))
+        return Columns.of(terms, self.plans.and_also(new))
 
     def only(self, which: Ints) -> Columns:
         """Some of the plans."""
@@ -71,6 +67,13 @@ class Columns:
         """Sum over workloads of the smooth least value, and (N,) the share of each plan in it."""
         share = np.empty_like(value)
         return float(smooth_least(self.begin, value, softness, share)), share
+
+
+def drawn_by(pricing: Pricing, plans: Plans) -> tuple[Floats, Floats]:
+    """(L, T) and (O, T) units that plans draw on limits and under cover."""
+    columns = Columns.of(pricing.terms, plans)
+    by_kind = columns.drawn(np.ones(len(columns.usd)), len(pricing.kinds.limit))
+    return pricing.kinds.drawn(by_kind)
 
 
 def first_of_each(plans: Plans) -> Ints:

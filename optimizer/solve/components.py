@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from optimizer.problem import Ints, Problem
+from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Ints, Problem
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,3 @@ WORKLOAD_ARRAYS = (
     "min_on_demand_replicas",
     "survive_region_loss",
 )
-OPTION_ARRAYS = (
-    "price_hourly",
-    "capacity",
-    "pool_units",
-    "egress_usd_per_unit",
-    "current_replicas",
-    "migration_cost_usd",
-)
-OPTION_NAMES = ("option_id", "provider", "region", "instance_type", "purchase")
-COMMITMENT_ARRAYS = ("committed_usd_per_hour", "offered_max_usd_per_hour", "fee_per_usd")

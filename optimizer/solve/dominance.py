@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.problem import Bools, Floats, Ints, Problem
-from optimizer.solve.components import OPTION_ARRAYS, OPTION_NAMES
+from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Ints, Problem
 
 
 def prune_dominated(problem: Problem) -> Problem:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import coo_array, csc_array
 
 from optimizer.problem import Floats, Ints
-from optimizer.solve.columns import Columns
+from optimizer.solve.columns import Columns, drawn_by
 from optimizer.solve.duals import Shared
 from optimizer.solve.generation import Proof
 from optimizer.solve.plans import Plans, Pricing
@@ -54,18 +54,17 @@ def finished(pricing: Pricing, shared: Shared, proof: Proof, plans: Plans, unsur
         return plans
     is_free = np.isin(plans.workload, free)
     fixed, now = plans.take(np.flatnonzero(~is_free)), plans.take(np.flatnonzero(is_free))
-    fixed_units = drawn(pricing, fixed)
-    on_limits, under_cover = pricing.kinds.drawn(fixed_units)
+    on_limits, under_cover = drawn_by(pricing, fixed)
     left = shared.limit - on_limits
     near = nearby(pricing, shared, proof, now.workload, left)
-    columns = Columns.of(terms, joined(now, near))
+    columns = Columns.of(terms, now.and_also(near))
     program = restricted_program(pricing, shared, columns, left, under_cover)
     start = starting(columns, now, program)
     chosen = pick(program, start)
     if chosen is None:
         return plans
     taken = columns.plans.take(np.flatnonzero(chosen[: len(columns.usd)] > 0.5))
-    whole = joined(fixed, taken)
+    whole = fixed.and_also(taken)
     return whole.take(np.argsort(whole.workload, kind="stable").astype(np.int64))
 
 
@@ -75,22 +74,7 @@ def nearby(pricing: Pricing, shared: Shared, proof: Proof, among: Ints, left: Fl
     slack = NEAR_SHARE * abs(proof.bound_usd)
     near = pricing.near(shared.added(proof.prices), among=among, left=left, most=most, slack=slack)
     found = proof.columns.plans
-    return joined(near, found.take(np.flatnonzero(np.isin(found.workload, among))))
-
-
-def joined(one: Plans, other: Plans) -> Plans:
-    """All plans of both."""
-    return Plans(
-        np.concatenate([one.workload, other.workload]),
-        np.concatenate([one.option, other.option]),
-        np.concatenate([one.count, other.count]),
-    )
-
-
-def drawn(pricing: Pricing, plans: Plans) -> Floats:
-    """(K, T) pool units that plans draw, by kind."""
-    columns = Columns.of(pricing.terms, plans)
-    return columns.drawn(np.ones(len(columns.usd)), len(pricing.kinds.limit))
+    return near.and_also(found.take(np.flatnonzero(np.isin(found.workload, among))))
 
 
 def restricted_program(

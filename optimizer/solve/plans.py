@@ -48,6 +48,14 @@ class Plans:
         """Some of them."""
         return Plans(self.workload[which], self.option[which], self.count[which])
 
+    def and_also(self, other: Plans) -> Plans:
+        """These and others."""
+        return Plans(
+            np.concatenate([self.workload, other.workload]),
+            np.concatenate([self.option, other.option]),
+            np.concatenate([self.count, other.count]),
+        )
+
     def usd(self, terms: Terms) -> Floats:
         """(N,) own cost, without shared prices and over that of dropping all that runs."""
         o, used = terms.options[np.maximum(self.option, 0)], self.option >= 0  # (N, 2, 8)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.problem import Floats, Ints
-from optimizer.solve.columns import Columns
+from optimizer.solve.columns import Columns, drawn_by
 from optimizer.solve.duals import Shared
 from optimizer.solve.generation import Proof, reprice
 from optimizer.solve.moves import fitting, improve, take
@@ -128,7 +128,7 @@ def sweep(pricing: Pricing, shared: Shared, prices: Floats, fixed: Fixed, late: 
     best, best_usd = fixed.copy(), cost_usd(pricing, shared, fixed)
     for part in RENT_LEFT:
         order = which[np.argsort(fixed.chosen[which, 0] >= 0, kind="stable")].astype(np.int64)
-        _, used = kinds.drawn(drawn_by(pricing, fixed.plans))
+        _, used = drawn_by(pricing, fixed.plans)
         within, beyond, room = shared.room(used, worth)
         changed = improve(
             order, terms.begin, terms.kind, terms.options, terms.rules, terms.demand, terms.hours,
@@ -148,11 +148,5 @@ def cost_usd(pricing: Pricing, shared: Shared, fixed: Fixed) -> float:
     """What the plans cost under the commitments there are; infinite while a workload has none."""
     if fixed.open.size:
         return float("inf")
-    _, used = pricing.kinds.drawn(drawn_by(pricing, fixed.plans))
+    _, used = drawn_by(pricing, fixed.plans)
     return float(fixed.plans.usd(pricing.terms).sum()) - shared.cover_usd(used)
-
-
-def drawn_by(pricing: Pricing, plans: Plans) -> Floats:
-    """(K, T) pool units that plans draw, by kind."""
-    columns = Columns.of(pricing.terms, plans)
-    return columns.drawn(np.ones(len(columns.usd)), len(pricing.kinds.limit))
