@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints, Problem
-from optimizer.solve.program import NONE, Blocks, Program, Rows, along, numbered, only
+from optimizer.solve.program import NONE, Blocks, Program, Rows, along, everywhere, numbered, only
 
 Rule = Callable[[Problem, Blocks], Iterator[Rows]]
 Cost = Callable[[Problem], tuple[str, Floats]]
@@ -39,8 +39,7 @@ def build(problem: Problem, rules: tuple[Rule, ...] | None = None, *, elastic: b
     """
     _, options, periods = problem.shape
     v = Blocks(elastic=elastic)
-    everywhere = np.ones((options, periods), dtype=bool)
-    v.add("n", everywhere, upper=most_replicas(problem)[:, None], whole=True)
+    v.add("n", everywhere(options, periods), upper=most_replicas(problem)[:, None], whole=True)
     rows = [row for rule in (RULES if rules is None else rules) for row in rule(problem, v)]
     for paid in COSTS:
         v.pay(*paid(problem))
@@ -190,12 +189,12 @@ def within_pools(p: Problem, v: Blocks) -> Iterator[Rows]:
 def honour_commitments(p: Problem, v: Blocks) -> Iterator[Rows]:
     r"""$\sum_c y_{cpt} \le \sum_{i \in p,\,od} v_i n_{it}$ and $\sum_p r_{cp} y_{cpt} \le B_c + b_c$."""
     reached, periods = ~np.isnan(p.committed_rate), len(p.periods)
-    b = v.add("b", np.ones(len(p.commitments), dtype=bool), upper=p.offered_max_usd_per_hour)
+    b = v.add("b", everywhere(len(p.commitments)), upper=p.offered_max_usd_per_hour)
     y = v.add("y", np.repeat(reached[:, :, None], periods, axis=2))
     row = numbered(np.repeat(np.any(reached, axis=0, keepdims=True).T, periods, axis=1))
     running = along(row, np.where(p.is_coverable, p.pool, NONE))
     yield Rows("cover_running", row, [(row, y, 1.0), (running, v["n"], -p.pool_units[:, None])], upper=0.0)
-    row = numbered(np.ones((len(p.commitments), periods), dtype=bool))
+    row = numbered(everywhere(len(p.commitments), periods))
     yield Rows(
         "within_commitment",
         row,

@@ -40,6 +40,11 @@ def numbered(where: Bools, first: int = 0) -> Ints:
     return place
 
 
+def everywhere(*shape: int) -> Bools:
+    """The condition that always holds, for variables and rows that every index has."""
+    return np.ones(shape, dtype=bool)
+
+
 def only(place: Ints, where: Bools) -> Ints:
     """The numbers where a condition holds, NONE elsewhere; the condition is broadcast."""
     return np.where(where, place, NONE)
