@@ -29,17 +29,23 @@ Rule = Callable[[Problem, Blocks], Iterator[Rows]]
 Cost = Callable[[Problem], tuple[str, Floats]]
 
 
-def build(problem: Problem, rules: tuple[Rule, ...] | None = None, *, elastic: bool = False) -> Program:
+def build(
+    problem: Problem, rules: tuple[Rule, ...] | None = None, *, elastic: bool = False, roomy: bool = False
+) -> Program:
     """The program of a problem: its rules, minimising its costs.
 
     Args:
         problem: what to place.
         rules: which rules hold; all of `RULES` by default.
         elastic: let the rules of a best effort be missed; `missed_weights` says how much that matters.
+        roomy: allow counts beyond what these rules can make optimal, for more rules that come later.
     """
     _, options, periods = problem.shape
     v = Blocks(elastic=elastic)
-    v.add("n", everywhere(options, periods), upper=most_replicas(problem)[:, None], whole=True)
+    most = most_replicas(problem)
+    if roomy:
+        most = np.minimum(10.0 * most + 100.0, np.floor(problem.max_replicas[problem.option_workload]))
+    v.add("n", everywhere(options, periods), upper=most[:, None], whole=True)
     rows = [row for rule in (RULES if rules is None else rules) for row in rule(problem, v)]
     for paid in COSTS:
         v.pay(*paid(problem))
@@ -132,7 +138,7 @@ def count_options(p: Problem, v: Blocks) -> Iterator[Rows]:
     new = (p.activation_cost_usd[w] > 0) & (p.current_replicas <= 0)
     z = v.add("z", np.isfinite(p.max_options[w]) | new, upper=1.0, whole=True)
     row = numbered(only(v["n"], (z != NONE)[:, None]) != NONE)
-    yield Rows("used", row, [(row, v["n"], 1.0), (row, z[:, None], -most_replicas(p)[:, None])], upper=0.0)
+    yield Rows("used", row, [(row, v["n"], 1.0), (row, z[:, None], -v.most("n"))], upper=0.0)
     row = numbered(np.isfinite(p.max_options))
     yield Rows("max_options", row, [(row[w], z, 1.0)], upper=p.max_options)
 
