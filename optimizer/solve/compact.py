@@ -4,12 +4,23 @@ Exact and readable; meant for small problems and as the reference that faster me
 Indices as in `optimizer.problem`: w workload, i (workload, option) pair, t period, p pool, c commitment;
 r counts the regions of a workload.
 
-Variables
+Variables:
+
     n[i,t]       replicas, whole                     z[i]      option i is used at all, 0/1
     x[i,t]       served by i (only where egress is charged)
     g[w,r,t]     region r is in use, 0/1             m[i]      replicas changed against the present fleet
     y[c,p,t]     unit-hours covered                  b[c]      commitment bought, USD/h
     s_rule[...]  how far a rule is missed; exists only in the elastic model
+
+Data:
+
+    D[w,t]       demand                              a[i]      capacity of a replica
+    sigma[w]     share that spot may carry           rho[w]    share of capacity that one region may hold
+    N[w], F[w]   replicas: least, most, firm ones    R[w]      regions to be in
+    Q[p,t]       limit of a pool                     v[i]      pool units of a replica
+    B[c], f[c]   committed USD/h, fee of one more    r, l[c,p] USD that a covered unit-hour uses up, saves
+    h[t], p[i]   hours, price of an instance-hour    e[i]      egress of a unit served for an hour
+    mu[i], A[w]  USD per replica moved, per option newly used; n0[i] replicas of the present fleet
 
 A rule makes the variables that only it is about, and yields rows; a cost names the variables that it is paid
 for. How rows are written with whole arrays is told at the head of `optimizer.solve.program`.
@@ -210,7 +221,7 @@ def honour_commitments(p: Problem, v: Blocks) -> Iterator[Rows]:
 
 
 def count_moves(p: Problem, v: Blocks) -> Iterator[Rows]:
-    r"""$m_i \ge |n_{i0} - n^0_i|$: what keeping or moving the present fleet costs."""
+    r"""$m_i \ge \lvert n_{i0} - n^0_i \rvert$: what keeping or moving the present fleet costs."""
     m = v.add("m", p.migration_cost_usd > 0)
     row, first = numbered(m != NONE), v["n"][:, 0]
     yield Rows("moved_up", row, [(row, m, 1.0), (row, first, -1.0)], lower=-p.current_replicas)
@@ -342,11 +353,12 @@ def balance_room(p: Problem) -> Floats:
 
 def region_number(p: Problem) -> Ints:
     """(I,) which of its workload's regions an option lies in, counted in the order of their names."""
-    places = np.array([f"{a}\0{b}" for a, b in zip(p.provider, p.region, strict=True)], dtype=str)
-    pairs = np.stack([p.option_workload, np.unique(places, return_inverse=True)[1]], axis=1)
-    used, which = np.unique(pairs, axis=0, return_inverse=True)
-    first = np.searchsorted(used[:, 0], p.option_workload)
-    return np.asarray(which.ravel() - first, dtype=np.int64)
+    places = list(zip(p.provider, p.region, strict=True))
+    code = {place: number for number, place in enumerate(sorted(set(places)))}
+    pair = p.option_workload * len(code) + np.array([code[place] for place in places], dtype=np.int64)
+    used, which = np.unique(pair, return_inverse=True)
+    first = np.searchsorted(used, p.option_workload * len(code))
+    return np.asarray(which - first, dtype=np.int64)
 
 
 def has_region(p: Problem) -> Bools:
