@@ -162,6 +162,19 @@ def test_every_kind_of_row_leaves_by_every_door(door: str) -> None:
     assert DOORS[door](small_program()) == pytest.approx(highs.minimise(small_program(), EXACT).objective)
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_every_kind_of_bound_leaves_by_every_door(door: str) -> None:
+    v, row = Blocks(), numbered(everywhere(4))
+    whole = v.add("whole", everywhere(4), lower=[-2.5, 0, 0, 3], upper=[5, 1, np.inf, 3], whole=True)
+    part = v.add("part", everywhere(4), lower=[-np.inf, -np.inf, 0.25, -1], upper=[np.inf, 4, 0.75, -1])
+    v.pay("whole", np.ones(4))
+    v.pay("part", np.full(4, 2.0))
+    program = v.program([Rows("r", row, [(row, whole, 1.0), (row, part, 1.0)], lower=[-7.5, -6.0, 0.5, 0.0])])
+    by_hand = (5 - 2 * 12.5) + (1 - 2 * 7) + (0 + 2 * 0.5) + (3 - 2)
+    assert highs.minimise(program, EXACT).objective == pytest.approx(by_hand)
+    assert DOORS[door](program) == pytest.approx(by_hand)
+
+
 def programs(p: Problem) -> Iterator[Program]:
     """Strict, and missing as little as possible."""
     yield build(p)
@@ -192,6 +205,13 @@ def test_the_bound_is_the_solvers_own_or_that_of_the_relaxation() -> None:
     assert pulp_model.minimise(program, EXACT).bound == pytest.approx(3.0)
     untold, _ = pulp_model.to_pulp(program)
     assert pulp_model.proven(program, untold, None, EXACT) == pytest.approx(2.5)
+
+
+def test_a_program_that_highs_refuses_is_an_error() -> None:
+    v = Blocks()
+    x, row = v.add("x", everywhere(1)), numbered(everywhere(1))
+    with pytest.raises(SolverError, match="HiGHS refuses the program"):
+        highs.minimise(v.program([Rows("r", row, [(row, x, np.inf)], lower=1.0)]), EXACT)
 
 
 def test_a_start_is_taken_up() -> None:
