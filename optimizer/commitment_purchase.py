@@ -1,0 +1,175 @@
+r"""How much to commit to: a stochastic linear program over draws of what could be covered.
+
+For draws s, steps q and blocks t, with `load` the USD/h at list price that commitments could cover:
+
+    capacity[s, q] = beside[s, q] + Σ_k active[k, s, q] × x_k / rate_k
+    loss_s(x)      = Σ_k fee_k × x_k × Σ_q hours_q × active[k, s, q] - Σ_qt hours_qt × more covered than beside
+    covered        = min(load, capacity)
+
+    min (1 - w) × mean loss + w × CVaR of loss,     CVaR = min_η  η + mean(max(loss - η, 0)) / tail
+
+(Rockafellar and Uryasev 2000). The loss is that of the purchase against not buying, so its tail is falling
+demand; the tail of the whole bill would be high demand, and reward buying more. A loss is convex and piecewise
+linear in x: the program holds it by its tangents (Kelley 1960; one set per draw, so exact when they meet the
+loss itself), which keeps it small however many blocks and pools there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array, eye_array, hstack, vstack
+
+from optimizer.coverage import minimise
+from optimizer.problem import Floats
+
+TOLERANCE = 1e-7  # of the load: how far the tangents may be from the loss
+MAX_ROUNDS = 100
+LEAST_ACTIVE = 0.05  # bounds amounts where a tranche may turn out very small
+
+
+@dataclass(frozen=True)
+class Risk:
+    """How a distribution of losses is judged."""
+
+    weight: float  # of the tail, 0..1; the rest is the mean's
+    tail_share: float  # of draws
+
+    def of(self, losses: Floats) -> float:
+        """(1 - weight) × mean + weight × mean of the worst."""
+        return float((1.0 - self.weight) * losses.mean() + self.weight * self.worst(losses))
+
+    def worst(self, losses: Floats) -> float:
+        """CVaR: mean of the worst `tail_share`; the draw at its edge counts in part."""
+        ordered = np.sort(losses)[::-1]
+        share = np.full(len(ordered), 1.0 / len(ordered))
+        kept = np.clip(self.tail_share - (np.cumsum(share) - share), 0.0, share)
+        return float(ordered @ kept / kept.sum())
+
+
+@dataclass(frozen=True)
+class Column:
+    """Something that can be bought, in committed USD per hour.
+
+    Attributes:
+        rate: committed USD that cover one USD at list price; under 1 where it saves.
+        fee: cost of one committed USD.
+        active: (S, Q) how often the amount is in force; not 1 where later tranches follow demand.
+    """
+
+    rate: float
+    fee: float
+    active: Floats
+
+
+@dataclass(frozen=True)
+class Load:
+    """What could be covered.
+
+    Attributes:
+        usd_per_hour: (S, Q, T) at list price, beyond what existing commitments cover.
+        hours: (Q, T) that each block of each step stands for.
+        beside: (S, Q) USD/h at list price that other purchases cover first.
+    """
+
+    usd_per_hour: Floats
+    hours: Floats
+    beside: Floats
+
+    def covered(self, more: Floats | float = 0.0) -> Floats:
+        """(S,) USD over all steps, with (S, Q) more capacity."""
+        capacity = (self.beside + more)[:, :, None]
+        return np.asarray(np.einsum("sqt,qt->s", np.minimum(self.usd_per_hour, capacity), self.hours))
+
+
+def capacity_of(columns: Sequence[Column], amounts: Floats) -> Floats:
+    """(S, Q) USD/h at list price that amounts of the columns can cover."""
+    return np.asarray(sum(x / c.rate * c.active for c, x in zip(columns, amounts, strict=True)))
+
+
+def fees(load: Load, columns: Sequence[Column], amounts: Floats) -> Floats:
+    """(S,) USD over all steps."""
+    step_hours = load.hours.sum(axis=1)
+    return np.asarray(
+        sum(x * c.fee * (c.active @ step_hours) for c, x in zip(columns, amounts, strict=True))
+    )
+
+
+def losses(load: Load, columns: Sequence[Column], amounts: Floats) -> Floats:
+    """(S,) USD by which buying is worse than not buying; negative where it saves."""
+    saved = load.covered(capacity_of(columns, amounts)) - load.covered()
+    return np.asarray(fees(load, columns, amounts) - saved)
+
+
+def tangents(load: Load, columns: Sequence[Column], amounts: Floats) -> tuple[Floats, Floats]:
+    """Losses (S,) and a subgradient of each (S, K)."""
+    step_hours = load.hours.sum(axis=1)
+    capacity = (load.beside + capacity_of(columns, amounts))[:, :, None]
+    short = np.einsum("sqt,qt->sq", load.usd_per_hour > capacity, load.hours)  # hours that more would cover
+    slope = np.stack(
+        [c.fee * (c.active @ step_hours) - (c.active * short).sum(axis=1) / c.rate for c in columns], axis=1
+    )
+    return losses(load, columns, amounts), slope
+
+
+def buy(load: Load, columns: Sequence[Column], risk: Risk) -> Floats:
+    """(K,) committed USD per hour with the least risk-weighted loss; 0 where none pays."""
+    scale = float(load.usd_per_hour.mean())
+    if not columns or scale <= 0:
+        return np.zeros(len(columns))
+    unit = Load(load.usd_per_hour / scale, load.hours / load.hours.sum(), load.beside / scale)
+    most = np.array([most_of(unit, c) for c in columns])
+    program = Program(len(unit.usd_per_hour), most, risk)
+    best, found = np.zeros(len(columns)), 0.0
+    for amounts in (best, *np.diag(most / 2)):
+        program.add(amounts, *tangents(unit, columns, amounts))
+    for _ in range(MAX_ROUNDS):
+        amounts, bound = program.solve()
+        value, slope = tangents(unit, columns, amounts)
+        if risk.of(value) < found:
+            best, found = amounts, risk.of(value)
+        if found - bound <= TOLERANCE:
+            break
+        program.add(amounts, value, slope)
+    return np.asarray(best * scale)
+
+
+def most_of(load: Load, column: Column) -> float:
+    """An amount that covers everything, always."""
+    in_force = column.active[column.active > 0]
+    least = max(float(in_force.min(initial=1.0)), LEAST_ACTIVE)
+    return column.rate * float(load.usd_per_hour.max()) / least
+
+
+class Program:
+    """The linear program in x (K), loss v (S), η and excess e (S), with the tangents it has been given.
+
+    v_s - slope_s · x ≥ value_s - slope_s · amounts;   e_s ≥ v_s - η;   0 ≤ x ≤ most
+    """
+
+    def __init__(self, draws: int, most: Floats, risk: Risk) -> None:
+        self.draws, self.most, self.risk = draws, most, risk
+        none = coo_array((draws, len(most)))
+        one = eye_array(draws)
+        self.rows = [hstack([none, one, -np.ones((draws, 1)), -one])]
+        self.limits = [np.zeros(draws)]
+
+    def add(self, amounts: Floats, value: Floats, slope: Floats) -> None:
+        """Tangents at one point, one per draw."""
+        rest = coo_array((self.draws, self.draws + 1))
+        self.rows.append(hstack([coo_array(slope), -eye_array(self.draws), rest]))
+        self.limits.append(slope @ amounts - value)
+
+    def solve(self) -> tuple[Floats, float]:
+        """The best amounts as far as the tangents tell, and a lower bound of the risk-weighted loss."""
+        count = len(self.most)
+        mean = np.full(self.draws, (1.0 - self.risk.weight) / self.draws)
+        excess = np.full(self.draws, self.risk.weight / (self.risk.tail_share * self.draws))
+        objective = np.concatenate([np.zeros(count), mean, [self.risk.weight], excess])
+        free = [(None, None)] * (self.draws + 1)
+        bounds = [(0.0, float(m)) for m in self.most] + free + [(0.0, None)] * self.draws
+        rows, limits = vstack(self.rows).tocsr(), np.concatenate(self.limits)
+        best = minimise(objective, A_ub=rows, b_ub=limits, bounds=bounds)
+        return np.asarray(best.x[:count], dtype=float), float(best.fun)
