@@ -131,7 +131,9 @@ def levels_ahead(
     for begin in range(0, len(workloads), TOGETHER):
         names = workloads[begin : begin + TOGETHER]
         own = series.loc[series["unique_id"].isin(names)]
-        level[:, :, begin : begin + TOGETHER] = simulated(own, names, as_of, steps, draws, near_days)
+        level[:, :, begin : begin + TOGETHER] = simulated(
+            own, names, as_of, steps, draws=draws, near_days=near_days
+        )
     return correlated(level)
 
 
@@ -140,6 +142,7 @@ def simulated(
     names: Sequence[str],
     as_of: datetime,
     steps: Steps,
+    *,
     draws: int,
     near_days: int,
 ) -> Floats:

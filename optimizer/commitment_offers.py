@@ -1,4 +1,4 @@
-"""Commitments that can be bought: by provider, term and way of paying, with what they reach at which price."""
+"""Commitments that can be bought: by provider, term and way of paying, with what they reach at what price."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from optimizer.rows import prices_of
+from optimizer.rows import prices_of, rows_of
 
 NO_UPFRONT = "no upfront"
 UPFRONT_SHARE = {NO_UPFRONT: 0.0, "partial upfront": 0.5, "all upfront": 1.0}
@@ -61,8 +60,11 @@ def on_sale(options: pd.DataFrame) -> Iterator[Sale]:
     found = [TERM.fullmatch(str(text)) for text in terms]
     years = [int(term[1] or 1) if term else 0 for term in found]
     paid = [(term[2] or NO_UPFRONT) if term else "" for term in found]
-    estimated = rows["is_estimated"] if "is_estimated" in rows else pd.Series(False, index=rows.index)
-    table = rows.assign(years=years, payment=paid, is_estimated=estimated.fillna(False).astype(bool))
-    known = table.loc[np.asarray(years, dtype=int) > 0]
-    for (provider, length, payment), own in known.groupby(["provider", "years", "payment"]):
-        yield Sale(str(provider), int(length), str(payment), prices_of(own), bool(own["is_estimated"].any()))
+    estimated = rows["is_estimated"].eq(other=True) if "is_estimated" in rows else rows["purchase"].isna()
+    table = rows.assign(years=years, payment=paid, is_estimated=estimated)
+    known = table.loc[table["years"].gt(0)].sort_values(["provider", "years", "payment"])
+    kinds = known[["provider", "years", "payment"]].drop_duplicates()
+    for provider, length, payment in rows_of(kinds, "provider", "years", "payment"):
+        is_own = known["provider"].eq(provider) & known["years"].eq(length) & known["payment"].eq(payment)
+        own = known.loc[is_own]
+        yield Sale(provider, length, payment, prices_of(own), bool(own["is_estimated"].any()))

@@ -3,15 +3,15 @@ r"""How much to commit to: a stochastic linear program over draws of what could 
 For draws s, steps q and blocks t, with `load` the USD/h at list price that commitments could cover:
 
     capacity[s, q] = beside[s, q] + Σ_k active[k, s, q] × x_k / rate_k
-    loss_s(x)      = Σ_k fee_k × x_k × Σ_q hours_q × active[k, s, q] - Σ_qt hours_qt × more covered than beside
     covered        = min(load, capacity)
+    loss_s(x)      = Σ_k fee_k × x_k × Σ_q hours_q × active[k, s, q] - Σ_qt hours_qt × (covered - beside's)
 
     min (1 - w) × mean loss + w × CVaR of loss,     CVaR = min_η  η + mean(max(loss - η, 0)) / tail
 
 (Rockafellar and Uryasev 2000). The loss is that of the purchase against not buying, so its tail is falling
-demand; the tail of the whole bill would be high demand, and reward buying more. A loss is convex and piecewise
-linear in x: the program holds it by its tangents (Kelley 1960; one set per draw, so exact when they meet the
-loss itself), which keeps it small however many blocks and pools there are.
+demand; the tail of the whole bill would be high demand, and reward buying more. A loss is convex and
+piecewise linear in x: the program holds it by its tangents (Kelley 1960; one set per draw, exact once they
+meet the loss itself), which keeps it small however many blocks and pools there are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scipy.sparse import coo_array, eye_array, hstack, vstack
 from optimizer.coverage import minimise
 from optimizer.problem import Floats
 
-TOLERANCE = 1e-7  # of the load: how far the tangents may be from the loss
+TOLERANCE = 1e-6  # of the load: how far the tangents may be from the loss
 MAX_ROUNDS = 100
 LEAST_ACTIVE = 0.05  # bounds amounts where a tranche may turn out very small
 
@@ -79,9 +79,13 @@ class Load:
     beside: Floats
 
     def covered(self, more: Floats | float = 0.0) -> Floats:
-        """(S,) USD over all steps, with (S, Q) more capacity."""
+        """(S, Q) USD at list price, with (S, Q) more capacity."""
         capacity = (self.beside + more)[:, :, None]
-        return np.asarray(np.einsum("sqt,qt->s", np.minimum(self.usd_per_hour, capacity), self.hours))
+        return np.asarray(np.einsum("sqt,qt->sq", np.minimum(self.usd_per_hour, capacity), self.hours))
+
+    def first(self, steps: int) -> Load:
+        """The same for the first steps alone."""
+        return Load(self.usd_per_hour[:, :steps], self.hours[:steps], self.beside[:, :steps])
 
 
 def capacity_of(columns: Sequence[Column], amounts: Floats) -> Floats:
@@ -92,15 +96,13 @@ def capacity_of(columns: Sequence[Column], amounts: Floats) -> Floats:
 def fees(load: Load, columns: Sequence[Column], amounts: Floats) -> Floats:
     """(S,) USD over all steps."""
     step_hours = load.hours.sum(axis=1)
-    return np.asarray(
-        sum(x * c.fee * (c.active @ step_hours) for c, x in zip(columns, amounts, strict=True))
-    )
+    return np.asarray(sum(x * c.fee * (c.active @ step_hours) for c, x in zip(columns, amounts, strict=True)))
 
 
 def losses(load: Load, columns: Sequence[Column], amounts: Floats) -> Floats:
     """(S,) USD by which buying is worse than not buying; negative where it saves."""
     saved = load.covered(capacity_of(columns, amounts)) - load.covered()
-    return np.asarray(fees(load, columns, amounts) - saved)
+    return np.asarray(fees(load, columns, amounts) - saved.sum(axis=1))
 
 
 def tangents(load: Load, columns: Sequence[Column], amounts: Floats) -> tuple[Floats, Floats]:
@@ -123,7 +125,7 @@ def buy(load: Load, columns: Sequence[Column], risk: Risk) -> Floats:
     most = np.array([most_of(unit, c) for c in columns])
     program = Program(len(unit.usd_per_hour), most, risk)
     best, found = np.zeros(len(columns)), 0.0
-    for amounts in (best, *np.diag(most / 2)):
+    for amounts in (best, *np.diag([newsvendor(unit, c) for c in columns])):
         program.add(amounts, *tangents(unit, columns, amounts))
     for _ in range(MAX_ROUNDS):
         amounts, bound = program.solve()
@@ -134,6 +136,13 @@ def buy(load: Load, columns: Sequence[Column], risk: Risk) -> Floats:
             break
         program.add(amounts, value, slope)
     return np.asarray(best * scale)
+
+
+def newsvendor(load: Load, column: Column) -> float:
+    """The amount with the least mean loss were it in force throughout: a quantile of the load."""
+    left = np.maximum(load.usd_per_hour - load.beside[:, :, None], 0.0)
+    level = max(1.0 - column.rate * column.fee, 0.0)
+    return column.rate * float(np.quantile(left, level))
 
 
 def most_of(load: Load, column: Column) -> float:
