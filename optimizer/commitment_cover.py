@@ -4,14 +4,15 @@ Existing commitments go first: their fee is paid whatever runs. They are applied
 reach the fewest pools first, each to its deepest discount first. One that ends inside the term covers nothing
 afterwards.
 
-Pools with the same discounts form a group: in it every committed USD covers the same spend at list price,
-whatever the pool, so offers of all terms add up. A commitment that reaches several groups is weighed in each
-and the amounts are added; it may cover more than that, for it can move between groups.
+Pools with about the same discounts form a group, which counts at its mean discount: in it every committed
+USD covers the same spend at list price, whatever the pool, so offers of all terms add up. A commitment that
+reaches several groups is weighed in each and the amounts are added. It may cover more than that: it can move
+between groups, and goes to the deepest discount first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from optimizer.commitment_demand import Demand, Steps
 from optimizer.problem import Bools, Floats, Ints
 
 DISCOUNT_STEP = 0.02  # discounts that differ by less count as the same
+MOST_GROUPS = 4  # of pools that the same offers reach
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,23 @@ def groups_of(rate: Floats, spend: Floats, *, alone: Bools) -> list[Group]:
         spend: (P,) planned USD/h at list price, the weight of a pool.
         alone: (P,) whether a pool is a group of its own: what covers it covers no other.
     """
-    found: dict[tuple[int, ...], list[int]] = {}
+    reached: dict[tuple[int, ...], list[int]] = {}
     for p in np.flatnonzero((spend > 0) & (rate < 1.0).any(axis=0)):
-        steps = np.where(np.isnan(rate[:, p]), -1, np.round(np.nan_to_num(rate[:, p]) / DISCOUNT_STEP))
-        key = (*steps.astype(int).tolist(), int(p) if alone[p] else -1)
-        found.setdefault(key, []).append(int(p))
+        offers = np.flatnonzero(~np.isnan(rate[:, p])).tolist()
+        reached.setdefault((*offers, -int(p) - 1 if alone[p] else 0), []).append(int(p))
     return [
-        Group(np.array(pools, dtype=np.int64), np.average(rate[:, pools], axis=1, weights=spend[pools]))
-        for _, pools in sorted(found.items())
+        Group(pools, np.average(rate[:, pools], axis=1, weights=spend[pools]))
+        for _, together in sorted(reached.items())
+        for pools in by_discount(np.array(together, dtype=np.int64), np.nanmean(rate[:, together], axis=0))
     ]
+
+
+def by_discount(pools: Ints, rate: Floats) -> Iterator[Ints]:
+    """The pools in at most MOST_GROUPS parts of about the same rate."""
+    width = max(DISCOUNT_STEP, float(np.ptp(rate)) / MOST_GROUPS)
+    part = np.minimum((rate - rate.min()) // width, MOST_GROUPS - 1)
+    for number in np.unique(part):
+        yield pools[part == number]
 
 
 def loads_of(demand: Demand, steps: Steps, existing: Existing, groups: Sequence[Group]) -> list[Floats]:

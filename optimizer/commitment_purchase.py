@@ -25,7 +25,8 @@ from scipy.sparse import coo_array, eye_array, hstack, vstack
 from optimizer.coverage import minimise
 from optimizer.problem import Floats
 
-TOLERANCE = 1e-6  # of the load: how far the tangents may be from the loss
+TOLERANCE = 1e-6  # of the load: how far the program's tangents may be from the loss
+SWEEP_TOLERANCE = 1e-9
 MAX_ROUNDS = 100
 LEAST_ACTIVE = 0.05  # bounds amounts where a tranche may turn out very small
 
@@ -39,14 +40,23 @@ class Risk:
 
     def of(self, losses: Floats) -> float:
         """(1 - weight) × mean + weight × mean of the worst."""
-        return float((1.0 - self.weight) * losses.mean() + self.weight * self.worst(losses))
+        return float(losses @ self.weights(losses))
 
     def worst(self, losses: Floats) -> float:
-        """CVaR: mean of the worst `tail_share`; the draw at its edge counts in part."""
-        ordered = np.sort(losses)[::-1]
-        share = np.full(len(ordered), 1.0 / len(ordered))
-        kept = np.clip(self.tail_share - (np.cumsum(share) - share), 0.0, share)
-        return float(ordered @ kept / kept.sum())
+        """CVaR: mean of the worst `tail_share`."""
+        return float(losses @ self.tail(losses))
+
+    def weights(self, losses: Floats) -> Floats:
+        """(S,) what each draw counts for; they add up to 1."""
+        return (1.0 - self.weight) / len(losses) + self.weight * self.tail(losses)
+
+    def tail(self, losses: Floats) -> Floats:
+        """(S,) what each draw counts for in the mean of the worst; the one at the edge counts in part."""
+        draws = len(losses)
+        kept = np.clip(self.tail_share * draws - np.arange(draws), 0.0, 1.0)
+        weights = np.empty(draws)
+        weights[np.argsort(-losses, kind="stable")] = kept / kept.sum()
+        return weights
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,8 @@ def buy(load: Load, columns: Sequence[Column], risk: Risk) -> Floats:
         return np.zeros(len(columns))
     unit = Load(load.usd_per_hour / scale, load.hours / load.hours.sum(), load.beside / scale)
     most = np.array([most_of(unit, c) for c in columns])
+    if len(columns) == 1:
+        return np.array([scale * sweep(unit, columns[0], most[0], risk)])
     program = Program(len(unit.usd_per_hour), most, risk)
     best, found = np.zeros(len(columns)), 0.0
     for amounts in (best, *np.diag([newsvendor(unit, c) for c in columns])):
@@ -143,6 +155,50 @@ def newsvendor(load: Load, column: Column) -> float:
     left = np.maximum(load.usd_per_hour - load.beside[:, :, None], 0.0)
     level = max(1.0 - column.rate * column.fee, 0.0)
     return column.rate * float(np.quantile(left, level))
+
+
+def sweep(load: Load, column: Column, most: float, risk: Risk) -> float:
+    """The same for one column, without a program: tangents on both sides of the best amount close in on it.
+
+    Where two tangents meet is the next amount to try, and no loss is less than theirs there. Every third time
+    the middle is tried, so that a long flat side cannot hold it up.
+    """
+
+    def tangent(amount: float) -> Tangent:
+        value, slope = tangents(load, [column], np.array([amount]))
+        weights = risk.weights(value)
+        return Tangent(amount, float(value @ weights), float(slope[:, 0] @ weights))
+
+    low, high = tangent(0.0), tangent(most)
+    if low.slope >= 0:
+        return 0.0
+    for turn in range(MAX_ROUNDS):
+        meeting = low.meets(high)
+        best = min(low, high, key=lambda side: side.value)
+        if best.value - low.at(meeting) <= SWEEP_TOLERANCE:
+            return best.amount
+        middle = tangent(meeting if turn % 3 else (low.amount + high.amount) / 2)
+        low, high = (middle, high) if middle.slope < 0 else (low, middle)
+    return best.amount
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """A risk-weighted loss at an amount, and its slope there."""
+
+    amount: float
+    value: float
+    slope: float
+
+    def at(self, amount: float) -> float:
+        """The tangent's own value at another amount."""
+        return self.value + self.slope * (amount - self.amount)
+
+    def meets(self, other: Tangent) -> float:
+        """Where two tangents meet: between their amounts, as the loss is convex."""
+        rise = other.at(self.amount) - self.value
+        steps = self.slope - other.slope
+        return self.amount + rise / steps if steps else self.amount
 
 
 def most_of(load: Load, column: Column) -> float:
