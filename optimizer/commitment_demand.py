@@ -28,7 +28,7 @@ STEP_HOURS = HOURS_PER_YEAR / 4
 MONTH_HOURS = HOURS_PER_YEAR / 12
 CORRELATION = 0.5  # of any two workloads, by rank: of their levels, and of their days
 MIN_DAY_SHARE = 0.5  # a day of which less was counted says too little
-TOGETHER = 50  # series that are simulated at once: bounds memory
+MOST_SERIES = 24  # workloads with futures of their own, the largest; a future takes up to 0.15 s to learn
 DAY = pd.Timedelta(1, unit="D")
 
 
@@ -113,28 +113,29 @@ def levels_ahead(
     as_of: datetime,
     steps: Steps,
     *,
+    size: Floats,
     draws: int,
     near_days: int,
 ) -> Floats:
     """(S, Q, W) demand of each workload over what is forecast for the next `near_days`.
+
+    The largest workloads have futures of their own; each of the others takes those of one of them, in another
+    order.
 
     Args:
         demand: `workload, ts, interval_s, requests`, in gaps NaN.
         workloads: names in the order of the answer; one without a counted day widens as models assume.
         as_of: start of the first step.
         steps: what the levels are means over.
+        size: (W,) what a workload spends.
         draws: number of futures.
         near_days: days that the plan's typical day is made of.
     """
-    series = daily_requests(demand, workloads, as_of)
-    level = np.empty((draws, len(steps.hours), len(workloads)))
-    for begin in range(0, len(workloads), TOGETHER):
-        names = workloads[begin : begin + TOGETHER]
-        own = series.loc[series["unique_id"].isin(names)]
-        level[:, :, begin : begin + TOGETHER] = simulated(
-            own, names, as_of, steps, draws=draws, near_days=near_days
-        )
-    return correlated(level)
+    place = np.argsort(np.argsort(-size, kind="stable"), kind="stable")
+    names = [workloads[w] for w in np.argsort(-size, kind="stable")[:MOST_SERIES]]
+    series = daily_requests(demand, names, as_of)
+    level = simulated(series, names, as_of, steps, draws=draws, near_days=near_days)
+    return correlated(level[:, :, place % len(names)])
 
 
 def simulated(
@@ -146,7 +147,7 @@ def simulated(
     draws: int,
     near_days: int,
 ) -> Floats:
-    """(S, Q, W) levels of some workloads, each by itself."""
+    """(S, Q, N) levels of some workloads, each by itself."""
     from models.monthly import simulate  # noqa: PLC0415  statsmodels: a second that only commitments should cost
 
     today = pd.Timestamp(as_of).floor("D")
@@ -156,7 +157,7 @@ def simulated(
     ahead, expected = paths.draws[:, :, past : past + days], paths.expected[:, past : past + near_days]
     first = np.searchsorted(np.arange(days) * 24.0, steps.begin_h)
     counts = np.diff([*first, days])
-    means = np.add.reduceat(ahead, first, axis=2) / counts  # (W, S, Q)
+    means = np.add.reduceat(ahead, first, axis=2) / counts  # (N, S, Q)
     now = expected.mean(axis=1)[:, None, None]
     level = np.divide(means, now, out=np.ones_like(means), where=now > 0)
     order = [paths.ids.get_loc(name) for name in names]

@@ -1,8 +1,8 @@
 """A purchase in tranches: at once, or spread over the first year so that terms do not all end together.
 
 A ladder of n buys its n-th part every 12 / n months and renews each part when its term ends. Later parts
-follow demand: they are bought in proportion to what there is to cover then, as the quarter before shows it. So
-a ladder covers less at first and loses less where demand falls. Each is as large as is best for it.
+follow demand: they are bought in proportion to what there is to cover then, as the quarter before shows it.
+So a ladder covers less at first and loses less where demand falls. Each is as large as is best for it.
 """
 
 from __future__ import annotations

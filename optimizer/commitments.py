@@ -151,6 +151,7 @@ def market_of(
             [problem.workloads[w] for w in reached],
             inputs.as_of,
             steps,
+            size=spend[reached].sum(axis=1) @ problem.hours,
             draws=choice.draws,
             near_days=settings.placement.forecast_days,
         ),
