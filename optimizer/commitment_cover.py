@@ -4,10 +4,9 @@ Existing commitments go first: their fee is paid whatever runs. They are applied
 reach the fewest pools first, each to its deepest discount first. One that ends inside the term covers nothing
 afterwards.
 
-Pools with about the same discounts form a group, which counts at its mean discount: in it every committed
-USD covers the same spend at list price, whatever the pool, so offers of all terms add up. A commitment that
-reaches several groups is weighed in each and the amounts are added. It may cover more than that: it can move
-between groups, and goes to the deepest discount first.
+Pools that the same offers reach form a group: one purchase is weighed for all of them. In it, pools of about
+the same discount are one part, which counts at its mean discount. Where several offers reach a group, each
+counts at one factor on the same rates, so that they add up; with one offer alone nothing is lost by that.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from optimizer.commitment_demand import Demand, Steps
 from optimizer.problem import Bools, Floats, Ints
 
 DISCOUNT_STEP = 0.02  # discounts that differ by less count as the same
-MOST_GROUPS = 4  # of pools that the same offers reach
+MOST_PARTS = 4  # of a group
+LEAST_RATE = 1e-6  # a committed price of nothing covers a million times itself
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,25 @@ def covered_by(listed: Floats, rate: Floats, budget: float) -> Floats:
 
 @dataclass(frozen=True)
 class Group:
-    """Pools at one discount.
+    """Pools that the same offers reach.
 
     Attributes:
-        pools: their indices.
-        rate: (C,) committed USD per USD at list price, mean by spend; NaN where an offer does not reach them.
+        parts: J lists of pools, deepest discount first.
+        rate: (J,) committed USD per USD at list price, mean of offers and, by spend, of pools.
+        scale: (C,) an offer's own rate over that mean; NaN where it does not reach the group.
     """
 
-    pools: Ints
+    parts: tuple[Ints, ...]
     rate: Floats
+    scale: Floats
+
+    def saves(self, offer: int, fee: float) -> bool:
+        """Whether an offer can save anywhere in the group."""
+        return bool(self.scale[offer] * self.rate[0] * fee < 1.0)
 
 
 def groups_of(rate: Floats, spend: Floats, *, alone: Bools) -> list[Group]:
-    """Pools that some offer reaches at a saving, by their discounts.
+    """Pools that some offer reaches at a saving, by the offers that reach them.
 
     Args:
         rate: (C, P) of the offers; NaN where out of reach.
@@ -84,27 +90,33 @@ def groups_of(rate: Floats, spend: Floats, *, alone: Bools) -> list[Group]:
     for p in np.flatnonzero((spend > 0) & (rate < 1.0).any(axis=0)):
         offers = np.flatnonzero(~np.isnan(rate[:, p])).tolist()
         reached.setdefault((*offers, -int(p) - 1 if alone[p] else 0), []).append(int(p))
-    return [
-        Group(pools, np.average(rate[:, pools], axis=1, weights=spend[pools]))
-        for _, together in sorted(reached.items())
-        for pools in by_discount(np.array(together, dtype=np.int64), np.nanmean(rate[:, together], axis=0))
-    ]
+    return [group_of(np.array(pools, dtype=np.int64), rate, spend) for _, pools in sorted(reached.items())]
 
 
-def by_discount(pools: Ints, rate: Floats) -> Iterator[Ints]:
-    """The pools in at most MOST_GROUPS parts of about the same rate."""
-    width = max(DISCOUNT_STEP, float(np.ptp(rate)) / MOST_GROUPS)
-    part = np.minimum((rate - rate.min()) // width, MOST_GROUPS - 1)
+def group_of(pools: Ints, rate: Floats, spend: Floats) -> Group:
+    """One group of pools."""
+    base = np.maximum(np.nanmean(rate[:, pools], axis=0), LEAST_RATE)
+    parts = list(by_discount(base))
+    mean = [float(np.average(base[part], weights=spend[pools[part]])) for part in parts]
+    scale = np.average(rate[:, pools] / base, axis=1, weights=spend[pools])
+    return Group(tuple(pools[part] for part in parts), np.array(mean), scale)
+
+
+def by_discount(rate: Floats) -> Iterator[Ints]:
+    """Positions in at most MOST_PARTS parts of about the same rate, ascending."""
+    width = max(DISCOUNT_STEP, float(np.ptp(rate)) / MOST_PARTS)
+    part = np.minimum((rate - rate.min()) // width, MOST_PARTS - 1)
     for number in np.unique(part):
-        yield pools[part == number]
+        yield np.flatnonzero(part == number)
 
 
 def loads_of(demand: Demand, steps: Steps, existing: Existing, groups: Sequence[Group]) -> list[Floats]:
-    """(S, Q, T) USD/h at list price per group that existing commitments leave uncovered."""
+    """(S, Q, T, J) USD/h at list price per group and part that existing commitments leave uncovered."""
     shape = (demand.draws, len(steps.hours), demand.spend.shape[2])
-    loads = [np.empty(shape) for _ in groups]
+    loads = [np.empty((*shape, len(group.parts))) for group in groups]
     for q, begin_h in enumerate(steps.begin_h):
         left = existing.left_of(demand.listed(q), float(begin_h))
         for load, group in zip(loads, groups, strict=True):
-            load[:, q] = left[:, :, group.pools].sum(axis=2)
+            for j, pools in enumerate(group.parts):
+                load[:, q, :, j] = left[:, :, pools].sum(axis=2)
     return loads

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ MONTH_HOURS = HOURS_PER_YEAR / 12
 CORRELATION = 0.5  # of any two workloads, by rank: of their levels, and of their days
 MIN_DAY_SHARE = 0.5  # a day of which less was counted says too little
 MOST_SERIES = 24  # workloads with futures of their own, the largest; a future takes up to 0.15 s to learn
+GRID = np.linspace(-3.0, 3.0, 121)  # normal scores that a day is rounded to
 DAY = pd.Timedelta(1, unit="D")
 
 
@@ -78,25 +80,31 @@ class Demand:
         """Number of futures."""
         return len(self.level)
 
-    def days(self, step: int) -> Floats:
-        """(S, T, W) need of a day over the planned one: each block of each step is a day of its own.
+    @cached_property
+    def table(self) -> Floats:
+        """(K, T, W) need of a day over the planned one at the normal scores of GRID.
 
         Below the lowest and above the highest level the need stays as it is there.
         """
         from scipy.special import ndtr  # noqa: PLC0415  only commitments need it
 
+        quantile = ndtr(GRID)
+        at = np.clip(np.searchsorted(self.levels, quantile), 1, len(self.levels) - 1)
+        low, high = self.levels[at - 1], self.levels[at]
+        share = np.clip((quantile - low) / (high - low), 0.0, 1.0)
+        below, above = self.ratio[:, :, at - 1], self.ratio[:, :, at]
+        return np.ascontiguousarray((below + share * (above - below)).transpose(2, 1, 0))
+
+    def days(self, step: int) -> Floats:
+        """(S, T, W) need of a day over the planned one: each block of each step is a day of its own."""
         random = np.random.default_rng([self.seed, step])
         workloads, blocks, _ = self.ratio.shape
         shared = random.standard_normal((self.draws, blocks, 1))
         own = random.standard_normal((self.draws, blocks, workloads))
-        quantile = ndtr(np.sqrt(CORRELATION) * shared + np.sqrt(1 - CORRELATION) * own)
-        at = np.clip(np.searchsorted(self.levels, quantile), 1, len(self.levels) - 1)
-        low, high = self.levels[at - 1], self.levels[at]
-        share = np.clip((quantile - low) / (high - low), 0.0, 1.0)
-        ratio = self.ratio.transpose(2, 1, 0)  # (L, T, W)
-        t, w = np.arange(blocks)[:, None], np.arange(workloads)
-        below, above = ratio[at - 1, t, w], ratio[at, t, w]
-        return np.asarray(below + share * (above - below))
+        score = np.sqrt(CORRELATION) * shared + np.sqrt(1 - CORRELATION) * own
+        place = np.rint((score - GRID[0]) / (GRID[1] - GRID[0])).astype(np.int64)
+        near = np.clip(place, 0, len(GRID) - 1)
+        return np.asarray(self.table[near, np.arange(blocks)[:, None], np.arange(workloads)])
 
     def listed(self, step: int) -> Floats:
         """(S, T, P) USD/h at list price in one step."""

@@ -53,7 +53,7 @@ def seen(load: Floats) -> Floats:
 
     What is expected for the step, times how the step before turned out against what was expected of it.
     """
-    size = load.mean(axis=2)
+    size = load.sum(axis=3).mean(axis=2)
     expected = size.mean(axis=0)
     surprise = np.divide(size, expected, out=np.ones_like(size), where=expected > 0)
     before = np.concatenate([np.ones((len(size), 1)), surprise[:, :-1]], axis=1)
@@ -96,7 +96,7 @@ def ladder_of(
 ) -> Ladder:
     """The best ladder of so many tranches of one offer: the sum of its amounts in each group.
 
-    `columns` say rate and fee per group.
+    `columns` say scale and fee per group.
     """
     months = [round(part * 12 / tranches) for part in range(tranches)]
     bought = np.zeros(tranches)

@@ -54,7 +54,15 @@ class Line:
     def covered(self, times: float = 1.0) -> Floats:
         """(S, Q) USD at list price that some times the amounts cover in the first term."""
         parts = [
-            load.covered(times * amount / column.rate) - load.covered()
+            load.covered(times * amount / column.scale) - load.covered()
+            for load, column, amount in zip(self.term, self.columns, self.amounts, strict=True)
+        ]
+        return np.asarray(sum(parts))
+
+    def used(self) -> Floats:
+        """(S,) committed USD that cover something in the first term."""
+        parts = [
+            column.scale * (load.used(amount / column.scale) - load.used()).sum(axis=(1, 2))
             for load, column, amount in zip(self.term, self.columns, self.amounts, strict=True)
         ]
         return np.asarray(sum(parts))
@@ -71,20 +79,15 @@ class Line:
 
     def utilization(self) -> Floats:
         """(S,) share of the committed hours that covers something."""
-        parts = [
-            column.rate * (load.covered(amount / column.rate) - load.covered()).sum(axis=1)
-            for load, column, amount in zip(self.term, self.columns, self.amounts, strict=True)
-        ]
-        return np.asarray(sum(parts) / (self.usd_per_hour * self.hours))
+        return self.used() / (self.usd_per_hour * self.hours)
 
     def break_even_utilization(self) -> float:
         """Share of the committed hours that must cover something for the fee to be worth it."""
-        listed = sum(amount / column.rate for column, amount in zip(self.columns, self.amounts, strict=True))
-        return float(self.fee * self.usd_per_hour / listed)
+        return float(self.fee * self.used().sum() / self.covered().sum())
 
     def coverage_share(self) -> float:
         """Share of what could be covered that it covers, on average."""
-        whole = sum(float(np.einsum("sqt,qt->", load.usd_per_hour, load.hours)) for load in self.term)
+        whole = sum(float(np.einsum("sqtj,qt->", load.usd_per_hour, load.hours)) for load in self.term)
         return float(self.covered().sum() / whole) if whole > 0 else 0.0
 
     def upfront_usd(self) -> float:

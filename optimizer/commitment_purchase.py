@@ -1,10 +1,12 @@
 r"""How much to commit to: a stochastic linear program over draws of what could be covered.
 
-For draws s, steps q and blocks t, with `load` the USD/h at list price that commitments could cover:
+For draws s, steps q, blocks t and parts j of about one discount, with `load` the USD/h at list price that
+commitments could cover and `rate` the committed USD per USD of it, deepest discount first:
 
-    capacity[s, q] = beside[s, q] + Σ_k active[k, s, q] × x_k / rate_k
-    covered        = min(load, capacity)
-    loss_s(x)      = Σ_k fee_k × x_k × Σ_q hours_q × active[k, s, q] - Σ_qt hours_qt × (covered - beside's)
+    committed[s, q]     = beside[s, q] + Σ_k active[k, s, q] × x_k / scale_k
+    used[s, q, t, j]    = min(rate_j × load[s, q, t, j], what the parts before j leave of committed[s, q])
+    covered[s, q, t]    = Σ_j used[s, q, t, j] / rate_j
+    loss_s(x)           = Σ_kq fee_k × hours_q × active[k, s, q] × x_k - Σ_qt hours_qt × (covered - beside's)
 
     min (1 - w) × mean loss + w × CVaR of loss,     CVaR = min_η  η + mean(max(loss - η, 0)) / tail
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import coo_array, eye_array, hstack, vstack
@@ -64,12 +67,12 @@ class Column:
     """Something that can be bought, in committed USD per hour.
 
     Attributes:
-        rate: committed USD that cover one USD at list price; under 1 where it saves.
+        scale: its own rates over those of the load: 1 where nothing else is on sale.
         fee: cost of one committed USD.
         active: (S, Q) how often the amount is in force; not 1 where later tranches follow demand.
     """
 
-    rate: float
+    scale: float
     fee: float
     active: Floats
 
@@ -79,28 +82,51 @@ class Load:
     """What could be covered.
 
     Attributes:
-        usd_per_hour: (S, Q, T) at list price, beyond what existing commitments cover.
+        usd_per_hour: (S, Q, T, J) at list price, beyond what existing commitments cover.
+        rate: (J,) committed USD per USD at list price, ascending; under 1 where it saves.
         hours: (Q, T) that each block of each step stands for.
-        beside: (S, Q) USD/h at list price that other purchases cover first.
+        beside: (S, Q) committed USD/h of other purchases, which are used first.
     """
 
     usd_per_hour: Floats
+    rate: Floats
     hours: Floats
     beside: Floats
 
+    @cached_property
+    def needed(self) -> Floats:
+        """(S, Q, T, J) committed USD/h that would cover it."""
+        return np.asarray(self.usd_per_hour * self.rate)
+
+    @cached_property
+    def before(self) -> Floats:
+        """(S, Q, T, J) committed USD/h that go to parts of deeper discounts."""
+        return np.asarray(np.cumsum(self.needed, axis=3) - self.needed)
+
+    def used(self, more: Floats | float = 0.0) -> Floats:
+        """(S, Q, J) committed USD that cover something, with (S, Q) more committed."""
+        committed = (self.beside + more)[:, :, None, None]
+        used = np.clip(committed - self.before, 0.0, self.needed)
+        return np.asarray(np.einsum("sqtj,qt->sqj", used, self.hours))
+
     def covered(self, more: Floats | float = 0.0) -> Floats:
-        """(S, Q) USD at list price, with (S, Q) more capacity."""
-        capacity = (self.beside + more)[:, :, None]
-        return np.asarray(np.einsum("sqt,qt->sq", np.minimum(self.usd_per_hour, capacity), self.hours))
+        """(S, Q) USD at list price, with (S, Q) more committed."""
+        return np.asarray(self.used(more) @ (1.0 / self.rate))
+
+    def worth(self, more: Floats) -> Floats:
+        """(S, Q) USD at list price that one more committed USD/h would cover."""
+        committed = (self.beside + more)[:, :, None, None]
+        is_next = (committed >= self.before) & (committed < self.before + self.needed)
+        return np.asarray(np.einsum("sqtj,qt,j->sq", is_next, self.hours, 1.0 / self.rate))
 
     def first(self, steps: int) -> Load:
         """The same for the first steps alone."""
-        return Load(self.usd_per_hour[:, :steps], self.hours[:steps], self.beside[:, :steps])
+        return Load(self.usd_per_hour[:, :steps], self.rate, self.hours[:steps], self.beside[:, :steps])
 
 
-def capacity_of(columns: Sequence[Column], amounts: Floats) -> Floats:
-    """(S, Q) USD/h at list price that amounts of the columns can cover."""
-    return np.asarray(sum(x / c.rate * c.active for c, x in zip(columns, amounts, strict=True)))
+def committed_by(columns: Sequence[Column], amounts: Floats) -> Floats:
+    """(S, Q) USD/h that are committed, in units of the load's own rates."""
+    return np.asarray(sum(x / c.scale * c.active for c, x in zip(columns, amounts, strict=True)))
 
 
 def fees(load: Load, columns: Sequence[Column], amounts: Floats) -> Floats:
@@ -111,30 +137,29 @@ def fees(load: Load, columns: Sequence[Column], amounts: Floats) -> Floats:
 
 def losses(load: Load, columns: Sequence[Column], amounts: Floats) -> Floats:
     """(S,) USD by which buying is worse than not buying; negative where it saves."""
-    saved = load.covered(capacity_of(columns, amounts)) - load.covered()
+    saved = load.covered(committed_by(columns, amounts)) - load.covered()
     return np.asarray(fees(load, columns, amounts) - saved.sum(axis=1))
 
 
 def tangents(load: Load, columns: Sequence[Column], amounts: Floats) -> tuple[Floats, Floats]:
     """Losses (S,) and a subgradient of each (S, K)."""
     step_hours = load.hours.sum(axis=1)
-    capacity = (load.beside + capacity_of(columns, amounts))[:, :, None]
-    short = np.einsum("sqt,qt->sq", load.usd_per_hour > capacity, load.hours)  # hours that more would cover
+    worth = load.worth(committed_by(columns, amounts))
     slope = np.stack(
-        [c.fee * (c.active @ step_hours) - (c.active * short).sum(axis=1) / c.rate for c in columns], axis=1
+        [c.fee * (c.active @ step_hours) - (c.active * worth).sum(axis=1) / c.scale for c in columns], axis=1
     )
     return losses(load, columns, amounts), slope
 
 
 def buy(load: Load, columns: Sequence[Column], risk: Risk) -> Floats:
     """(K,) committed USD per hour with the least risk-weighted loss; 0 where none pays."""
-    scale = float(load.usd_per_hour.mean())
-    if not columns or scale <= 0:
+    size = float(load.needed.sum(axis=3).mean())
+    if not columns or size <= 0:
         return np.zeros(len(columns))
-    unit = Load(load.usd_per_hour / scale, load.hours / load.hours.sum(), load.beside / scale)
+    unit = Load(load.usd_per_hour / size, load.rate, load.hours / load.hours.sum(), load.beside / size)
     most = np.array([most_of(unit, c) for c in columns])
     if len(columns) == 1:
-        return np.array([scale * sweep(unit, columns[0], most[0], risk)])
+        return np.array([size * sweep(unit, columns[0], most[0], risk)])
     program = Program(len(unit.usd_per_hour), most, risk)
     best, found = np.zeros(len(columns)), 0.0
     for amounts in (best, *np.diag([newsvendor(unit, c) for c in columns])):
@@ -147,14 +172,14 @@ def buy(load: Load, columns: Sequence[Column], risk: Risk) -> Floats:
         if found - bound <= TOLERANCE:
             break
         program.add(amounts, value, slope)
-    return np.asarray(best * scale)
+    return np.asarray(best * size)
 
 
 def newsvendor(load: Load, column: Column) -> float:
     """The amount with the least mean loss were it in force throughout: a quantile of the load."""
-    left = np.maximum(load.usd_per_hour - load.beside[:, :, None], 0.0)
-    level = max(1.0 - column.rate * column.fee, 0.0)
-    return column.rate * float(np.quantile(left, level))
+    left = np.maximum(load.needed.sum(axis=3) - load.beside[:, :, None], 0.0)
+    level = max(1.0 - float(load.rate.mean()) * column.scale * column.fee, 0.0)
+    return column.scale * float(np.quantile(left, level))
 
 
 def sweep(load: Load, column: Column, most: float, risk: Risk) -> float:
@@ -205,7 +230,7 @@ def most_of(load: Load, column: Column) -> float:
     """An amount that covers everything, always."""
     in_force = column.active[column.active > 0]
     least = max(float(in_force.min(initial=1.0)), LEAST_ACTIVE)
-    return column.rate * float(load.usd_per_hour.max()) / least
+    return column.scale * float(load.needed.sum(axis=3).max()) / least
 
 
 class Program:

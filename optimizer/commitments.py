@@ -18,7 +18,7 @@ from optimizer.commitment_demand import Demand, Steps, levels_ahead, steps_until
 from optimizer.commitment_ladder import EXTRA_HOURS, in_force, renewed
 from optimizer.commitment_lines import Line, advice_of
 from optimizer.commitment_offers import Sale, on_sale
-from optimizer.commitment_purchase import Column, Load, Risk, buy, capacity_of
+from optimizer.commitment_purchase import Column, Load, Risk, buy, committed_by
 from optimizer.config import Settings
 from optimizer.formulate import Offer, with_commitments
 from optimizer.inputs import Inputs
@@ -47,7 +47,7 @@ class Market:
     """What is on sale, and what there is to cover with it.
 
     Attributes:
-        loads: per group (S, Q, T) USD/h at list price.
+        loads: per group (S, Q, T, J) USD/h at list price.
         hours: (Q, T).
     """
 
@@ -61,20 +61,24 @@ class Market:
 
     def horizon(self, group: Group) -> int:
         """Steps of the longest term that reaches a group."""
-        reach = [sale.hours for sale, rate in zip(self.sales, group.rate, strict=True) if rate < 1.0]
-        return self.steps.within(max(reach))
+        reach = [sale.hours for c, sale in enumerate(self.sales) if group.saves(c, self.fee(sale))]
+        return self.steps.within(max(reach, default=0.0))
+
+    def fee(self, sale: Sale) -> float:
+        """Cost of a committed USD."""
+        return sale.fee_per_usd(self.capital_cost_share)
 
     def columns(self, group: Group, load: Floats) -> dict[int, Column]:
         """By sale that reaches a group: bought now, renewed at the demand then seen while others last."""
         follows = renewed(load)
         return {
             c: Column(
-                float(group.rate[c]),
-                sale.fee_per_usd(self.capital_cost_share),
+                float(group.scale[c]),
+                self.fee(sale),
                 in_force(self.steps, follows, sale.hours, 1),
             )
             for c, sale in enumerate(self.sales)
-            if group.rate[c] < 1.0
+            if group.saves(c, self.fee(sale))
         }
 
 
@@ -195,8 +199,8 @@ def bought(market: Market) -> Floats:
     for g, (group, load) in enumerate(zip(market.groups, market.loads, strict=True)):
         columns = market.columns(group, load)
         steps = market.horizon(group)
-        cut = {c: Column(k.rate, k.fee, k.active[:, :steps]) for c, k in columns.items()}
-        whole = Load(load, market.hours, np.zeros(load.shape[:2])).first(steps)
+        cut = {c: Column(k.scale, k.fee, k.active[:, :steps]) for c, k in columns.items()}
+        whole = Load(load, group.rate, market.hours, np.zeros(load.shape[:2])).first(steps)
         amounts[g, list(cut)] = buy(whole, list(cut.values()), market.risk)
     amounts[:, amounts.sum(axis=0) < MIN_COMMITMENT_USD_PER_HOUR] = 0.0
     return amounts
@@ -212,6 +216,6 @@ def lines_of(market: Market, amounts: Floats) -> Iterator[Line]:
             others = [k for k in every[g] if k != c]
             beside = np.zeros(market.loads[g].shape[:2])
             if others:
-                beside = capacity_of([every[g][k] for k in others], amounts[g, others])
-            loads.append(Load(market.loads[g], market.hours, beside))
+                beside = committed_by([every[g][k] for k in others], amounts[g, others])
+            loads.append(Load(market.loads[g], market.groups[g].rate, market.hours, beside))
         yield Line(market.sales[c], tuple(loads), tuple(every[g][c] for g in own), amounts[own, c])
