@@ -110,9 +110,7 @@ def advised(**changes: object) -> CommitmentAdvice:
         ),
         ladders=(
             whole,
-            whole.model_copy(
-                update={"tranches": parts, "is_recommended": True, "saving_usd_per_day": 11.0}
-            ),
+            whole.model_copy(update={"tranches": parts, "is_recommended": True, "saving_usd_per_day": 11.0}),
         ),
         is_estimated_price=True,
     )

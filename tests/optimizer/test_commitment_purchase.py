@@ -180,7 +180,7 @@ def equally_good(demand: list[float], risk: Risk, *amounts: float) -> bool:
     """Whether amounts, as list price covered, are worth the same."""
     of = load(demand)
     values = [risk.of(losses(of, [always(of)], np.array([0.6 * each]))) for each in amounts]
-    return bool(np.ptp(values) <= 1e-6 * max(1.0, max(demand)))
+    return bool(np.ptp(values) <= 1e-6 * max(1.0, *demand))
 
 
 @settings(max_examples=60, deadline=None)
