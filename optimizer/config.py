@@ -65,8 +65,9 @@ class CommitmentSettings(Section):
     capital_cost_share: float = Field(
         0.08, ge=0, le=1, description="yearly cost of capital, for what is paid upfront"
     )
-    reservations_of: tuple[str, ...] = Field(
-        default=(), description="providers whose commitments are each for one type in one region"
+    reservations_of: list[str] = Field(
+        default_factory=list,
+        description="providers whose commitments are each for one type in one region",
     )
 
 
