@@ -177,22 +177,19 @@ def daily_requests(demand: pd.DataFrame, workloads: Sequence[str], as_of: dateti
     today = pd.Timestamp(as_of).floor("D")
     rows = demand.loc[demand["workload"].isin(workloads) & demand["requests"].notna()]
     rows = rows.loc[(rows["ts"] < today) & ~rows["is_gap"].astype(bool)]
-    sums = (
-        rows.assign(ds=rows["ts"].dt.floor("D"))
-        .groupby(["workload", "ds"], as_index=False)
-        .agg(requests=("requests", "sum"), seconds=("interval_s", "sum"))
-    )
-    whole = sums.loc[sums["seconds"] >= MIN_DAY_SHARE * DAY.total_seconds()]
-    found = pd.DataFrame(
-        {
-            "unique_id": whole["workload"].astype("str"),
-            "ds": whole["ds"],
-            "y": whole["requests"].astype(float) / whole["seconds"].astype(float),
-        }
-    )
+    found = whole_days(rows) if len(rows) else rows.reindex(columns=["unique_id"])
     unseen = [name for name in workloads if name not in set(found["unique_id"])]
     blank = pd.DataFrame({"unique_id": pd.Series(unseen, dtype="str"), "ds": today - DAY, "y": 1.0})
     return pd.concat([part for part in (found, blank) if len(part)], ignore_index=True)
+
+
+def whole_days(rows: pd.DataFrame) -> pd.DataFrame:
+    """`unique_id, ds, y` of the days of which enough was counted."""
+    days = rows.assign(ds=rows["ts"].dt.floor("D")).groupby(["workload", "ds"], as_index=False)
+    sums = days.agg(requests=("requests", "sum"), seconds=("interval_s", "sum"))
+    whole = sums.loc[sums["seconds"] >= MIN_DAY_SHARE * DAY.total_seconds()]
+    rate = whole["requests"].astype(float) / whole["seconds"].astype(float)
+    return pd.DataFrame({"unique_id": whole["workload"].astype("str"), "ds": whole["ds"], "y": rate})
 
 
 def correlated(level: Floats) -> Floats:

@@ -97,6 +97,12 @@ def test_days_are_whole_and_counted() -> None:
     assert set(daily_requests(half, ["web"], AS_OF)["unique_id"]) == {"web"}
 
 
+def test_a_workspace_without_any_demand_has_unseen_days_alone() -> None:
+    untyped = pd.DataFrame(columns=["workload", "ts", "interval_s", "requests", "is_gap"])
+    (row,) = daily_requests(untyped, ["new"], AS_OF).itertuples(index=False)
+    assert row == ("new", pd.Timestamp(AS_OF).floor("D") - pd.Timedelta(days=1), 1.0)
+
+
 def test_an_old_history_is_looked_past() -> None:
     old = history(
         (600.0 * np.random.default_rng(1).lognormal(0, 0.1, 144 * 30)).tolist(), end=AS_OF - timedelta(days=9)
