@@ -26,25 +26,26 @@ def summary(plan: PlacementPlan, path: Path) -> dict[str, Any]:
 
 
 def show(plan: PlacementPlan) -> None:
-    """One line per commitment, then its ladders; money is per month."""
+    """One line per commitment with what it saves, then its ladders."""
     if not plan.commitments:
         out.print(NONE)
         return
-    heads = ("commitment", "USD/h", "saves a month", "worst draws", "loses in", "breaks even", "use")
+    heads = ("commitment", "USD/h", "USD/month", "worst", "loses in", "even at", "use")
     table = Table(*heads, box=None, pad_edge=False)
     for item in plan.commitments:
         table.add_row(escape(item.commitment), f"{item.usd_per_hour:,.2f}", *numbers(item))
     out.print(table)
     for item in plan.commitments:
         show_ladders(item)
-    out.print("advice: no plan buys a commitment", highlight=False)
+    out.print("\nworst: mean of the worst draws; loses in: share of draws; even at: use at which it pays")
+    out.print("advice: no plan buys a commitment")
 
 
 def numbers(item: CommitmentAdvice) -> tuple[str, ...]:
     """Saving, its tail, how often it loses, break-even and use."""
     return (
-        usd(item.saving_usd_per_day * DAYS_PER_MONTH),
-        usd(item.saving_usd_per_day_tail * DAYS_PER_MONTH),
+        f"{item.saving_usd_per_day * DAYS_PER_MONTH:,.0f}",
+        f"{item.saving_usd_per_day_tail * DAYS_PER_MONTH:,.0f}",
         f"{item.loss_probability:.1%}",
         f"{item.break_even_utilization:.0%}",
         f"{item.utilization.p10:.0%}–{item.utilization.p90:.0%}",

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from optimizer.commitment_cover import Existing, Group, groups_of, loads_of
-from optimizer.commitment_demand import Demand, Steps, levels_ahead, steps_until
+from optimizer.commitment_demand import DAY, Demand, Steps, daily_requests, levels_ahead, steps_until
 from optimizer.commitment_ladder import EXTRA_HOURS, in_force, renewed
 from optimizer.commitment_lines import Line, advice_of
 from optimizer.commitment_offers import Sale, on_sale
@@ -26,6 +27,7 @@ from optimizer.plan import CommitmentAdvice
 from optimizer.problem import Floats, Ints, Problem
 
 MIN_COMMITMENT_USD_PER_HOUR = 0.01
+RECURS_DAYS, RECURS_SHARE = 14, 0.8  # work with a deadline that was done on so many days comes again
 LEAST_SAVING_USD_PER_DAY = 0.2  # less is not worth a decision
 
 
@@ -115,17 +117,38 @@ def advise(
 
 
 def listed_spend(inputs: Inputs, problem: Problem, replicas: Ints) -> Floats:
-    """(W, P, T) USD/h at list price that the plan runs on demand.
-
-    Work with a deadline is left out: it ends, a commitment does not.
-    """
+    """(W, P, T) USD/h at list price that the plan runs on demand and that will come again."""
     spend = np.zeros((len(problem.workloads), len(problem.pools), replicas.shape[1]))
-    ends = {w.name for w in inputs.workloads if w.work_units is not None}
-    lasting = np.array([name not in ends for name in problem.workloads], dtype=bool)
-    used = problem.is_coverable & (problem.pool >= 0) & lasting[problem.option_workload]
+    used = problem.is_coverable & (problem.pool >= 0)
     cost = problem.price_hourly[:, None] * replicas
     np.add.at(spend, (problem.option_workload[used], problem.pool[used]), cost[used])
-    return spend
+    return spend * lasting(inputs, problem)[:, None, None]
+
+
+def lasting(inputs: Inputs, problem: Problem) -> Floats:
+    """(W,) share of the planned day that days to come will need: 1, but for work with a deadline.
+
+    Such work ends, and a commitment does not. It counts only where it was seen on most of the last days, and
+    no more of it than was done then.
+    """
+    share = np.ones(len(problem.workloads))
+    due = [w.name for w in inputs.workloads if w.work_units is not None and w.name in problem.workloads]
+    if not due:
+        return share
+    days = daily_requests(inputs.demand, due, inputs.as_of)
+    recent = days.loc[days["ds"] >= pd.Timestamp(inputs.as_of).floor("D") - RECURS_DAYS * DAY]
+    for name in due:
+        w = problem.workloads.index(name)
+        planned = float(problem.demand[w] @ problem.hours) * 3600.0
+        done = usual_units(recent.loc[recent["unique_id"].eq(name), "y"])
+        share[w] = min(1.0, done / planned) if planned > 0 else 0.0
+    return share
+
+
+def usual_units(rates: pd.Series[float]) -> float:
+    """Units of work on a day, from the rates of the last days; 0 where most of them had none."""
+    is_usual = (rates > 0).sum() >= RECURS_SHARE * RECURS_DAYS
+    return float(rates.mean()) * DAY.total_seconds() if is_usual else 0.0
 
 
 def market_of(

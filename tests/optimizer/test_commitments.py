@@ -132,6 +132,18 @@ def test_work_that_ends_gets_no_commitment() -> None:
     assert planned(inputs).commitments == ()
 
 
+@pytest.mark.parametrize(("days", "lasts"), [(15, True), (6, False)])
+def test_work_that_comes_again_every_day_gets_one(days: int, lasts: bool) -> None:
+    due = batch(work_units=10.0 * 3600 * 24 * 20, deadline=AS_OF + timedelta(hours=24))
+    done = history([10.0 * 3600 * 20] * 24 * days, "etl", interval_s=3600)
+    found = planned(world([due], priced(sold(1.0)), [done]), blocks_per_day=1).commitments
+    assert bool(found) == lasts
+    half = history([10.0 * 3600 * 10] * 24 * days, "etl", interval_s=3600)
+    less = planned(world([due], priced(sold(1.0)), [half]), blocks_per_day=1).commitments
+    if lasts:  # no more of it than was done
+        assert less[0].usd_per_hour == pytest.approx(found[0].usd_per_hour / 2, rel=0.1)
+
+
 def test_longer_terms_and_payments_are_weighed_together() -> None:
     both = planned(shop(sold(1.4), sold(1.0, "3y")))
     three = [item for item in both.commitments if item.term_years == 3]
