@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from optimizer.coverage import best_cover, best_purchase
 from optimizer.problem import Floats, Placement, Problem
@@ -40,19 +41,25 @@ def decompose(problem: Problem, *, gap_share: float) -> Decomposed | None:
         problem: options in the order of workloads; every workload has one.
         gap_share: gap wanted between cost and bound.
     """
+    with threadpool_limits(1, user_api="blas"):  # arrays this small: a second thread only spins
+        return decomposed(problem, gap_share)
+
+
+def decomposed(problem: Problem, gap_share: float) -> Decomposed | None:
+    """The steps, one after the other."""
     terms, kinds = terms_of(problem)
     shared = Shared.of(problem, kinds)
     pricing = Pricing(terms, kinds)
     proof = generate(pricing, shared, gap_share=max(BOUND_SHARE * gap_share, LEAST_BOUND_GAP))
     if proof is None:
         return None
-    plans, unsure = rounded(pricing, shared, proof)
-    if len(plans) == len(problem.workloads):
-        plans = finished(pricing, shared, proof, plans, unsure)
+    plans = rounded(pricing, shared, proof)
+    whole, bound = len(plans) == len(problem.workloads), proof.bound_usd
+    if whole:
+        plans, bound = finished(pricing, shared, proof, plans, gap_share)
     dropped = float(problem.migration_cost_usd @ problem.current_replicas)
-    whole = len(plans) == len(problem.workloads)
     placement = with_cover(problem, placed(problem, terms, plans)) if whole else None
-    return Decomposed(placement, proof.bound_usd + dropped, proof, shared)
+    return Decomposed(placement, bound + dropped, proof, shared)
 
 
 def shadow_prices(problem: Problem, found: Decomposed) -> Iterator[ShadowPrice]:

@@ -14,7 +14,7 @@ of a workload at these prices, $B_c$ committed, $O_c$ on offer, $f_c$ fee, $H$ h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from optimizer.coverage import cover_units
 from optimizer.problem import Floats, Problem
 from optimizer.solve.terms import Kinds
 
+GRAIN = 1e-3  # pool units are told apart to this much
 OUT_OF_REACH = -1e18  # list price of a pool that a commitment does not reach
 
 
@@ -36,6 +37,7 @@ class Shared:
         fee: (C,) USD per hour for one more USD per hour.
         hours: (T,).
         kinds: of options, by the rows they draw on.
+        anyway: (O, T) units under cover that run whatever is chosen.
     """
 
     limit: Floats
@@ -46,13 +48,14 @@ class Shared:
     fee: Floats
     hours: Floats
     kinds: Kinds
+    anyway: Floats
 
     @classmethod
     def of(cls, p: Problem, kinds: Kinds) -> Shared:
         """The rows of a problem."""
         reached = ~np.isnan(p.committed_rate[:, kinds.covered])
         return cls(
-            limit=p.pool_limit[kinds.limited],
+            limit=reachable(p)[kinds.limited],
             listed=np.where(reached, p.covered_list_price[:, kinds.covered], OUT_OF_REACH),
             rate=np.where(reached, p.committed_rate[:, kinds.covered], 0.0),
             held=p.committed_usd_per_hour,
@@ -60,7 +63,17 @@ class Shared:
             fee=p.fee_per_usd,
             hours=p.hours,
             kinds=kinds,
+            anyway=np.zeros((len(kinds.covered), len(p.periods))),
         )
+
+    def at(self, period: int) -> Shared:
+        """The same in one period only."""
+        t = [period]
+        return replace(self, limit=self.limit[:, t], hours=self.hours[t], anyway=self.anyway[:, t])
+
+    def less(self, on_limits: Floats, under_cover: Floats) -> Shared:
+        """What is left where (L, T) and (O, T) units are drawn already."""
+        return replace(self, limit=self.limit - on_limits, anyway=self.anyway + under_cover)
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -113,8 +126,8 @@ class Shared:
             used: (O, T) on-demand units that run.
             worth: (C, T) of a committed dollar.
         """
+        covered = self.cover(used)
         rate = np.where(self.rate > 0, self.rate, np.nan)
-        covered = cover_units(np.where(np.isnan(rate), np.nan, self.listed), rate, used, self.held)
         idle = np.maximum(self.held[:, None] - np.einsum("co,cot->ct", self.rate, covered), 0.0)
         more = np.nansum(idle[:, None, :] / rate[:, :, None], axis=0)
         reached = np.maximum(np.where(np.isnan(rate), 0.0, self.listed).max(axis=0, initial=0.0), 0.0)
@@ -125,29 +138,57 @@ class Shared:
 
     def cover_usd(self, used: Floats) -> float:
         """USD that existing commitments save of (O, T) on-demand units that run."""
+        listed = np.where(self.rate > 0, self.listed, 0.0)
+        return float(np.einsum("co,cot,t->", listed, self.cover(used), self.hours))
+
+    def cover(self, used: Floats) -> Floats:
+        """(C, O, T) units that existing commitments cover of (O, T) on-demand units that run."""
         reached = self.rate > 0
-        listed = np.where(reached, self.listed, np.nan)
-        covered = cover_units(listed, np.where(reached, self.rate, np.nan), used, self.held)
-        return float(np.einsum("co,cot,t->", np.nan_to_num(listed), covered, self.hours))
+        listed, rate = np.where(reached, self.listed, np.nan), np.where(reached, self.rate, np.nan)
+        return cover_units(listed, rate, used, self.held)
 
     def added(self, prices: Floats) -> Floats:
         """(K, T) USD per unit that shared things add to the price of each kind of option."""
         rent, worth = self.split(prices)
         return self.kinds.prices(rent, self.saved(worth))
 
+    def swing(self, prices: Floats, box: tuple[Floats, Floats]) -> Floats:
+        """(K, T) most that a kind's added price may change where prices leave `prices` but not the box."""
+        rent, worth = self.split(np.maximum(box[1] - prices, prices - box[0]))
+        moved = (self.rate[:, :, None] * worth[:, None, :]).max(axis=0, initial=0.0)
+        none = np.zeros((1, rent.shape[1]))
+        rent, moved = np.vstack([rent, none]), np.vstack([moved, none])
+        return np.asarray(rent[self.kinds.limit] + rent[self.kinds.quota] + moved[self.kinds.cover])
+
     def constant(self, prices: Floats) -> float:
-        """What the bound has beside the workloads' plans."""
+        """What the bound has beside the workloads' plans and what runs anyway."""
         rent, worth = self.split(prices)
         short = np.minimum(0.0, self.fee * self.hours.sum() - worth.sum(axis=1))
         limits = np.where(np.isfinite(self.limit), self.limit, 0.0)
         return float(short @ self.offered - (rent * limits).sum() - (worth * self.held[:, None]).sum())
+
+    def anyway_usd(self, saved: Floats) -> float:
+        """What cover saves of the units that run anyway, as a cost."""
+        return -float((saved * self.anyway).sum())
 
     def slope(self, prices: Floats, limit_units: Floats, cover_units: Floats, share: Floats) -> Floats:
         """Derivative of the bound by the prices where plans draw so many units."""
         _, worth = self.split(prices)
         limits = np.where(np.isfinite(self.limit), self.limit, 0.0)
         by_rent = np.where(np.isfinite(self.limit), limit_units - limits, 0.0)
-        used = np.einsum("ot,co,cot->ct", cover_units, self.rate, share)
+        used = np.einsum("ot,co,cot->ct", cover_units + self.anyway, self.rate, share)
         buys = self.fee * self.hours.sum() < worth.sum(axis=1)
         by_worth = used - (self.held + np.where(buys, self.offered, 0.0))[:, None]
         return np.concatenate([by_rent.ravel(), by_worth.ravel()])
+
+
+def reachable(p: Problem) -> Floats:
+    """(P, T) limits brought down to a multiple of what all replicas of a pool draw: the rest is of no use."""
+    limit = p.pool_limit.copy()
+    for k in np.flatnonzero(np.isfinite(limit).any(axis=1)):
+        units = p.pool_units[p.members(int(k))]
+        parts = np.unique(np.rint(units[units > 0] / GRAIN).astype(np.int64))
+        if parts.size and np.allclose(np.rint(units / GRAIN) * GRAIN, units, rtol=0, atol=1e-9):
+            step = float(np.gcd.reduce(parts)) * GRAIN
+            limit[k] = np.where(np.isfinite(limit[k]), np.floor(limit[k] / step + 1e-9) * step, limit[k])
+    return limit

@@ -1,31 +1,36 @@
 """Column generation: cheapest plans at given prices, better prices for the plans known, until they agree.
 
-The restricted master is solved in its dual: prices of what is shared are few, plans are many. Its objective
-is made smooth (log-sum-exp instead of the least of a workload's plans) and climbed by L-BFGS-B inside a box
-around the best prices so far; the box grows where the bound kept what the plans promised and shrinks where it
-did not (Lemaréchal's serious and null steps). Every pricing pass proves a bound, whatever the prices are.
+The restricted master is climbed inside a box around the best prices so far (`optimizer.solve.restricted`);
+the box grows where the bound kept what the mixes promised and shrinks where it did not (Lemaréchal's serious
+and null steps). Every pricing pass proves a bound, whatever the prices are. Where what is near the best is
+small, the last prices are those of a linear program (`exactly`). No plan may draw more than a limit has, were
+it alone: that makes the bound closer where a workload is large beside a pool.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from optimizer.problem import Floats, Ints
-from optimizer.solve.columns import Columns
 from optimizer.solve.duals import Shared
-from optimizer.solve.plans import Pricing
+from optimizer.solve.joint import relaxed
+from optimizer.solve.mixes import Mixes
+from optimizer.solve.plans import Plans, Pricing
+from optimizer.solve.restricted import Climbed, climb
 
 MOST_ROUNDS = 60
-MOST_STEPS = 150  # of L-BFGS-B in a round
 FIRST_RADIUS, LEAST_RADIUS = 0.3, 1e-3  # of the box, as shares of what prices may be
-SOFTNESS = (1e-2, 1e-4)  # first and last, as a share of the mean cost of a plan
+# First, where an exact program may take over, and last; as shares of the mean cost of a plan.
+SOFTNESS = (1e-2, 2e-3, 1e-4)
 COOLING = 0.6
 REPRICED = 2  # passes after a step of a dive
+DIVE_SOFTNESS = 4e-3  # sharper ones are cheaper, but their shares do not keep within limits
 DIVE_RADIUS = 0.2  # of the box after a step of a dive
+SMALL = 60_000  # patterns up to which the restricted master is solved as a linear program
+MOST_EXACT = 6  # such programs at the end of column generation
+NEAR_SHARE, WIDER = 0.01, 3.0  # of a mean plan: what takes part in the first, and so much more in the next
 RENT_RANGE = 3.0  # times the price of an ordinary unit: scale of rents
 
 
@@ -36,23 +41,22 @@ class Proof:
     Attributes:
         prices: best prices of shared things.
         bound_usd: no placement costs less; without the sunk and the dropping of the present fleet.
-        columns: all plans generated.
-        share: (N,) how much of each plan the restricted master takes.
-        promise_usd: what the restricted master costs at its own prices.
+        mixes: all that were generated.
+        climbed: what the restricted master promises, and how much of which mix and pattern it takes.
+        rounds: pricing passes.
     """
 
     prices: Floats
     bound_usd: float
-    columns: Columns
-    share: Floats
-    promise_usd: float
+    mixes: Mixes
+    climbed: Climbed
     rounds: int
 
 
 def generate(
     pricing: Pricing, shared: Shared, *, gap_share: float, start: Floats | None = None
 ) -> Proof | None:
-    """Generate plans until bound and restricted master are within a share of each other.
+    """Generate mixes until bound and restricted master are within a share of each other.
 
     None where a workload has no plan at all, whatever the others do.
 
@@ -62,65 +66,99 @@ def generate(
         gap_share: when to stop.
         start: prices to begin with, such as those of an earlier run.
     """
-    terms, unit = pricing.terms, usual_usd_per_unit(pricing)
+    unit = usual_usd_per_unit(pricing)
     low, high = shared.bounds(RENT_RANGE * unit)
-    prices = best = np.clip(first_prices(shared, unit) if start is None else start, low, high)
-    value, plans = pricing(shared.added(prices))
+    best = np.clip(first_prices(shared, unit) if start is None else start, low, high)
+    value, plans = pricing(shared.added(best), left=shared.limit)
     if len(plans) < len(value):
         return None
-    columns = Columns.of(terms, plans)
-    bound = float(value.sum()) + shared.constant(prices)
+    mixes = Mixes.of(pricing, plans, shared.limit)
+    bound, rounds = float(value.sum()) + shared.constant(best), 0
     mean, radius = max(abs(float(value.mean())), 1e-9), FIRST_RADIUS
-    softness, coldest = (part * mean for part in SOFTNESS)
-    rounds = 0
+    softness, warm, coldest = (part * mean for part in SOFTNESS)
+    prices, gained = best, np.inf
     while True:
         rounds += 1
         box = np.maximum(low, best - radius * high), np.minimum(high, best + radius * high)
-        prices, promise, share = climb(shared, columns, np.clip(prices, *box), softness, box)
-        is_close = promise - bound <= gap_share * abs(bound)
-        if (softness == coldest and is_close) or rounds > MOST_ROUNDS:
+        climbed = climb(shared, mixes, np.clip(prices, *box), softness, box)
+        prices, promise = climbed.prices, climbed.promise_usd
+        is_cold = softness == coldest or (softness <= warm and len(mixes.paid) <= SMALL)
+        is_close = promise - bound <= gap_share * abs(bound) and gained <= gap_share * abs(bound)
+        if (is_cold and is_close) or rounds > MOST_ROUNDS:
             break
-        added = shared.added(prices)
-        value, plans = pricing(added, columns.least(added))
-        proved, known = float(value.sum()) + shared.constant(prices), len(columns.usd)
-        columns = columns.with_plans(terms, plans)
-        if proved > bound:
+        value, plans = better_plans(pricing, shared, mixes, prices)
+        known, mixes = len(mixes), mixes.and_also(Mixes.of(pricing, plans, shared.limit))
+        proved = float(value.sum()) + shared.constant(prices)
+        gained = proved - bound
+        if gained > 0:
             radius = min(1.5 * radius, 1.0) if proved - bound > 0.5 * (promise - bound) else radius
             bound, best = proved, prices
         else:
             radius *= 0.5
-        if len(columns.usd) == known and (promise - bound <= gap_share * abs(bound) or radius < LEAST_RADIUS):
+        if len(mixes) == known and (promise - bound <= gap_share * abs(bound) or radius < LEAST_RADIUS):
             break
         softness = max(COOLING * softness, coldest)
-    if len(columns.usd) != len(share):
-        prices, promise, share = climb(shared, columns, best, softness, box)
-    return Proof(best, bound, columns, share, promise, rounds)
+    mixes, best, bound = exactly(pricing, shared, mixes, (best, bound), gap_share)
+    box = np.maximum(low, best - DIVE_RADIUS * high), np.maximum(high * DIVE_RADIUS + best, best)
+    climbed = climb(shared, mixes, best, max(softness, DIVE_SOFTNESS * mean), box)
+    return Proof(best, bound, mixes, climbed, rounds)
+
+
+def better_plans(
+    pricing: Pricing, shared: Shared, mixes: Mixes, prices: Floats, among: Ints | None = None
+) -> tuple[Floats, Plans]:
+    """(W,) least cost of each workload at prices, and plans cheaper than all mixes known.
+
+    Only some workloads are looked at where `among` says which.
+    """
+    added = shared.added(prices)
+    least = np.full(len(mixes.begin) - 1, np.inf)
+    np.minimum.at(least, mixes.workload, mixes.values(added)[0])
+    return pricing(added, least, among=among, left=shared.limit)
+
+
+def exactly(
+    pricing: Pricing, shared: Shared, mixes: Mixes, proved: tuple[Floats, float], gap_share: float
+) -> tuple[Mixes, Floats, float]:
+    """Mixes, prices and bound by the restricted master as a linear program, where what is near is small.
+
+    Only what is near the best at the prices so far takes part: the bound holds whatever is left out.
+    """
+    best, bound = proved
+    reach = NEAR_SHARE * max(abs(float(mixes.values(shared.added(best))[0].mean())), 1e-9)
+    for number in range(MOST_EXACT):
+        few = mixes.within(shared.added(best), reach).near(shared.added(best), reach / 2)
+        if len(few.paid) > SMALL and number == 0:
+            reach /= WIDER
+            continue
+        exact = relaxed(few, shared) if len(few.paid) <= SMALL else None
+        if exact is None:
+            break
+        value, plans = better_plans(pricing, shared, mixes, exact.prices)
+        usd = float(value.sum()) + shared.constant(exact.prices)
+        if usd > bound:
+            best, bound = exact.prices, usd
+        if exact.promise_usd - bound <= gap_share * abs(bound):
+            break
+        mixes = mixes.and_also(Mixes.of(pricing, plans, shared.limit))
+        reach *= WIDER
+    return mixes, best, bound
 
 
 def reprice(
-    pricing: Pricing, shared: Shared, columns: Columns, *, prices: Floats, among: Ints, left: Floats
-) -> tuple[Floats, Floats, Columns]:
-    """New prices near others for fewer plans, (N,) shares of the plans, and the plans with some more.
-
-    Args:
-        pricing: finds cheapest plans.
-        shared: what workloads share.
-        columns: at least one plan of every workload.
-        prices: where to begin.
-        among: workloads to find further plans for.
-        left: (L, T) what those plans have to fit in.
-    """
+    pricing: Pricing, shared: Shared, mixes: Mixes, *, prices: Floats, among: Ints
+) -> tuple[Mixes, Climbed]:
+    """New prices near others for fewer mixes, and the mixes with some more of the workloads `among`."""
     low, high = shared.bounds(RENT_RANGE * usual_usd_per_unit(pricing))
-    softness = SOFTNESS[1] * max(abs(float(columns.usd.mean())), 1e-9)
-    share = np.zeros(len(columns.usd))
+    softness = DIVE_SOFTNESS * max(abs(float(mixes.values(shared.added(prices))[0].mean())), 1e-9)
     for number in range(REPRICED):
         box = np.maximum(low, prices - DIVE_RADIUS * high), np.minimum(high, prices + DIVE_RADIUS * high)
-        prices, _, share = climb(shared, columns, prices, softness, box)
-        if number + 1 < REPRICED:
-            added = shared.added(prices)
-            _, plans = pricing(added, columns.least(added), among=among, left=left)
-            columns = columns.with_plans(pricing.terms, plans)
-    return prices, share, columns
+        climbed = climb(shared, mixes, np.clip(prices, *box), softness, box)
+        prices = climbed.prices
+        if number + 1 < REPRICED and among.size:
+            _, plans = better_plans(pricing, shared, mixes, prices, among)
+            mixes = mixes.and_also(Mixes.of(pricing, plans, shared.limit))
+    return mixes, climbed
 
 
 def usual_usd_per_unit(pricing: Pricing) -> float:
@@ -137,38 +175,3 @@ def first_prices(shared: Shared, unit: float) -> Floats:
     return np.concatenate([
         np.tile(0.1 * unit * hours, rents // len(hours)), np.tile(1.2 * hours, worths // len(hours))
     ])  # fmt: skip
-
-
-def climb(
-    shared: Shared, columns: Columns, start: Floats, softness: float, box: tuple[Floats, Floats]
-) -> tuple[Floats, float, Floats]:
-    """Prices in a box at which the plans known promise most, the promise, and (N,) shares of the plans."""
-    climbing = ascent(shared, columns, softness)
-    if start.size:
-        found = minimize(
-            climbing, start, jac=True, method="L-BFGS-B", bounds=np.stack(box, axis=1),
-            options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "maxcor": 20},
-        )  # fmt: skip
-        start = found.x
-    value = columns.values(shared.added(start))
-    promise, share = columns.soft_least(value, softness)
-    return start, promise + shared.constant(start), share
-
-
-def ascent(shared: Shared, columns: Columns, softness: float) -> Callable[[Floats], tuple[float, Floats]]:
-    """The smooth restricted dual and its slope, both negated: SciPy goes down."""
-    listed = shared.listed[shared.listed > 0]
-    cover_softness = (
-        max(1e-3 * float(listed.mean()) * float(shared.hours.mean()), 1e-12) if listed.size else 1.0
-    )
-    kinds = len(shared.kinds.limit)
-
-    def negated(prices: Floats) -> tuple[float, Floats]:
-        rent, worth = shared.split(prices)
-        saved, by_commitment = shared.saved_smoothly(worth, cover_softness)
-        value = columns.values(shared.kinds.prices(rent, saved))
-        least, share = columns.soft_least(value, softness)
-        drawn = shared.kinds.drawn(columns.drawn(share, kinds))
-        return -(least + shared.constant(prices)), -shared.slope(prices, *drawn, by_commitment)
-
-    return negated

@@ -82,6 +82,15 @@ class Plans:
         """(N, 2) kinds of the options; -1 where there is none."""
         return np.where(self.option >= 0, terms.kind[np.maximum(self.option, 0)], -1)
 
+    def drawn(self, pricing: Pricing) -> tuple[Floats, Floats]:
+        """(L, T) and (O, T) units that the plans draw on limits and under cover."""
+        kind, units = self.kinds(pricing.terms), self.units(pricing.terms)
+        by_kind = np.zeros((len(pricing.kinds.limit), units.shape[1]))
+        for j in range(PAIR):
+            used = kind[:, j] >= 0
+            np.add.at(by_kind, kind[used, j], units[used, :, j])
+        return pricing.kinds.drawn(by_kind)
+
 
 class Pricing:
     """Finds the cheapest plan of every workload at given prices, on several threads."""

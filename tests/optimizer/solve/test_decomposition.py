@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from optimizer.problem import Problem, check, cost
 from optimizer.solve import solve, solver
 from optimizer.solve.decomposition import decompose
-from optimizer.solve.plans import Pricing
+from optimizer.solve.mixes import Mixes
+from optimizer.solve.plans import Plans, Pricing
 from optimizer.solve.terms import PAIR, is_plain, terms_of
 from tests.optimizer.brute_force import cheapest
 from tests.optimizer.instances import tiny_problems
@@ -65,6 +66,25 @@ def test_without_anything_shared_the_placement_is_the_optimum(p: Problem) -> Non
     assert found.bound_usd == pytest.approx(least, abs=1e-6)
 
 
+@settings(max_examples=60, deadline=None)
+@given(tiny_problems(most_options=3), st.integers(0, 1))
+def test_one_period_is_solved_to_the_proven_optimum(p: Problem, t: int) -> None:
+    p = plain(one_period(p, t % len(p.periods)))
+    least = cheapest(p, top=5)
+    assume(least is not None)
+    found = decompose(p, gap_share=0.0)
+    assert found is not None
+    assert found.bound_usd <= least + 1e-6 * (1 + abs(least))
+    if found.placement is not None and not (p.offered_max_usd_per_hour > 0).any():
+        assert cost(p, found.placement) == pytest.approx(least, rel=1e-6, abs=1e-6)
+        assert found.bound_usd == pytest.approx(least, rel=1e-4, abs=1e-4)
+
+
+def one_period(p: Problem, t: int) -> Problem:
+    arrays = {"demand": p.demand[:, [t]], "pool_limit": p.pool_limit[:, [t]], "hours": p.hours[[t]]}
+    return replace(p, periods=(p.periods[t],), **arrays)
+
+
 numbers = st.floats(0.2, 5.0)
 
 
@@ -103,6 +123,21 @@ def test_the_kernel_finds_what_counting_finds(p: Problem, added: list[float]) ->
     if len(plans):
         own = plans.usd(terms)[0] + float((plans.units(terms)[0].sum(axis=1) * shared[0]).sum())
         assert own == pytest.approx(value[0], abs=1e-7)
+
+
+@settings(max_examples=120, deadline=None)
+@given(one_workload(), st.lists(st.floats(-0.05, 1.0), min_size=2, max_size=2))
+def test_the_patterns_of_a_mix_hold_its_cheapest_plan(p: Problem, added: list[float]) -> None:
+    terms, kinds = terms_of(p)
+    prices = np.tile(np.array(added), (len(kinds.limit), 1))
+    prices = np.maximum(prices, -0.9 * float(np.min(p.price_hourly / np.maximum(p.pool_units, 1e-9))))
+    pricing, no_limit = Pricing(terms, kinds, threads=1), np.empty((0, 2))
+    value, plans = pricing(prices)
+    blank = Plans(plans.workload, plans.option, np.full_like(plans.count, 99.0))
+    for mixes in (Mixes.of(pricing, plans, no_limit), Mixes.of(pricing, blank, no_limit)):
+        assert mixes.is_all.all()
+        if plans.count.max(initial=0.0) > 0:  # nothing to run: no activation
+            assert mixes.values(prices)[0] == pytest.approx(value[: len(plans)], abs=1e-7)
 
 
 def by_counting(p: Problem, added: np.ndarray) -> float:
