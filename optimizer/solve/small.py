@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import pulp
 
+from optimizer.check import check
 from optimizer.errors import SolverError
-from optimizer.problem import Floats, Placement, Problem, at, check, cost
+from optimizer.problem import Floats, Placement, Problem, cost
 from optimizer.solve.compact import Vars, build, missed_total, rule_size, total_cost
 from optimizer.solve.quiet import silent_stdout
 from optimizer.solve.solution import ShadowPrice, Shortfall, Solution, last_reason
+from optimizer.violations import at
 
 MAX_NODES = 20_000
 TIME_LIMIT_SECONDS = 300.0

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
-from optimizer.problem import Placement, Problem, check, cost
+from optimizer.problem import Placement, Problem, cost
 from optimizer.solve.components import Part, by_period, groups, restrict
 from optimizer.solve.solution import Solution, last_reason
 from optimizer.solve.terms import is_plain

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from optimizer.problem import Problem, check, cost
+from optimizer.check import check
+from optimizer.problem import Problem, cost
 from optimizer.solve import solve
 from optimizer.solve.components import components
 from optimizer.solve.small import solve_component

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from optimizer.problem import Problem, check, cost
+from optimizer.check import check
+from optimizer.problem import Problem, cost
 from optimizer.solve import solve, solver
 from optimizer.solve.decomposition import decompose
 from optimizer.solve.plans import Pricing

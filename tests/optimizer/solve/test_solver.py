@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
-from optimizer.problem import Placement, Problem, check, cost
+from optimizer.problem import Placement, Problem, cost
 from optimizer.solve import small, solve
 from tests.optimizer.problems import C, O, W, problem
 
