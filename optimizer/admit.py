@@ -1,4 +1,4 @@
-"""Which options and routes a placement may use: filters before the model, and what to say where nothing is left.
+"""Which options a placement may use: filters before the model, and what to say where nothing is left.
 
 Residency, latency and options excluded by their own bounds remove options; they are never constraints of a
 model. A workload whose options are all gone, or an origin that nothing reaches, is infeasible: the message

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Ints, Problem
+from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Bools, Ints, Problem
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,20 @@ def part_of(problem: Problem) -> Ints:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def restrict(problem: Problem, workloads: Ints) -> Part:
+def admitted(problem: Problem) -> Part:
+    """The whole problem without the options that no placement may use; see `optimizer.admit`."""
+    return restrict(problem, np.arange(len(problem.workloads)), problem.is_admissible)
+
+
+def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> Part:
     """The problem of some workloads only, with their pools and the commitments that can cover them.
 
-    Options come in the order of workloads.
+    Options come in the order of workloads; of those that are not `usable` there are none.
     """
     order, _ = problem.by_workload
     options = order[np.isin(problem.option_workload[order], workloads)]
+    if usable is not None:
+        options = options[usable[options]]
     in_use = np.union1d(problem.pool[options], problem.quota_pool[options])
     pools = in_use[in_use >= 0]
     covering = np.unique(problem.pool[options[problem.is_coverable[options]]])

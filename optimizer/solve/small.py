@@ -17,6 +17,7 @@ from optimizer.errors import SolverError
 from optimizer.problem import Floats, Placement, Problem, cost
 from optimizer.solve.compact import Vars, build, missed_total, rule_size, total_cost
 from optimizer.solve.quiet import silent_stdout
+from optimizer.solve.routing import freely_routed, routed_apart
 from optimizer.solve.solution import ShadowPrice, Shortfall, Solution, last_reason
 from optimizer.violations import at
 
@@ -125,7 +126,9 @@ def read_placement(problem: Problem, v: Vars) -> Placement:
     for (c, k, t), variable in v.y.items():
         covered[c, k, t] = max(0.0, variable.varValue)
     bought = np.array([max(0.0, v.b[c].varValue) for c in range(len(problem.commitments))])
-    return Placement(replicas, share_out(problem, replicas, servable(problem, replicas)), covered, bought)
+    amounts = servable(problem, replicas)
+    served, routed = routed_apart(problem, replicas, amounts, share_out(problem, replicas, amounts))
+    return Placement(replicas, served, covered, bought, freely_routed(problem, served, routed))
 
 
 def servable(problem: Problem, replicas: np.ndarray) -> Floats:

@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from optimizer.admit import turned_away
 from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
 from optimizer.problem import Placement, Problem, cost
-from optimizer.solve.components import Part, by_period, groups, restrict
+from optimizer.solve.components import Part, admitted, by_period, groups, restrict
+from optimizer.solve.routing import freely_routed
 from optimizer.solve.solution import Solution, last_reason
 from optimizer.solve.terms import is_plain
 
@@ -26,18 +28,20 @@ def solve(problem: Problem, *, gap_share: float = 0.005, priced: bool = False) -
     """Place every workload at least cost.
 
     Args:
-        problem: every workload has at least one option (filters come before).
+        problem: options that residency, latency or their own bounds rule out are left aside.
         gap_share: stop a part once its gap is proven to be this small.
         priced: also tell what limits and commitments are worth.
 
     Raises:
-        InfeasibleError: a workload has no option at all.
+        InfeasibleError: a workload, or an origin of one, has no admissible option.
         SolverError: no placement came back or the checker refused it.
     """
-    bare = [name for w, name in enumerate(problem.workloads) if not len(problem.options_of(w))]
-    if bare:
-        raise InfeasibleError(f"no option at all for {', '.join(bare)}: add options or remove the workload")
-    whole = join(problem, list(solved_parts(problem, gap_share, priced=priced)))
+    told = turned_away(problem)
+    if told:
+        raise InfeasibleError("\n".join(told))
+    part = admitted(problem)
+    inside = join(part.problem, list(solved_parts(part.problem, gap_share, priced=priced)))
+    whole = join(problem, [(part, inside)])
     refused = check(problem, whole.placement)
     if whole.shortfalls:
         known = {(s.rule, f"{s.workload},{s.period}") for s in whole.shortfalls}
@@ -90,6 +94,7 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
     served = np.zeros((options, periods))
     covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
     bought = np.zeros(len(problem.commitments))
+    routed = np.zeros((len(problem.routes), periods))
     for part, solution in parts:
         placed = solution.placement
         rows = np.ix_(part.options, part.periods)
@@ -97,7 +102,9 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
         used = np.union1d(problem.pool[part.options], problem.quota_pool[part.options])
         covered[np.ix_(part.commitments, used[used >= 0], part.periods)] = placed.covered
         bought[part.commitments] = placed.bought_usd_per_hour
-    placement = Placement(replicas, served, covered, bought)
+        if placed.routed.size:
+            routed[np.ix_(part.routes, part.periods)] = placed.routed
+    placement = Placement(replicas, served, covered, bought, freely_routed(problem, served, routed))
     return Solution(
         placement,
         cost(problem, placement),

@@ -87,4 +87,4 @@ def test_a_workload_without_options_is_infeasible(tmp_path: Path) -> None:
         pd.concat([frame, frame.assign(**{column: "bare"})]).to_parquet(tmp_path / f"{name}.parquet")
     ran = cli("solve", tmp_path, "--out", tmp_path / "out")
     assert ran.code == 3
-    assert "no option at all for bare" in ran.err
+    assert "Workload 'bare' has no option at all" in ran.err
