@@ -23,11 +23,15 @@ from optimizer.problem_rules import (
     COMMITMENTS,
     DEMAND,
     ENDLESS,
+    GROUPS,
     KEYS,
     OPTIONS,
+    ORIGINS,
     PERIODS,
+    PINS,
     POOLS,
     REQUIRED,
+    RESIDENCY,
     RULES,
     SHARES,
     WHOLE,
@@ -92,6 +96,10 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
         (DEMAND, "period", PERIODS),
         (POOLS, "period", PERIODS),
         (COMMITMENT_POOLS, "commitment", COMMITMENTS),
+        (ORIGINS, "workload", WORKLOADS),
+        (RESIDENCY, "workload", WORKLOADS),
+        (PINS, "workload", WORKLOADS),
+        (PINS, "period", PERIODS),
     ):
         check_known(sheets[name], column, sheets[other])
     check_rows(sheets)
@@ -164,8 +172,14 @@ def whole_numbers(folder: Path) -> frozenset[str]:
 
 
 def write_problem(problem: Problem, folder: Path) -> None:
-    """The same tables of a problem; what is infinite is null."""
+    """The same tables of a problem; what is infinite is null.
+
+    Tables of groups that ask for nothing are not written, and not left over from another problem.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames(problem):
+        if name in GROUPS and frame.empty:
+            (folder / f"{name}.parquet").unlink(missing_ok=True)
+            continue
         columns = [rule.name for rule in RULES[name] if rule.name in frame.columns]
         frame[columns].replace(np.inf, np.nan).to_parquet(folder / f"{name}.parquet", index=False)

@@ -156,12 +156,11 @@ def places(kept: Ints, size: int) -> Ints:
 
 def all_pairs(option_workload: Ints, source_workload: Ints) -> tuple[Ints, Ints]:
     """Source and option of every route: each source with every option of its workload."""
-    parts = [
-        (np.full(len(options), g, dtype=np.int64), options.astype(np.int64))
-        for g, w in enumerate(source_workload)
-        for options in [np.flatnonzero(option_workload == w)]
-    ]
-    return joined([source for source, _ in parts]), joined([option for _, option in parts])
+    order = np.argsort(option_workload, kind="stable").astype(np.int64)
+    first = np.searchsorted(option_workload[order], source_workload)
+    last = np.searchsorted(option_workload[order], source_workload, side="right")
+    source = np.repeat(np.arange(len(source_workload)), last - first)
+    return source, joined([order[a:b] for a, b in zip(first, last, strict=True)])
 
 
 def joined(parts: Sequence[Ints]) -> Ints:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +37,50 @@ def example() -> Problem:
     )
 
 
+def ruled() -> Problem:
+    """One of every rule that has a table or columns of its own."""
+    return problem(
+        [
+            W(
+                "web", (4.0, 2.0), origins={"DE": 0.75, "US": 0.25}, max_latency_ms=90.0,
+                residency=("DE", "IE"), survive_zone_loss=True, headroom_share=0.5,
+            ),
+            W("etl", (1.0, 3.0), max_ramp_replicas=2, ramp_from_current=True),
+        ],
+        [
+            O("a", "web", country="DE", zones=3, latency_ms=20.0, fewest=(1, 0)),
+            O("b", "web", region="us", country="IE", most=(4, 3), pool="p"),
+            O("c", "etl", fewest=1, most=1),
+        ],
+        rtt={("DE", "eu"): 10.0, ("DE", "us"): 85.0, ("US", "us"): 15.0},
+        egress={("US", "us"): 0.25},
+    )  # fmt: skip
+
+
+def test_every_group_of_rules_survives_its_files(tmp_path: Path) -> None:
+    write_problem(ruled(), tmp_path)
+    for table, rows in {"origins": 2, "latency": 3, "residency": 2, "pins": 5}.items():
+        assert len(pd.read_parquet(tmp_path / f"{table}.parquet")) == rows, table
+    read = read_problem(tmp_path).problem
+    write_problem(read, tmp_path / "again")
+    same(read_problem(tmp_path / "again").problem, read)
+    for group in ("routes", "residency", "survival", "bounds", "ramp"):
+        same(getattr(read, group), getattr(ruled(), group))
+    write_problem(example(), tmp_path)  # asks for none of it: nothing is left over
+    assert not (tmp_path / "pins.parquet").exists()
+    assert "zones" not in pd.read_parquet(tmp_path / "options.parquet")
+
+
+def test_bounds_of_an_option_and_of_a_period_both_hold(tmp_path: Path) -> None:
+    saved(tmp_path, "options", lambda t: t.assign(min_replicas=[1.0, np.nan, np.nan], max_replicas=5.0))
+    rows = {"workload": ["web", "etl"], "option_id": "a", "period": ["t1", None]}
+    pins = pd.DataFrame({**rows, "min_replicas": [2.0, np.nan], "max_replicas": [9.0, 3.0]})
+    pins.to_parquet(tmp_path / "pins.parquet", index=False)
+    bounds = read_problem(tmp_path).problem.bounds
+    assert bounds.fewest_of(3, 2).tolist() == [[1, 2], [0, 0], [0, 0]]
+    assert bounds.most_of(3, 2).tolist() == [[5, 5], [5, 5], [3, 3]]
+
+
 def saved(folder: Path, table: str | None = None, edit: Edit | None = None) -> Path:
     """The example as files, one table changed."""
     write_problem(example(), folder)
@@ -44,10 +90,12 @@ def saved(folder: Path, table: str | None = None, edit: Edit | None = None) -> P
     return folder
 
 
-def same(one: Problem, other: Problem) -> None:
-    for name in Problem.__dataclass_fields__:
+def same(one: Any, other: Any) -> None:
+    for name in one.__dataclass_fields__:
         a, b = getattr(one, name), getattr(other, name)
-        if isinstance(a, tuple):
+        if is_dataclass(a):
+            same(a, b)
+        elif isinstance(a, tuple):
             assert a == b, name
         else:
             np.testing.assert_array_equal(a, b, err_msg=name)
