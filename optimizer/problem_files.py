@@ -18,6 +18,7 @@ from data.sheet import Sheet, shown
 from data.tabular import read_sheet
 from optimizer.errors import Fault, InputError
 from optimizer.problem import Problem
+from optimizer.problem_clashes import check_clashes
 from optimizer.problem_rules import (
     COMMITMENT_POOLS,
     COMMITMENTS,
@@ -106,6 +107,7 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
     check_complete(sheets)
     check_bounds(sheets[WORKLOADS])
     check_currency(sheets[OPTIONS])
+    check_clashes(sheets)
 
 
 def check_known(sheet: Sheet, column: str, other: Sheet) -> None:

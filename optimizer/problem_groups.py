@@ -6,6 +6,7 @@ What asks for nothing is not written: tables without rows and columns of default
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,10 @@ def groups(tables: Mapping[str, pd.DataFrame], options: pd.DataFrame) -> dict[st
 def routes(tables: Mapping[str, pd.DataFrame], options: pd.DataFrame) -> Routes:
     """Every origin of a workload to every option of it; what `latency` does not list is unknown and free."""
     workloads, origins = tables[WORKLOADS], tables[ORIGINS]
+    max_latency_ms, latency_ms = filled(workloads, "max_latency_ms"), filled(options, "latency_ms")
+    if origins.empty:
+        unrouted = Routes.none(len(workloads), len(options))
+        return replace(unrouted, max_latency_ms=max_latency_ms, latency_ms=latency_ms)
     workload = places(pd.Index(workloads["workload"]), origins["workload"])
     source, option = all_pairs(options["w"].to_numpy(dtype=np.int64), workload)
     ends = pd.DataFrame({
@@ -49,8 +54,8 @@ def routes(tables: Mapping[str, pd.DataFrame], options: pd.DataFrame) -> Routes:
     })  # fmt: skip
     told = ends.merge(tables[LATENCY], how="left", on=["origin", "provider", "region"])
     return Routes(
-        max_latency_ms=filled(workloads, "max_latency_ms"),
-        latency_ms=filled(options, "latency_ms"),
+        max_latency_ms=max_latency_ms,
+        latency_ms=latency_ms,
         workload=workload,
         origin=tuple(origins["origin"]),
         share=origins["share"].to_numpy(dtype=float),
@@ -75,10 +80,13 @@ def residency(tables: Mapping[str, pd.DataFrame], options: pd.DataFrame) -> Resi
 def bounds(tables: Mapping[str, pd.DataFrame], options: pd.DataFrame) -> Bounds:
     """Bounds of the columns of `options`, in every period, and of the rows of `pins`; all of them hold."""
     periods = pd.Index(tables[PERIODS]["period"])
+    bounding = ["min_replicas", "max_replicas"]
+    if tables[PINS].empty and not options[bounding].notna().to_numpy().any():
+        return Bounds.none()
     own = options.assign(i=np.arange(len(options)), period=None)
     names = own[["workload", "option_id", "i"]]
     pins = tables[PINS].merge(names, on=["workload", "option_id"], how="left")
-    columns = ["i", "period", "min_replicas", "max_replicas"]
+    columns = ["i", "period", *bounding]
     rows = pd.concat([own[columns].astype("object"), pins[columns].astype("object")], ignore_index=True)
     fewest, most = filled(rows, "min_replicas"), filled(rows, "max_replicas")
     binds = np.flatnonzero((fewest > 0) | np.isfinite(most))
