@@ -195,16 +195,18 @@ def check_coverage(problem: Problem, placement: Placement) -> Iterator[Violation
 
 
 def check_bounds(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """Counts of single options stay within their own bounds."""
+    """Counts of single options stay within their own bounds; what is short is told by workload."""
     b = problem.bounds
     count = placement.replicas[b.option, b.period]
-    for rule, broken, bound in (
-        ("option_min_replicas", count < b.fewest - TOLERANCE, b.fewest),
-        ("option_max_replicas", count > b.most + TOLERANCE, b.most),
-    ):
-        for n in np.flatnonzero(broken):
-            where = of_option(problem, b.option[n], b.period[n])
-            yield Violation(rule, where, float(count[n]), float(bound[n]))
+    for n in np.flatnonzero(count > b.most + TOLERANCE):
+        where = of_option(problem, b.option[n], b.period[n])
+        yield Violation("option_max_replicas", where, float(count[n]), float(b.most[n]))
+    have, need = np.zeros_like(problem.demand), np.zeros_like(problem.demand)
+    rows = problem.option_workload[b.option], b.period
+    np.add.at(have, rows, np.minimum(count, b.fewest))
+    np.add.at(need, rows, b.fewest)
+    for w, t in np.argwhere(have < need - TOLERANCE):
+        yield Violation("option_min_replicas", at(problem, w, t), float(have[w, t]), float(need[w, t]))
 
 
 def check_ramp(problem: Problem, placement: Placement) -> Iterator[Violation]:
