@@ -28,7 +28,18 @@ def turned_away(problem: Problem) -> tuple[str, ...]:
             told.append(explain(problem, w, filters))
         else:
             told += out_of_reach(problem, w, filters)
-    return tuple(told)
+    return (*told, *pinned_away(problem, filters))
+
+
+def pinned_away(problem: Problem, filters: dict[str, Bools]) -> Iterator[str]:
+    """Options that must run and that a filter rules out."""
+    bounds = problem.bounds
+    for i in np.unique(bounds.option[bounds.fewest > 0]):
+        w = int(problem.option_workload[i])
+        for name, keeps in filters.items():
+            if not keeps[i]:
+                pinned = f"Option {problem.option_id[i]!r} of workload {problem.workloads[w]!r} must run"
+                yield f"{pinned}, but {name} rules it out: {LOOSENED[name](problem, w, int(i))}, or unpin it."
 
 
 def filters_of(problem: Problem) -> dict[str, Bools]:

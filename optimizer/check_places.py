@@ -20,13 +20,13 @@ def check_residency(problem: Problem, placement: Placement) -> Iterator[Violatio
 
 
 def check_latency(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """Round trip and service time keep the limit of the workload on every route in use."""
+    """Round trip and service time keep the limit on every route in use; nothing runs where no route does."""
     routes, limit = problem.routes, problem.routes.max_latency_ms
-    alone = ~routes.is_routed[problem.option_workload]
-    slow = alone & (routes.latency_ms > limit[problem.option_workload])
-    for i in np.flatnonzero(slow & (placement.served.max(axis=1, initial=0) > TOLERANCE)):
-        where, allowed = of_option(problem, i), float(limit[problem.option_workload[i]])
-        yield Violation("max_latency_ms", where, float(routes.latency_ms[i]), allowed)
+    used = placement.replicas.max(axis=1, initial=0) > 0
+    for i in np.flatnonzero(used & ~routes.keeps(problem.option_workload)):
+        least = min([routes.total_ms[r] for r in routes.into(np.array([i]))], default=routes.latency_ms[i])
+        allowed = float(limit[problem.option_workload[i]])
+        yield Violation("max_latency_ms", of_option(problem, i), float(least), allowed)
     if not len(routes):
         return
     for r in np.flatnonzero(~routes.is_open & (placement.routed.max(axis=1, initial=0.0) > TOLERANCE)):

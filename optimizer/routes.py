@@ -85,6 +85,13 @@ class Routes:
         free[self.workload[self.source[bound]]] = False
         return free
 
+    @cached_property
+    def reaches_all(self) -> Bools:
+        """(W,) where every source may use every option, whatever that costs."""
+        free = np.ones(len(self.max_latency_ms), dtype=bool)
+        free[self.workload[self.source[~self.is_open]]] = False
+        return free
+
     def keeps(self, option_workload: Ints) -> Bools:
         """(I,) options fast enough for at least one origin, or by themselves where no origin is known."""
         alone = self.latency_ms <= self.max_latency_ms[option_workload]

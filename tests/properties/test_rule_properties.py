@@ -1,0 +1,111 @@
+"""Rules inside a plan: checker, exhaustive search and model agree on tiny problems, each rule by itself."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from optimizer.check import BEST_EFFORT, check
+from optimizer.errors import InfeasibleError
+from optimizer.problem import Placement, Problem, cost
+from optimizer.solve import Solution, prune_dominated, solve
+from optimizer.solve.routing import freely_routed, routed_apart
+from optimizer.solve.small import servable, share_out
+from tests.optimizer.brute_force import cheapest, feasible
+from tests.optimizer.brute_force_rules import ramped
+from tests.optimizer.problems import with_options
+from tests.optimizer.ruled_instances import RULES, ruled_problems
+
+EXACT = 1e-9
+TOP = 5
+
+
+def examples(count: int) -> settings:
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
+
+def placed(p: Problem, replicas: np.ndarray) -> Placement:
+    """Counts with the best routing there is."""
+    amounts = servable(p, replicas)
+    served, routed = routed_apart(p, replicas, amounts, share_out(p, replicas, amounts))
+    nothing = np.zeros((0, len(p.pools), len(p.periods)))
+    return Placement(replicas, served, nothing, np.zeros(0), freely_routed(p, served, routed))
+
+
+def found(p: Problem) -> Solution | None:
+    """The answer; None where some workload or origin can be served by nothing."""
+    try:
+        return solve(p, gap_share=EXACT)
+    except InfeasibleError:
+        return None
+
+
+@pytest.mark.parametrize("rule", RULES)
+@examples(25)
+@given(data=st.data())
+def test_the_checker_passes_what_an_exhaustive_search_allows_and_nothing_else(
+    rule: str, data: st.DataObject
+) -> None:
+    p = data.draw(ruled_problems(rules=(rule,)))
+    counts = np.array(list(product(range(4), repeat=len(p.option_id))))
+    allowed = [feasible(p, counts, t) for t in range(len(p.periods))]
+    steps = set(ramped(p, [counts] * len(p.periods)))
+    few = min(p.max_options[0], len(p.option_id))
+    row = st.integers(0, len(counts) - 1)
+    for rows in data.draw(st.lists(st.tuples(*[row] * len(allowed)), max_size=30)):
+        replicas = counts[list(rows)].T
+        fine = all(ok[row] for ok, row in zip(allowed, rows, strict=True)) and rows in steps
+        fine &= (replicas.max(axis=1) > 0).sum() <= few
+        broken = check(p, placed(p, replicas))
+        assert (broken == ()) == fine, broken
+
+
+@pytest.mark.parametrize("rule", [*RULES, "all"])
+@examples(40)
+@given(data=st.data())
+def test_the_cost_is_that_of_an_exhaustive_search(rule: str, data: st.DataObject) -> None:
+    p = data.draw(ruled_problems() if rule == "all" else ruled_problems(rules=(rule,)))
+    best, answer = cheapest(p, TOP), found(p)
+    if answer is None:
+        assert (
+            best is None or p.demand.max() == 0
+        )  # nothing admissible is an error even where nothing is needed
+        return
+    assert answer.cost_usd == cost(p, answer.placement)
+    assert (best is None) == bool(answer.shortfalls)
+    if best is not None:
+        assert answer.cost_usd == pytest.approx(best, abs=1e-6)
+        assert answer.bound_usd <= best + 1e-6
+        assert check(p, answer.placement) == ()
+    else:
+        assert {s.rule for s in answer.shortfalls} <= BEST_EFFORT
+        assert check(p, answer.placement, best_effort=True) == ()
+
+
+@examples(60)
+@given(ruled_problems())
+def test_pruning_dominated_options_never_moves_the_cost(p: Problem) -> None:
+    whole = found(p)
+    assume(whole is not None and not whole.shortfalls)
+    pruned = found(prune_dominated(p))
+    assert [pruned and pruned.cost_usd] == pytest.approx([whole and whole.cost_usd], abs=1e-6)
+
+
+@examples(30)
+@given(ruled_problems(), st.randoms(use_true_random=False))
+def test_the_order_of_options_does_not_matter(p: Problem, random: object) -> None:
+    order = list(range(len(p.option_id)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    one, other = found(p), found(with_options(p, order))
+    assert (one is None) == (other is None)
+    if one and other and not one.shortfalls:
+        assert other.cost_usd == pytest.approx(one.cost_usd, abs=1e-6)
