@@ -4,12 +4,23 @@ Exact and readable; meant for small problems and as the reference that faster me
 Indices as in `optimizer.problem`: w workload, i (workload, option) pair, t period, p pool, c commitment;
 r counts the regions of a workload.
 
-Variables
+Variables:
+
     n[i,t]       replicas, whole                     z[i]      option i is used at all, 0/1
     x[i,t]       served by i (only where egress is charged)
     g[w,r,t]     region r is in use, 0/1             m[i]      replicas changed against the present fleet
     y[c,p,t]     unit-hours covered                  b[c]      commitment bought, USD/h
     s_rule[...]  how far a rule is missed; exists only in the elastic model
+
+Data:
+
+    D[w,t]       demand                              a[i]      capacity of a replica
+    sigma[w]     share that spot may carry           rho[w]    share of capacity that one region may hold
+    N[w], F[w]   replicas: least, most, firm ones    R[w]      regions to be in
+    Q[p,t]       limit of a pool                     v[i]      pool units of a replica
+    B[c], f[c]   committed USD/h, fee of one more    r, l[c,p] USD that a covered unit-hour uses up, saves
+    h[t], p[i]   hours, price of an instance-hour    e[i]      egress of a unit served for an hour
+    mu[i], A[w]  USD per replica moved, per option newly used; n0[i] replicas of the present fleet
 
 A rule makes the variables that only it is about, and yields rows; a cost names the variables that it is paid
 for. How rows are written with whole arrays is told at the head of `optimizer.solve.program`.
@@ -23,7 +34,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints, Problem
-from optimizer.solve.count_rules import bound_options, limit_ramps
+from optimizer.solve.count_rules import bound_options, leave_out, limit_ramps
 from optimizer.solve.place_rules import meet_origins, route_egress, survive_region, survive_zone
 from optimizer.solve.program import NONE, Blocks, Program, Rows, along, everywhere, numbered, only
 from optimizer.solve.regions import has_region, region_number
@@ -32,17 +43,23 @@ Rule = Callable[[Problem, Blocks], Iterator[Rows]]
 Cost = Callable[[Problem], tuple[str, Floats]]
 
 
-def build(problem: Problem, rules: tuple[Rule, ...] | None = None, *, elastic: bool = False) -> Program:
+def build(
+    problem: Problem, rules: tuple[Rule, ...] | None = None, *, elastic: bool = False, roomy: bool = False
+) -> Program:
     """The program of a problem: its rules, minimising its costs.
 
     Args:
         problem: what to place.
         rules: which rules hold; all of `RULES` by default.
         elastic: let the rules of a best effort be missed; `missed_weights` says how much that matters.
+        roomy: allow counts beyond what these rules can make optimal, for more rules that come later.
     """
     _, options, periods = problem.shape
     v = Blocks(elastic=elastic)
-    v.add("n", everywhere(options, periods), upper=most_replicas(problem)[:, None], whole=True)
+    most = most_replicas(problem)
+    if roomy:
+        most = np.minimum(10.0 * most + 100.0, np.floor(problem.max_replicas[problem.option_workload]))
+    v.add("n", everywhere(options, periods), upper=most[:, None], whole=True)
     rows = [row for rule in (RULES if rules is None else rules) for row in rule(problem, v)]
     for paid in COSTS:
         v.pay(*paid(problem))
@@ -113,7 +130,7 @@ def count_options(p: Problem, v: Blocks) -> Iterator[Rows]:
     new = (p.activation_cost_usd[w] > 0) & (p.current_replicas <= 0)
     z = v.add("z", np.isfinite(p.max_options[w]) | new, upper=1.0, whole=True)
     row = numbered(only(v["n"], (z != NONE)[:, None]) != NONE)
-    yield Rows("used", row, [(row, v["n"], 1.0), (row, z[:, None], -most_replicas(p)[:, None])], upper=0.0)
+    yield Rows("used", row, [(row, v["n"], 1.0), (row, z[:, None], -v.most("n"))], upper=0.0)
     row = numbered(np.isfinite(p.max_options))
     yield Rows("max_options", row, [(row[w], z, 1.0)], upper=p.max_options)
 
@@ -185,7 +202,7 @@ def honour_commitments(p: Problem, v: Blocks) -> Iterator[Rows]:
 
 
 def count_moves(p: Problem, v: Blocks) -> Iterator[Rows]:
-    r"""$m_i \ge |n_{i0} - n^0_i|$: what keeping or moving the present fleet costs."""
+    r"""$m_i \ge \lvert n_{i0} - n^0_i \rvert$: what keeping or moving the present fleet costs."""
     m = v.add("m", p.migration_cost_usd > 0)
     row, first = numbered(m != NONE), v["n"][:, 0]
     yield Rows("moved_up", row, [(row, m, 1.0), (row, first, -1.0)], lower=-p.current_replicas)
@@ -206,6 +223,7 @@ RULES: tuple[Rule, ...] = (
     count_moves,
     meet_origins,
     survive_zone,
+    leave_out,
     bound_options,
     limit_ramps,
 )

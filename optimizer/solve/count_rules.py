@@ -14,6 +14,15 @@ from optimizer.problem import Problem
 from optimizer.solve.program import NONE, Blocks, Rows, Term, numbered
 
 
+def leave_out(p: Problem, v: Blocks) -> Iterator[Rows]:
+    r"""$\sum_t n_{it} \le 0$ for options that residency, latency or their own bounds rule out.
+
+    The solver leaves them out before it builds a model, except where rows of one's own count on them.
+    """
+    row = numbered(~p.is_admissible)
+    yield Rows("left_out", row, [(row[:, None], v["n"], 1.0)], upper=0.0)
+
+
 def bound_options(p: Problem, v: Blocks) -> Iterator[Rows]:
     r"""$\underline n_{it} - u_{it} \le n_{it} \le \overline n_{it}$, $\sum_{i \in w} u_{it} \le s_{wt}$."""
     b = p.bounds

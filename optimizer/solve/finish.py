@@ -114,7 +114,7 @@ def honour_commitments(
     running = drawn(row, kinds.cover, columns, v, sign=-1.0)
     yield Rows("cover_running", row, [(row, v["y"], 1.0), *running], upper=covered_anyway)
     row = numbered(everywhere(len(shared.held), len(shared.hours)))
-    spent = [(row[:, None, :], v["y"], shared.rate[:, :, None]), (row, v["b"][:, None], -1.0)]
+    spent: list[Term] = [(row[:, None, :], v["y"], shared.rate[:, :, None]), (row, v["b"][:, None], -1.0)]
     yield Rows("within_commitment", row, spent, upper=shared.held[:, None])
 
 

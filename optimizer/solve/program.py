@@ -111,6 +111,10 @@ class Blocks:
     def __contains__(self, name: str) -> bool:
         return name in self.made
 
+    def most(self, name: str) -> Floats:
+        """The upper bounds of a block's variables by their indices, 0 where there is none."""
+        return taken(joined(self._upper), self[name])
+
     def add(self, name: str, where: Bools, *, upper: Numbers = np.inf, whole: bool = False) -> Ints:
         """Make a block of variables from 0 to `upper` wherever `where` holds; returns their columns."""
         if name in self.made:

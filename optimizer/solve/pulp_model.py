@@ -92,7 +92,8 @@ def minimise(
     values = np.array(
         [low if x is None else x for x, low in zip(found, program.lower, strict=True)], dtype=float
     )
-    kept = program.violation(values) <= TOLERANCE and all(row.valid(TOLERANCE) for row in model.constraints())
+    own = (row.valid(TOLERANCE * (1.0 + abs(row.constant))) for row in model.constraints())
+    kept = program.violation(values) <= TOLERANCE and all(own)
     none = np.zeros(len(program.row_lower))
     if not kept:
         return Found(status, None, np.inf, -np.inf, none)
@@ -101,10 +102,9 @@ def minimise(
 
 
 def default_solver(limits: Limits) -> Solver:
-    """HiGHS as `optimizer.solve.highs` runs it."""
+    """HiGHS as `optimizer.solve.highs` runs it, but for the nodes: PuLP 3 fails where they end it."""
     return pulp.HiGHS(
-        msg=False, gapRel=limits.gap_share, threads=1, timeLimit=limits.seconds,
-        mip_max_nodes=limits.nodes, random_seed=0,
+        msg=False, gapRel=limits.gap_share, threads=1, timeLimit=limits.seconds, random_seed=0,
     )  # fmt: skip
 
 

@@ -9,11 +9,12 @@ from optimizer.problem import Bools, Ints, Problem
 
 def region_number(p: Problem) -> Ints:
     """(I,) which of its workload's regions an option lies in, counted in the order of their names."""
-    places = np.array([f"{a}\0{b}" for a, b in zip(p.provider, p.region, strict=True)], dtype=str)
-    pairs = np.stack([p.option_workload, np.unique(places, return_inverse=True)[1]], axis=1)
-    used, which = np.unique(pairs, axis=0, return_inverse=True)
-    first = np.searchsorted(used[:, 0], p.option_workload)
-    return np.asarray(which.ravel() - first, dtype=np.int64)
+    places = list(zip(p.provider, p.region, strict=True))
+    code = {place: number for number, place in enumerate(sorted(set(places)))}
+    pair = p.option_workload * len(code) + np.array([code[place] for place in places], dtype=np.int64)
+    used, which = np.unique(pair, return_inverse=True)
+    first = np.searchsorted(used, p.option_workload * len(code))
+    return np.asarray(which - first, dtype=np.int64)
 
 
 def has_region(p: Problem) -> Bools:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,32 +17,45 @@ from optimizer.problem import Floats, Placement, Problem, cost
 from optimizer.solve import highs
 from optimizer.solve.compact import build, missed_rules, missed_weights, rule_size
 from optimizer.solve.highs import Limits
-from optimizer.solve.program import Program, taken
+from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.routing import freely_routed, routed_apart
 from optimizer.solve.solution import ShadowPrice, Shortfall, Solution, last_reason
 from optimizer.violations import at
+
+if TYPE_CHECKING:
+    from optimizer.solve.pulp_model import OwnRows, Solver
 
 MAX_NODES = 20_000
 TIME_LIMIT_SECONDS = 300.0
 LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
 
 
-def solve_component(problem: Problem, gap_share: float) -> Solution:
+@dataclass(frozen=True)
+class Own:
+    """What a caller brings along: rows beside those of the model, and a solver of PuLP's."""
+
+    rows: OwnRows | None = None
+    solver: Solver | None = None
+
+
+def solve_component(problem: Problem, gap_share: float, own: Own | None = None) -> Solution:
     """Strictly where possible; else miss as little as possible, then at least cost."""
-    program = build(problem)
-    run = minimise(program, gap_share)
+    roomy = own is not None and own.rows is not None
+    program = build(problem, roomy=roomy)
+    run = minimise(program, gap_share, own)
     if run is None:
-        program = build(problem, elastic=True)
+        program = build(problem, elastic=True, roomy=roomy)
         weights = missed_weights(problem, program)
-        first = minimise(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE)
+        first = minimise(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE, own)
         if first is None:
-            raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: upper limits clash")
+            clash = "upper limits or own rows clash" if roomy else "upper limits clash"
+            raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
         least = first.objective * (1 + 1e-6) + 1e-7
-        run = minimise(program.and_row("least_missed", weights, least), gap_share)
+        run = minimise(program.and_row("least_missed", weights, least), gap_share, own)
         if run is None:
             raise SolverError("the solver lost the least-missed placement it had found")
         run = replace(run, stopped_by=last_reason((first.stopped_by, run.stopped_by)))
-    placement = read_placement(problem, program, run.values)
+    placement = read_placement(problem, program, run.values, as_routed=roomy)
     shortfalls = tuple(read_shortfalls(problem, program, run.values, placement))
     return Solution(placement, cost(problem, placement), run.bound, shortfalls, run.stopped_by)
 
@@ -76,15 +90,31 @@ class Run:
     duals: Floats
 
 
-def minimise(program: Program, gap_share: float) -> Run | None:
-    """Run HiGHS to a gap or a node limit; None if it is infeasible. The clock is only a safety net."""
-    found = highs.minimise(program, Limits(gap_share, MAX_NODES, TIME_LIMIT_SECONDS))
+def minimise(program: Program, gap_share: float, own: Own | None = None) -> Run | None:
+    """Run the solver to a gap or a node limit; None if it is infeasible. The clock is only a safety net."""
+    limits = Limits(gap_share, MAX_NODES, TIME_LIMIT_SECONDS)
+    if own is not None:
+        return by_pulp(program, limits, own)
+    found = highs.minimise(program, limits)
     if "nfeasible" in found.status:
         return None
     if found.values is None or found.status not in STOPPED_BY:
         without = " and without a placement" if found.values is None else ""
         raise SolverError(f"HiGHS ended with {found.status!r}{without}")
     return Run(found.values, found.objective, found.bound, STOPPED_BY[found.status], found.duals)
+
+
+def by_pulp(program: Program, limits: Limits, own: Own) -> Run | None:
+    """Run a solver of PuLP. Its status names no limit, so without a proven gap it was stopped by time."""
+    from optimizer.solve import pulp_model  # noqa: PLC0415  PuLP takes a while and is rarely asked for
+
+    found = pulp_model.minimise(program, limits, own.rows, own.solver)
+    if found.values is None and found.status in ("Infeasible", "Undefined"):
+        return None
+    if found.values is None:
+        raise SolverError(f"the solver ended with {found.status!r} and without a placement")
+    close = found.objective - found.bound <= limits.gap_share * abs(found.objective) + 1e-9
+    return Run(found.values, found.objective, found.bound, "gap" if close else "time", found.duals)
 
 
 STOPPED_BY = {
@@ -95,13 +125,22 @@ STOPPED_BY = {
 }
 
 
-def read_placement(problem: Problem, program: Program, values: Floats) -> Placement:
-    """The program's values as arrays: counts rounded to whole numbers, demand shared out over what runs."""
+def read_placement(
+    problem: Problem, program: Program, values: Floats, *, as_routed: bool = False
+) -> Placement:
+    """The program's values as arrays: counts rounded to whole numbers, demand shared out over what runs.
+
+    `as_routed` leaves demand where the program sent it, which rows of one's own may be about.
+    """
     replicas = np.rint(program.spread(values, "n")).astype(np.int64)
     covered = np.maximum(0.0, program.spread(values, "y"))
     bought = np.maximum(0.0, program.spread(values, "b"))
     amounts = servable(problem, replicas)
-    served, routed = routed_apart(problem, replicas, amounts, share_out(problem, replicas, amounts))
+    served = share_out(problem, replicas, amounts)
+    if as_routed:
+        sent = np.clip(program.spread(values, "x"), 0.0, problem.capacity[:, None] * replicas)
+        served = np.where(program.columns_of("x") != NONE, sent, served)
+    served, routed = routed_apart(problem, replicas, amounts, served)
     return Placement(replicas, served, covered, bought, freely_routed(problem, served, routed))
 
 
