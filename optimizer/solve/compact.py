@@ -11,6 +11,8 @@ Variables:
     g[w,r,t]     region r is in use, 0/1             m[i]      replicas changed against the present fleet
     y[c,p,t]     unit-hours covered                  b[c]      commitment bought, USD/h
     s_rule[...]  how far a rule is missed; exists only in the elastic model
+    f[r,t]       amount over a route r from an origin g to an option (only where routing decides something)
+    l[i,t]       replicas that go with the fullest zone (only where a zone may be lost and there are several)
 
 Data:
 
@@ -21,6 +23,8 @@ Data:
     B[c], f[c]   committed USD/h, fee of one more    r, l[c,p] USD that a covered unit-hour uses up, saves
     h[t], p[i]   hours, price of an instance-hour    e[i]      egress of a unit served for an hour
     mu[i], A[w]  USD per replica moved, per option newly used; n0[i] replicas of the present fleet
+    D[g,t]       demand from an origin               z[i]      zones that replicas are spread over
+    phi[w]       share of demand after a loss        Delta[w]  change of a total from period to period
 
 A rule makes the variables that only it is about, and yields rows; a cost names the variables that it is paid
 for. How rows are written with whole arrays is told at the head of `optimizer.solve.program`.

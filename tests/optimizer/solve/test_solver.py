@@ -104,8 +104,8 @@ def test_a_placement_that_the_checker_refuses_never_leaves(
     p = problem(W(demand=[4]), [O("a", pool="p")], commitments=[plan])
     honest = small.read_placement
 
-    def faulty(*given: object) -> Placement:
-        read = honest(*given)  # type: ignore[arg-type]
+    def faulty(*given: object, **how: bool) -> Placement:
+        read = honest(*given, **how)  # type: ignore[arg-type]
         return replace(read, **{fault: getattr(read, fault) + (-1 if fault == "replicas" else 9)})
 
     monkeypatch.setattr(small, "read_placement", faulty)
