@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from optimizer.problem import Floats, Ints, Placement, Problem
+from optimizer.problem import Bools, Floats, Ints, Placement, Problem
 from optimizer.reach import servable
 from optimizer.violations import TOLERANCE, Violation, at, of_option, slack
 
@@ -67,12 +67,11 @@ def check_survival(problem: Problem, placement: Placement) -> Iterator[Violation
 
 
 def without_regions(problem: Problem, placement: Placement, w: int) -> dict[str, Floats]:
-    """(T,) demand that a workload can still serve with a region gone, by "provider/region"."""
-    options = problem.options_of(w)
-    count = placement.replicas[options]
+    """(T,) demand that a workload can still serve with one of its regions gone, by "provider/region"."""
+    count = placement.replicas[problem.options_of(w)]
     return {
         name: servable(problem, w, count * ~here[:, None])
-        for name, here in regions_of(problem, options).items()
+        for name, here in regions_in_use(problem, w, count).items()
     }
 
 
@@ -83,11 +82,16 @@ def without_zones(problem: Problem, placement: Placement, w: int) -> dict[str, F
     lost = -(-count // problem.survival.zones[options][:, None])
     return {
         name: servable(problem, w, count - lost * here[:, None])
-        for name, here in regions_of(problem, options).items()
+        for name, here in regions_in_use(problem, w, count).items()
     }
 
 
-def regions_of(problem: Problem, options: Ints) -> dict[str, np.ndarray]:
-    """Which of some options lie in each region, by "provider/region"."""
-    names = np.array([f"{problem.provider[i]}/{problem.region[i]}" for i in options], dtype=object)
-    return {str(name): names == name for name in sorted(set(names))}
+def regions_in_use(problem: Problem, w: int, count: Ints) -> dict[str, Bools]:
+    """Which of a workload's options lie in each region where any of them runs, by "provider/region"."""
+    options = problem.options_of(w)
+    places = [(problem.provider[i], problem.region[i]) for i in options]
+    used = sorted({places[n] for n in np.flatnonzero(count.max(axis=1, initial=0) > 0)})
+    return {
+        f"{provider}/{region}": np.array([place == (provider, region) for place in places], dtype=bool)
+        for provider, region in used
+    }

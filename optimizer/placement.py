@@ -21,6 +21,7 @@ from optimizer.capacity import (
     present_cost,
     running_cost,
 )
+from optimizer.certificate import certify
 from optimizer.config import Settings
 from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
@@ -153,6 +154,7 @@ def document(
             if solved and settings.placement.offer_commitments
             else (),
             sunk_usd=sunk_usd(problem) if problem else 0.0,
+            certificate=tuple(certify(solved[0], solved[1].placement)) if solved else (),
             proof=proof(solved[1] if solved else None),
             actions=tuple(scale_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),

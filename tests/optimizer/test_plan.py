@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from optimizer.certificate import certify
 from optimizer.errors import InputError
 from optimizer.plan import (
     Action,
@@ -37,10 +38,12 @@ from optimizer.plan import (
     sealed,
     write_plan,
 )
+from tests.optimizer.problems import O, W, placement, problem
 
 REPO = Path(__file__).resolve().parents[2]
 START = datetime(2026, 5, 12, 3, tzinfo=UTC)
 END = START + timedelta(hours=1)
+PROBLEM = problem(W(demand=[3.0]), [O("a")])
 
 
 def common() -> dict[str, Any]:
@@ -121,6 +124,7 @@ def placement_plan() -> PlacementPlan:
             ),
             commitments=(CommitmentAdvice(commitment="aws", usd_per_hour=1.0, saving_usd_per_day=3.0),),
             sunk_usd=0.0,
+            certificate=tuple(certify(PROBLEM, placement(PROBLEM, {"a": 3}))),
         )
     )
 

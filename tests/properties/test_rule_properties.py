@@ -21,7 +21,7 @@ from tests.optimizer.problems import with_options
 from tests.optimizer.ruled_instances import RULES, ruled_problems
 
 EXACT = 1e-9
-TOP = 5
+TOP = 6
 
 
 def examples(count: int) -> settings:
