@@ -90,7 +90,9 @@ def typical_day(inputs: Inputs, outlook: Outlook, settings: Settings) -> Problem
             activation_cost_usd=choice.activation_cost_usd / PAYBACK_DAYS,
             max_options=choice.max_options,
             spot_capacity=inputs.spot_capacity,
+            has_ramps=True,
         ),
+        context=inputs.context,
     )
 
 
