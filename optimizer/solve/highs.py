@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from optimizer.errors import SolverError
 from optimizer.problem import Floats
 from optimizer.solve.program import Program
 from optimizer.solve.quiet import silent_stdout
@@ -74,7 +75,7 @@ def hand_over(program: Program, highs: highspy.Highs) -> None:
     """Give HiGHS the program's arrays as they are, in one call."""
     matrix = program.matrix
     rows, columns = matrix.shape
-    highs.passModel(
+    told = highs.passModel(
         columns,
         rows,
         matrix.nnz,
@@ -91,3 +92,5 @@ def hand_over(program: Program, highs: highspy.Highs) -> None:
         matrix.data,
         program.whole.astype(np.int32),
     )
+    if told == highspy.HighsStatus.kError:
+        raise SolverError("HiGHS refuses the program: a coefficient or bound is not a number it can take")

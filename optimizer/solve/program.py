@@ -115,15 +115,25 @@ class Blocks:
         """The upper bounds of a block's variables by their indices, 0 where there is none."""
         return taken(joined(self._upper), self[name])
 
-    def add(self, name: str, where: Bools, *, upper: Numbers = np.inf, whole: bool = False) -> Ints:
-        """Make a block of variables from 0 to `upper` wherever `where` holds; returns their columns."""
+    def add(
+        self, name: str, where: Bools, *, lower: Numbers = 0.0, upper: Numbers = np.inf, whole: bool = False
+    ) -> Ints:
+        """Make a block of variables wherever `where` holds; returns their columns.
+
+        Args:
+            name: of the block; a single variable is called by it and its indices.
+            where: which indices have a variable.
+            lower: their bounds, broadcast to the shape of `where`.
+            upper: likewise.
+            whole: whether they are whole numbers.
+        """
         if name in self.made:
             raise ValueError(f"variables {name} exist already")
         place = numbered(where, self.size)
         size = int(np.count_nonzero(where))
         self.made[name] = Block(name, place)
         self.size += size
-        self._lower.append(np.zeros(size))
+        self._lower.append(at_members(lower, where))
         self._upper.append(at_members(upper, where))
         self._whole.append(np.full(size, whole))
         self._cost[name] = np.zeros(size)

@@ -163,6 +163,19 @@ def test_every_kind_of_row_leaves_by_every_door(door: str) -> None:
     assert DOORS[door](small_program()) == pytest.approx(highs.minimise(small_program(), EXACT).objective)
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_every_kind_of_bound_leaves_by_every_door(door: str) -> None:
+    v, row = Blocks(), numbered(everywhere(4))
+    whole = v.add("whole", everywhere(4), lower=[-2.5, 0, 0, 3], upper=[5, 1, np.inf, 3], whole=True)
+    part = v.add("part", everywhere(4), lower=[-np.inf, -np.inf, 0.25, -1], upper=[np.inf, 4, 0.75, -1])
+    v.pay("whole", np.ones(4))
+    v.pay("part", np.full(4, 2.0))
+    program = v.program([Rows("r", row, [(row, whole, 1.0), (row, part, 1.0)], lower=[-7.5, -6.0, 0.5, 0.0])])
+    by_hand = (5 - 2 * 12.5) + (1 - 2 * 7) + (0 + 2 * 0.5) + (3 - 2)
+    assert highs.minimise(program, EXACT).objective == pytest.approx(by_hand)
+    assert DOORS[door](program) == pytest.approx(by_hand)
+
+
 def programs(p: Problem) -> Iterator[Program]:
     """Strict, and missing as little as possible."""
     yield build(p)
@@ -191,16 +204,29 @@ def test_the_bound_is_the_solvers_own_or_that_of_the_relaxation() -> None:
     program = build(problem(W(demand=[5.0]), [O("a", capacity=2)]))
     assert highs.minimise(program, EXACT).bound == pytest.approx(3.0)
     assert pulp_model.minimise(program, EXACT).bound == pytest.approx(3.0)
-    by_cbc = pulp_model.minimise(program, EXACT, solver=cbc())
-    assert by_cbc.objective == pytest.approx(3.0)
-    assert by_cbc.bound in (pytest.approx(2.5), pytest.approx(3.0))
+    untold, _ = pulp_model.to_pulp(program)
+    assert pulp_model.proven(program, untold, None, EXACT) == pytest.approx(2.5)
+
+
+def test_a_program_that_highs_refuses_is_an_error() -> None:
+    v = Blocks()
+    x, row = v.add("x", everywhere(1)), numbered(everywhere(1))
+    with pytest.raises(SolverError, match="HiGHS refuses the program"):
+        highs.minimise(v.program([Rows("r", row, [(row, x, np.inf)], lower=1.0)]), EXACT)
 
 
 def test_a_start_is_taken_up() -> None:
-    program = build(problem(W(demand=[5.0]), PAIR))
-    start = np.array([0.0, 3.0])
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1000, 3000, 30).astype(float)
+    prices = (sizes * rng.uniform(0.97, 1.03, 30)).tolist()
+    options = [O(f"o{i}", capacity=sizes[i], price=prices[i]) for i in range(30)]
+    program = build(problem(W(demand=[45_123.0], max_options=4), options))
     at_once = replace(EXACT, nodes=0)
-    assert highs.minimise(program, at_once, start).objective <= 4.5
+    assert highs.minimise(program, at_once).values is None
+    start = np.zeros(len(program.cost))
+    start[program.columns_of("n")[0, 0]] = np.ceil(45_123.0 / sizes[0])
+    start[program.columns_of("z")[0]] = 1.0
+    assert highs.minimise(program, at_once, start).objective <= program.cost @ start + 1e-6
 
 
 def keep_together(model: Any, variables: Any) -> None:
@@ -271,14 +297,23 @@ def test_any_solver_of_pulp_places_the_same() -> None:
 
 def test_a_solver_is_not_believed_that_it_has_an_answer() -> None:
     class Liar(pulp.HiGHS):
+        told: float
+
         def actualSolve(self, lp: Any, **given: Any) -> Any:  # noqa: N802  PuLP's name
             status = super().actualSolve(lp, **given)
             for variable in lp.variables():
-                variable.varValue = 0.0
+                variable.varValue = self.told
             return status
 
-    with pytest.raises(SolverError, match="the solver ended with 'Optimal' and without a placement"):
-        solve(problem(W(demand=[4.0]), PAIR), solver=Liar(msg=False))
+    def few(model: Any, variables: Any) -> None:
+        model += variables["n", 0, 0] + variables["n", 1, 0] <= 3, "few"
+
+    liar, p = Liar(msg=False), problem(W(demand=[4.0]), PAIR)
+    liar.told = 2.0  # keeps the program's rows, but not the own one
+    assert solve(p, solver=liar).placement.replicas.tolist() == [[2], [2]]
+    for liar.told, rows in ((0.0, None), (2.0, few)):
+        with pytest.raises(SolverError, match="the solver ended with 'Optimal' and without a placement"):
+            solve(p, solver=liar, rows=rows)
 
 
 def test_own_rows_are_refused_where_they_would_be_ignored() -> None:
