@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -17,7 +18,8 @@ from optimizer.solve.routing import freely_routed, routed_apart
 from optimizer.solve.small import servable, share_out
 from tests.optimizer.brute_force import cheapest, feasible
 from tests.optimizer.brute_force_rules import ramped
-from tests.optimizer.problems import with_options
+from tests.optimizer.instances import tiny_problems
+from tests.optimizer.problems import O, W, problem, with_options
 from tests.optimizer.ruled_instances import RULES, ruled_problems
 
 EXACT = 1e-9
@@ -109,3 +111,29 @@ def test_the_order_of_options_does_not_matter(p: Problem, random: object) -> Non
     assert (one is None) == (other is None)
     if one and other and not one.shortfalls:
         assert other.cost_usd == pytest.approx(one.cost_usd, abs=1e-6)
+
+
+def mixed(most: float) -> Problem:
+    """Three kinds of GPU, each in short supply: 11 requests/s take 5 + 4 + 2."""
+    kinds = [O("h100", price=4.0, capacity=5, pool="h"), O("a100", price=3.4, capacity=4, pool="a")]
+    small = [O("l4", price=1.9, capacity=2, pool="l"), O("t4", price=2.5, capacity=2)]
+    return problem(W(demand=[11.0], max_options=most), [*kinds, *small], pools={"h": 1.0, "a": 1.0, "l": 2.0})
+
+
+@pytest.mark.parametrize(("most", "used"), [(2, 2), (3, 3), (4, 3)])
+def test_a_mix_of_more_than_two_kinds_is_found_where_it_is_cheapest(most: float, used: int) -> None:
+    p = mixed(most)
+    answer = solve(p, gap_share=EXACT)
+    assert answer.cost_usd == pytest.approx(cheapest(p, 6))
+    assert (answer.placement.replicas.max(axis=1) > 0).sum() == used
+    assert check(p, answer.placement) == ()
+
+
+@examples(40)
+@given(tiny_problems(with_commitments=False), st.sampled_from([3.0, 4.0]))
+def test_mixes_of_three_and_four_options_cost_what_an_exhaustive_search_says(p: Problem, most: float) -> None:
+    p = replace(p, max_options=np.full(len(p.workloads), most))
+    best, answer = cheapest(p, TOP), solve(p, gap_share=EXACT)
+    assert (best is None) == bool(answer.shortfalls)
+    if best is not None:
+        assert answer.cost_usd == pytest.approx(best, abs=1e-6)
