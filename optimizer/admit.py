@@ -76,7 +76,7 @@ def ways_out(problem: Problem, w: int, filters: dict[str, Bools]) -> Iterator[tu
 
 
 def cheapest(ways: Iterator[tuple[float, int, str]]) -> str:
-    """The way out that admits the cheapest option per unit served."""
+    """The way out that comes first: by price per unit served, or by distance."""
     best = min(ways, default=None)
     if best is None:
         return "No single rule is the cause: relax at least two of them."
@@ -84,7 +84,7 @@ def cheapest(ways: Iterator[tuple[float, int, str]]) -> str:
 
 
 def out_of_reach(problem: Problem, w: int, filters: dict[str, Bools]) -> Iterator[str]:
-    """Origins of a workload that no option reaches within the limit, with the cheapest way out."""
+    """Origins of a workload that no option reaches within the limit, with the nearest that would."""
     routes = problem.routes
     others = filters["residency"] & filters["max_replicas"]
     for g in routes.sources_of(w):
@@ -97,11 +97,11 @@ def out_of_reach(problem: Problem, w: int, filters: dict[str, Bools]) -> Iterato
 
 
 def longer_routes(problem: Problem, routes: Ints) -> Iterator[tuple[float, int, str]]:
-    """USD per unit, option and the limit that would open each route."""
+    """Round trip and service time of each route, its option, and the limit that would open it."""
     for r in routes:
         i, total = int(problem.routes.option[r]), float(problem.routes.total_ms[r])
         told = f"{raised(total)}; that admits {problem.option_id[i]} at {problem.price_hourly[i]:.4g} USD/h"
-        yield float(problem.price_hourly[i] / problem.capacity[i]), i, told
+        yield total, i, told
 
 
 def allow_country(problem: Problem, _: int, i: int) -> str:
