@@ -6,6 +6,8 @@ as far as the checker can, and shown to people who never saw the model.
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,11 +20,12 @@ from optimizer.problem import Floats, Ints, Placement, Problem
 from optimizer.violations import TOLERANCE, Violation
 
 UNKNOWN = "unknown"
+END_OF_NAME = re.compile(r",|/| from |$")  # what follows a workload's name where a violation says where
 
 
 def certify(problem: Problem, placement: Placement) -> Iterator[Certificate]:
     """The certificate of every workload, in the order of the problem."""
-    broken = check(problem, placement)
+    broken = by_workload(check(problem, placement), problem.workloads)
     ramps = steps(problem, placement)
     for w, name in enumerate(problem.workloads):
         options = problem.options_of(w)
@@ -40,7 +43,7 @@ def certify(problem: Problem, placement: Placement) -> Iterator[Certificate]:
             **bounds(problem, placement, w),
             largest_ramp_replicas=round(float(ramps[w].max(initial=0.0))),
             max_ramp_replicas=limit(problem.ramp.max_replicas[w]),
-            broken=tuple(str(violation) for violation in of_workload(broken, name)),
+            broken=tuple(broken.get(name, ())),
         )
 
 
@@ -139,7 +142,12 @@ def bounds(problem: Problem, placement: Placement, w: int) -> dict[str, Any]:
     return {"bounds": int(own.sum()), "bounds_kept": int((own & kept).sum())}
 
 
-def of_workload(broken: Sequence[Violation], name: str) -> Iterator[Violation]:
-    """What is broken of one workload's own rules; pools and commitments belong to nobody."""
-    starts = tuple(f"{name}{end}" for end in (",", "/", " from "))
-    return (v for v in broken if v.where == name or v.where.startswith(starts))
+def by_workload(broken: Sequence[Violation], names: Sequence[str]) -> Mapping[str, list[str]]:
+    """What is broken of each workload's own rules, in words; pools and commitments belong to nobody."""
+    known, told = set(names), defaultdict(list)
+    for violation in broken:
+        ends = (violation.where[: end.start()] for end in END_OF_NAME.finditer(violation.where))
+        owner = next((name for name in ends if name in known), None)
+        if owner is not None:
+            told[owner].append(str(violation))
+    return told
