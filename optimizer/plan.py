@@ -170,6 +170,17 @@ class PlacementRow(Part):
     is_estimated_price: bool
 
 
+class RouteRow(Part):
+    """What share of the demand from an origin a region serves in one period of the typical day."""
+
+    workload: str
+    origin: str
+    period: str
+    provider: str
+    region: str
+    served_share: Rounded
+
+
 class CommitmentAdvice(Part):
     """A commitment worth weighing; never bought by a machine."""
 
@@ -246,6 +257,7 @@ class PlacementPlan(PlanBase):
     workload_costs: tuple[WorkloadCost, ...]
     commitments: tuple[CommitmentAdvice, ...]
     sunk_usd: Usd
+    routes: tuple[RouteRow, ...] = ()
     certificate: tuple[Certificate, ...] = ()
 
 

@@ -29,6 +29,7 @@ from optimizer.plan import (
     Proof,
     Reason,
     Replicas,
+    RouteRow,
     Target,
     WorkloadCost,
     content_hash,
@@ -124,6 +125,11 @@ def placement_plan() -> PlacementPlan:
             ),
             commitments=(CommitmentAdvice(commitment="aws", usd_per_hour=1.0, saving_usd_per_day=3.0),),
             sunk_usd=0.0,
+            routes=(
+                RouteRow(
+                    workload="web", origin="DE", period="t0", provider="aws", region="eu", served_share=1.0
+                ),
+            ),
             certificate=tuple(certify(PROBLEM, placement(PROBLEM, {"a": 3}))),
         )
     )
