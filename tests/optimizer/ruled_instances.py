@@ -21,7 +21,7 @@ def ruled_problems(draw: st.DrawFn, *, rules: tuple[str, ...] = RULES) -> Proble
     names = NAMES[: draw(st.integers(2, 3))]
     ways = [(origin, place) for origin in ORIGINS for place in PLACES]
     rtt = {way: draw(st.sampled_from([10.0, 40.0, 90.0])) for way in ways if draw(mostly(True, False))}
-    egress = {way: draw(st.sampled_from([0.1, 0.7])) for way in ways if draw(mostly(False, True))}
+    egress = {way: draw(st.sampled_from([0.1, 0.7, 3.0])) for way in ways if draw(st.booleans())}
     pools = {"p": draw(st.sampled_from([2.0, 4.0]))} if draw(mostly(False, True)) else {}
     return problem(
         draw(workloads(asked, periods)),

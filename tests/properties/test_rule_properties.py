@@ -137,3 +137,12 @@ def test_mixes_of_three_and_four_options_cost_what_an_exhaustive_search_says(p: 
     assert (best is None) == bool(answer.shortfalls)
     if best is not None:
         assert answer.cost_usd == pytest.approx(best, abs=1e-6)
+
+
+def test_a_dearer_option_is_worth_a_cheaper_route() -> None:
+    options = [O("a"), O("b", price=1.2, region="us")]
+    p = problem(W(demand=[2.0], origins={"DE": 1.0}), options, egress={("DE", "eu"): 0.3, ("DE", "us"): 0.2})
+    assert solve(p).placement.replicas.tolist() == [[2], [0]]
+    p = problem(W(demand=[2.0], origins={"DE": 1.0}), options, egress={("DE", "eu"): 0.3})
+    assert solve(p).placement.replicas.tolist() == [[0], [2]]
+    assert solve(p).cost_usd == pytest.approx(cheapest(p, 3))
