@@ -59,6 +59,7 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> R
         shortfalls=shortfalls(plan) if plan else (),
         rules=bill_rules(layout),
         prices=price_facts(layout, inputs),
+        commitments=plan.commitments if plan else (),
         notes=(*(plan.notes if plan else (OF_BILLS,)), *other_currencies(spend, str(currencies[0]))),
     )
 

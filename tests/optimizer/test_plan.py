@@ -20,7 +20,6 @@ from optimizer.plan import (
     Allocation,
     AutoscaleRule,
     CapacityPlan,
-    CommitmentAdvice,
     ForecastRow,
     Missing,
     Period,
@@ -39,6 +38,7 @@ from optimizer.plan import (
     sealed,
     write_plan,
 )
+from tests.optimizer.commitment_cases import advised
 from tests.optimizer.problems import O, W, placement, problem
 
 REPO = Path(__file__).resolve().parents[2]
@@ -123,7 +123,7 @@ def placement_plan() -> PlacementPlan:
                     planned_usd_per_day_high=50.0,
                 ),
             ),
-            commitments=(CommitmentAdvice(commitment="aws", usd_per_hour=1.0, saving_usd_per_day=3.0),),
+            commitments=(advised(),),
             sunk_usd=0.0,
             routes=(
                 RouteRow(

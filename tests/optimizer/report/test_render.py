@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 from data.errors import InputError, TrimtabError
 from optimizer.report.data import Headline, ReportData, SolverFacts, empty
 from optimizer.report.render import Rendered, render, write
+from tests.optimizer.commitment_cases import advised
 from tests.optimizer.report.sample import forecasts, history, nothing, sample
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "report"
@@ -148,7 +149,7 @@ def test_every_id_is_there_once_and_every_reference_leads_somewhere(rendered: Re
 
 def test_every_chart_is_an_image_with_a_name_that_scales(rendered: Rendered) -> None:
     drawings = [ET.fromstring(each) for each in re.findall(r"<svg\b.*?</svg>", rendered.html, re.DOTALL)]
-    assert len(drawings) == 8
+    assert len(drawings) == 10
     for drawing in drawings:
         assert drawing.get("role") == "img"
         assert drawing.get("viewBox")
@@ -196,6 +197,7 @@ def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
         spend=spoiled(data.spend), capacity=spoiled(data.capacity), forecasts=spoiled(data.forecasts),
         history=spoiled(data.history), freshness=spoiled(data.freshness).assign(what=data.freshness["what"]),
         recommendations=recommendations,
+        commitments=(advised(commitment=next(at)),),
         solver=SolverFacts(next(at), 1.0, 1.0, 0.0, next(at)),
         shortfalls=(next(at), next(at)), notes=tuple(words),
     )  # fmt: skip
