@@ -17,8 +17,9 @@ import pulp
 from benchmarks.inputs import GENERATED, START, shared, traffic
 from benchmarks.problems import generated
 from benchmarks.registry import Benchmark, Contender, Prepared, Unavailable
+from optimizer.check import check
 from optimizer.coverage import best_cover
-from optimizer.problem import Ints, Placement, Problem, check, cost
+from optimizer.problem import Ints, Placement, Problem, cost
 from optimizer.solve import solve
 from optimizer.solve.compact import build
 from optimizer.solve.components import components

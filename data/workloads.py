@@ -95,12 +95,21 @@ class Workload(Model):
     """Countries its data may be in, ISO 3166 alpha-2, such as [DE, FR]. Default: any."""
     max_rtt_ms: Positive | None = None
     """Longest round trip between origin and region, in milliseconds. Default: no limit."""
+    geo_routing: Flag = True
+    """Whether each origin may be served from regions of its own; else every region is near to every origin.
+    Default: true."""
     min_regions: Annotated[int, Field(strict=True, ge=1)] = 1
     """Regions it must be spread over. Default: 1."""
     max_region_share: Annotated[Share, Field(gt=0)] = 1.0
     """Largest share of its capacity in one region (0..1). Default: 1."""
     survive_region_loss: Flag = False
     """Whether demand must still be met with any one region gone. Default: false."""
+    survive_zone_loss: Flag = False
+    """Whether demand must still be met with any one zone gone; catalog.parquet says zones. Default: false."""
+    headroom_share: Annotated[Share, Field(gt=0)] = 1.0
+    """Share of demand that must still be met with a region or zone gone (0..1). Default: 1."""
+    max_ramp_replicas: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """Most by which replicas change between blocks of a placement plan's typical day. Default: no limit."""
     min_replicas: Count = 0
     """Fewest replicas at any time. Default: 0."""
     max_replicas: Annotated[int, Field(strict=True, ge=1)] | None = None

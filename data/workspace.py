@@ -48,6 +48,7 @@ CATALOG = (
     ColumnRule("quota", "number", "instances (null = no limit)", required=False, minimum=0),
     ColumnRule("pool", "text", "the spot pool it shares (null = none)", required=False),
     ColumnRule("failures_per_1000h", "number", "failures in 1000 hours", required=False, minimum=0),
+    ColumnRule("zones", "number", "zones its instances are spread over", required=False, minimum=1),
 )
 BY_ACCELERATOR = ("prefill_tps", "decode_tps", "max_concurrency", "tpot_ms")
 BY_INSTANCE_TYPE = ("rps", "latency_ms")
@@ -81,7 +82,7 @@ class WorkspaceFiles:
     Attributes:
         workloads: In the order of the file.
         catalog: A row per option with the columns of CATALOG; boot_seconds filled with 300, no quota = NaN,
-            failures_per_1000h NaN where unknown, accelerator and pool null where there is none.
+            failures_per_1000h and zones NaN where unknown, accelerator and pool null where there is none.
         profiles: A row per model and accelerator, or model and instance type; columns of PROFILE.
         demand: workload, ts, interval_s, requests, tokens_in, tokens_out, is_gap; sorted by workload and ts.
         events: ts, workload, option_id, event; in order of time.

@@ -33,6 +33,9 @@ class Context:
     spot_capacity: Mapping[str, float]
 
 
+NOTHING_KNOWN = Context({}, {}, {})
+
+
 @dataclass(frozen=True)
 class Filter:
     """One reason to leave options out.
@@ -91,17 +94,18 @@ def fast_enough(w: Workload, pairs: pd.DataFrame, _: Context) -> pd.Series[bool]
 
 
 def near_enough(w: Workload, pairs: pd.DataFrame, context: Context) -> pd.Series[bool]:
-    """Round trip from every origin is within max_rtt_ms; an unknown round trip is left out."""
+    """Round trip from some origin, without geo_routing from each, is within max_rtt_ms; unknown is not."""
     if w.max_rtt_ms is None or not w.origins:
         return everything(pairs)
     places = zip(pairs["provider"], pairs["region"], strict=True)
-    near = [worst_rtt_ms(w, context, *place) <= w.max_rtt_ms for place in places]
+    near = [rtt_ms(w, context, *place) <= w.max_rtt_ms for place in places]
     return pd.Series(near, index=pairs.index, dtype=bool)
 
 
-def worst_rtt_ms(w: Workload, context: Context, provider: str, region: str) -> float:
-    """Round trip from the farthest origin; infinite where one is unknown."""
-    return max((context.rtt_ms.get((origin, provider, region), np.inf) for origin in w.origins), default=0.0)
+def rtt_ms(w: Workload, context: Context, provider: str, region: str) -> float:
+    """Round trip that decides: from the nearest origin, without geo_routing from the farthest."""
+    ways = [context.rtt_ms.get((origin, provider, region), np.inf) for origin in w.origins]
+    return (min if w.geo_routing else max)(ways, default=0.0)
 
 
 def spot_wanted(w: Workload, pairs: pd.DataFrame, _: Context) -> pd.Series[bool]:
@@ -115,6 +119,7 @@ def spot_known(_: Workload, pairs: pd.DataFrame, context: Context) -> pd.Series[
     return pairs["purchase"].ne("spot") | known
 
 
+RTT_FILTER = "max_rtt_ms"
 FILTERS: tuple[Filter, ...] = (
     Filter("placement.providers", allowed_provider, "add {provider} to placement.providers"),
     Filter("placement.regions", allowed_region, "add {region} to placement.regions"),
@@ -123,7 +128,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("pinned", is_pinned, "add {option_id} to pinned"),
     Filter("profile", has_throughput, "add a row that fits {instance_type} to profiles.parquet"),
     Filter("slo", fast_enough, "loosen the slo to more than {pace}"),
-    Filter("max_rtt_ms", near_enough, "{distance}"),
+    Filter(RTT_FILTER, near_enough, "{distance}"),
     Filter("spot.max_share", spot_wanted, "raise spot.max_share above 0"),
     Filter("spot_capacity", spot_known, "add a history of pool {pool} to spot_capacity.parquet"),
 )
@@ -142,14 +147,37 @@ def admissible(
         filters: in the order in which survivors are counted.
 
     Raises:
-        InfeasibleError: nothing passes; says how many were left after each filter and the cheapest way out.
+        InfeasibleError: nothing passes, or nothing that an origin could be served by; says how many were left
+            after each filter and the cheapest way out.
     """
     pairs = pairs.loc[pairs["purchase"].ne("commitment")]
     masks = {item.name: item.keeps(workload, pairs, context) for item in filters}
     kept = pd.DataFrame(masks, index=pairs.index, dtype=bool).all(axis=1)
     if not kept.any():
         raise InfeasibleError(explain_empty(workload, pairs, context, masks, filters))
+    others = pd.DataFrame({name: mask for name, mask in masks.items() if name != RTT_FILTER}, dtype=bool)
+    told = out_of_reach(workload, pairs.loc[others.all(axis=1)], context)
+    if told:
+        raise InfeasibleError(" ".join(told))
     return pairs.loc[kept]
+
+
+def out_of_reach(workload: Workload, pairs: pd.DataFrame, context: Context) -> list[str]:
+    """Origins that no option, admissible but for its distance, is near enough to, with the nearest one."""
+    limit = workload.max_rtt_ms
+    told = []
+    for origin, share in workload.origins.items() if limit is not None else ():
+        places = zip(pairs["provider"], pairs["region"], strict=True)
+        far = [context.rtt_ms.get((origin, *place), np.inf) for place in places]
+        if share <= 0 or min(far, default=0.0) <= (limit or 0.0):
+            continue
+        best, nearest = pairs.iloc[int(np.argmin(far))], min(far)
+        text = f"Workload {workload.name!r}: no admissible option is within max_rtt_ms={limit:g} of {origin}."
+        way = f"raise max_rtt_ms to {np.ceil(nearest):.0f}"
+        if not np.isfinite(nearest):
+            way = f"drop max_rtt_ms (every round trip from {origin} is unknown)"
+        told.append(f"{text} Cheapest way out: {way}; that admits {best['option_id']}.")
+    return told
 
 
 def explain_empty(
@@ -205,7 +233,7 @@ def facts(workload: Workload, option: pd.Series[Any], context: Context) -> dict[
     """What relaxations say about an option: its columns, where it is and how fast it is."""
     provider, region = str(option["provider"]), str(option["region"])
     country = context.country.get((provider, region))
-    rtt_ms = worst_rtt_ms(workload, context, provider, region)
+    far_ms = rtt_ms(workload, context, provider, region)
     unknown = f"drop max_rtt_ms (the round trip to {region} is unknown)"
     pace = f"{option['service_s']:.3g} s without queueing"
     if pd.notna(option["tpot_ms"]):
@@ -214,7 +242,7 @@ def facts(workload: Workload, option: pd.Series[Any], context: Context) -> dict[
         **{str(name): value for name, value in option.items()},
         "pace": pace,
         "residency": f"allow {country} in residency" if country else f"drop residency ({region} is unknown)",
-        "distance": f"raise max_rtt_ms to {np.ceil(rtt_ms):.0f}" if np.isfinite(rtt_ms) else unknown,
+        "distance": f"raise max_rtt_ms to {np.ceil(far_ms):.0f}" if np.isfinite(far_ms) else unknown,
     }
 
 

@@ -73,6 +73,7 @@ def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> 
             fleet=inputs.fleet,
             offers=beside_held(inputs, list(outlook.held))[0],
             policy=Policy(spot_capacity=inputs.spot_capacity),
+            context=inputs.context,
         )
         problem = prune_dominated(whole)
         solved = problem, solve(problem, gap_share=settings.planning.gap_share)

@@ -10,13 +10,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
+from optimizer.admissible import NOTHING_KNOWN, Context
+from optimizer.bounds import Ramp
 from optimizer.demand import Tokens
 from optimizer.problem import Floats, Problem
+from optimizer.residency import Residency
+from optimizer.routes import Routes, all_pairs
+from optimizer.survival import Survival
 
 OPTION_COLUMNS = (
     "option_id",
@@ -69,11 +75,12 @@ class Offer:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the kind of plan decides about costs of change."""
+    """What the kind of plan decides about costs of change, and whether its periods are blocks of a day."""
 
     activation_cost_usd: float = 0.0
     max_options: float = np.inf
     spot_capacity: Mapping[str, float] = field(default_factory=dict)
+    has_ramps: bool = False
 
 
 def pair_options(
@@ -112,6 +119,7 @@ def assemble(
     fleet: pd.DataFrame,
     offers: Sequence[Offer],
     policy: Policy,
+    context: Context = NOTHING_KNOWN,
 ) -> Problem:
     """The arrays of a problem, options in the order of workload and option_id.
 
@@ -122,6 +130,7 @@ def assemble(
         fleet: present fleet, `workload, option_id, desired`.
         offers: commitments, existing or on offer.
         policy: costs of change, spot capacity that is known.
+        context: countries of regions, round trips from origins.
     """
     table = option_table(needs, fleet)
     pools = pool_names(table)
@@ -134,7 +143,9 @@ def assemble(
         hours=np.asarray(hours, dtype=float),
         demand=np.array([need.demand for need in needs], dtype=float),
         max_spot_share=np.array([w.spot.max_share for w in units]),
-        max_options=np.array([max(policy.max_options, regions_needed(w)) for w in units], dtype=float),
+        max_options=np.array(
+            [max(policy.max_options, places_needed(n, context)) for n in needs], dtype=float
+        ),
         activation_cost_usd=np.full(len(units), policy.activation_cost_usd),
         min_regions=np.array([w.min_regions for w in units], dtype=np.int64),
         max_region_share=np.array([w.max_region_share for w in units]),
@@ -164,14 +175,84 @@ def assemble(
         fee_per_usd=np.zeros(0),
         committed_rate=none,
         covered_list_price=none,
+        **rule_groups(units, table, context, policy),
     )
     return with_commitments(problem, offers)
 
 
-def regions_needed(workload: Workload) -> int:
-    """Fewest regions that the spread rules of a workload ask for."""
+def places_needed(need: Need, context: Context) -> int:
+    """Regions that the rules of a workload about spread and distance may ask for."""
+    workload = need.workload
     by_share = math.ceil(1.0 / workload.max_region_share - 1e-9)
-    return max(workload.min_regions, by_share, 2 if workload.survive_region_loss else 1)
+    survives = workload.survive_region_loss or workload.survive_zone_loss
+    return max(workload.min_regions, by_share, 2 if survives else 1) - 1 + regions_to_reach(need, context)
+
+
+def regions_to_reach(need: Need, context: Context) -> int:
+    """Regions, at least 1, with which every origin has one near enough; that of most origins comes first."""
+    workload, taken = need.workload, 0
+    if workload.max_rtt_ms is None:
+        return 1
+    places = set(zip(need.pairs["provider"], need.pairs["region"], strict=True))
+    reached = {
+        place: {o for o in workload.origins if context.rtt_ms.get((o, *place), np.inf) <= workload.max_rtt_ms}
+        for place in sorted(places)
+    }
+    left = {origin for origins in reached.values() for origin in origins}
+    while left:
+        left -= max(reached.values(), key=lambda origins: len(origins & left))
+        taken += 1
+    return max(taken, 1)
+
+
+def rule_groups(
+    units: Sequence[Workload], table: pd.DataFrame, context: Context, policy: Policy
+) -> dict[str, Any]:
+    """Rules of workloads about places, losses and change; own bounds of options are filters before this."""
+    zones = table["zones"] if "zones" in table else pd.Series(1.0, index=table.index)
+    pairs = zip(table["provider"], table["region"], strict=True)
+    ramps = [w.max_ramp_replicas if policy.has_ramps else None for w in units]
+    return {
+        "routes": routes_of(units, table, context),
+        "residency": Residency(
+            workload=np.array([i for i, w in enumerate(units) for _ in w.residency], dtype=np.int64),
+            country=tuple(country for w in units for country in w.residency),
+            option_country=tuple(context.country.get(pair, "") for pair in pairs),
+        ),
+        "survival": Survival(
+            zones=np.asarray(zones.astype(float).fillna(1.0), dtype=np.int64),
+            survive_zone_loss=np.array([w.survive_zone_loss for w in units], dtype=bool),
+            headroom_share=np.array([w.headroom_share for w in units], dtype=float),
+        ),
+        "ramp": Ramp(
+            max_replicas=np.array([np.inf if most is None else most for most in ramps], dtype=float),
+            from_current=np.zeros(len(units), dtype=bool),
+        ),
+    }
+
+
+def routes_of(units: Sequence[Workload], table: pd.DataFrame, context: Context) -> Routes:
+    """Every origin of a workload to every option of it; round trips are estimates."""
+    sources = [(i, origin, share) for i, w in enumerate(units) for origin, share in w.origins.items()]
+    workload = np.array([i for i, _, _ in sources], dtype=np.int64)
+    source, option = all_pairs(table["w"].to_numpy(dtype=np.int64), workload)
+    places = list(zip(table["provider"], table["region"], strict=True))
+    rtt = [
+        context.rtt_ms.get((sources[g][1], *places[i]), np.inf) for g, i in zip(source, option, strict=True)
+    ]
+    limits = [np.inf if w.max_rtt_ms is None else w.max_rtt_ms for w in units]
+    return Routes(
+        max_latency_ms=np.array(limits, dtype=float),
+        latency_ms=np.zeros(len(table)),
+        workload=workload,
+        origin=tuple(origin for _, origin, _ in sources),
+        share=np.array([share for _, _, share in sources], dtype=float),
+        source=source,
+        option=option,
+        rtt_ms=np.array(rtt, dtype=float),
+        is_estimated=np.ones(len(source), dtype=bool),
+        egress_usd_per_unit=np.zeros(len(source)),
+    )
 
 
 def option_table(needs: Sequence[Need], fleet: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import pandas as pd
 from data.catalogue import rtt_ms
 from data.workloads import Workload
 from data.workspace import WorkspaceFiles, read_workspace
+from optimizer.admissible import Context
 from optimizer.errors import Fault, InputError
 from optimizer.formulate import Offer
 from optimizer.lake_inputs import LakeTables, lake_tables
@@ -60,6 +61,11 @@ class Inputs:
     notes: tuple[str, ...]
     past_forecasts: pd.DataFrame
     planner: str | None = None
+
+    @property
+    def context(self) -> Context:
+        """What filters and problems know of places and pools."""
+        return Context(self.country, self.rtt_ms, self.spot_capacity)
 
     @property
     def fingerprint(self) -> str:

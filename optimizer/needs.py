@@ -76,7 +76,7 @@ def look_ahead(
     Raises:
         InfeasibleError: a workload has no admissible option.
     """
-    context = Context(inputs.country, inputs.rtt_ms, inputs.spot_capacity)
+    context = inputs.context
     held: dict[str, str] = {}
     candidates = []
     for workload in inputs.workloads:

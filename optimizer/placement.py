@@ -21,6 +21,7 @@ from optimizer.capacity import (
     present_cost,
     running_cost,
 )
+from optimizer.certificate import certify
 from optimizer.commitments import Days, advise
 from optimizer.config import Settings
 from optimizer.coverage import best_cover, saved_per_unit_hour
@@ -28,10 +29,19 @@ from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.needs import Outlook, look_ahead, needs, work_rate
-from optimizer.plan import CommitmentAdvice, Period, PlacementPlan, PlacementRow, WorkloadCost, sealed
+from optimizer.plan import (
+    CommitmentAdvice,
+    Period,
+    PlacementPlan,
+    PlacementRow,
+    RouteRow,
+    WorkloadCost,
+    sealed,
+)
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
 from optimizer.solve import Solution, prune_dominated, solve
+from optimizer.violations import TOLERANCE
 
 LOW, HIGH = 0.1, 0.99  # quantiles that bound a saving
 PAYBACK_DAYS = 30.0  # one-off costs of a change are weighed against this many days of saving
@@ -85,7 +95,9 @@ def typical_day(inputs: Inputs, outlook: Outlook, settings: Settings) -> Problem
             activation_cost_usd=choice.activation_cost_usd / PAYBACK_DAYS,
             max_options=choice.max_options,
             spot_capacity=inputs.spot_capacity,
+            has_ramps=True,
         ),
+        context=inputs.context,
     )
 
 
@@ -143,6 +155,8 @@ def document(
             if solved and settings.placement.offer_commitments
             else (),
             sunk_usd=sunk_usd(problem) if problem else 0.0,
+            routes=tuple(route_rows(*solved)) if solved else (),
+            certificate=tuple(certify(solved[0], solved[1].placement)) if solved else (),
             proof=proof(solved[1] if solved else None),
             actions=tuple(scale_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),
@@ -172,6 +186,31 @@ def rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[Place
             price_as_of=None if pd.isna(as_of) else pd.Timestamp(as_of).to_pydatetime(),
             is_estimated_price=bool(price.get("is_estimated", False)),
         )
+
+
+def route_rows(problem: Problem, solution: Solution) -> Iterator[RouteRow]:
+    """Which regions serve which origin, for workloads in several regions."""
+    r, placed = problem.routes, solution.placement
+    asked = r.share[r.source][:, None] * problem.demand[r.workload[r.source]]
+    shares = np.divide(placed.routed, asked, out=np.zeros_like(asked), where=asked > 0)
+    total: dict[tuple[int, int, str, str], float] = {}
+    for n, t in np.argwhere(shares > TOLERANCE).tolist():
+        key = (int(r.source[n]), t, problem.provider[r.option[n]], problem.region[r.option[n]])
+        total[key] = total.get(key, 0.0) + float(shares[n, t])
+    regions: dict[int, set[tuple[str, str]]] = {}
+    for g, _, *place in total:
+        regions.setdefault(int(r.workload[g]), set()).add((place[0], place[1]))
+    for (g, t, provider, region), share in sorted(total.items()):
+        w = int(r.workload[g])
+        if len(regions[w]) > 1:
+            yield RouteRow(
+                workload=problem.workloads[w],
+                origin=r.origin[g],
+                period=problem.periods[t],
+                provider=provider,
+                region=region,
+                served_share=min(share, 1.0),
+            )
 
 
 def workload_costs(

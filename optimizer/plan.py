@@ -29,6 +29,7 @@ def aware(value: datetime) -> datetime:
 Time = Annotated[datetime, AfterValidator(aware), PlainSerializer(lambda t: t.isoformat(), when_used="json")]
 Count = Annotated[int, Field(ge=0)]
 Usd = Annotated[float, PlainSerializer(lambda x: round(x, 6))]
+Rounded = Annotated[float, PlainSerializer(lambda x: round(x, 6))]
 
 
 class Part(BaseModel):
@@ -169,6 +170,17 @@ class PlacementRow(Part):
     is_estimated_price: bool
 
 
+class RouteRow(Part):
+    """What share of the demand from an origin a region serves in one period of the typical day."""
+
+    workload: str
+    origin: str
+    period: str
+    provider: str
+    region: str
+    served_share: Rounded
+
+
 class Spread(Part):
     """The 10 %, 50 % and 90 % quantile over the draws, as shares."""
 
@@ -243,6 +255,51 @@ class WorkloadCost(Part):
     planned_usd_per_day_high: Usd
 
 
+class Loss(Part):
+    """The loss that leaves least: what is lost, in which period, and the share of demand still served."""
+
+    lost: str
+    period: str
+    served_share: Rounded
+
+
+class Certificate(Part):
+    """What the checker states of one workload's placement, each found value beside what is asked for.
+
+    None where nothing is asked for, or where nothing is known. Latency is round trip and service time;
+    losses are tried one by one, whether or not any has to be survived.
+    """
+
+    workload: str
+    countries: tuple[str, ...]
+    residency: tuple[str, ...]
+    worst_latency_ms: Rounded | None
+    is_latency_estimated: bool
+    max_latency_ms: float | None
+    regions: tuple[str, ...]
+    fewest_regions: Count
+    min_regions: Count
+    fewest_zones: Count
+    largest_region_share: Rounded
+    max_region_share: float
+    after_region_loss: Loss | None
+    after_zone_loss: Loss | None
+    survive_region_loss: bool
+    survive_zone_loss: bool
+    headroom_share: float
+    fewest_on_demand_replicas: Count
+    min_on_demand_replicas: float
+    largest_spot_share: Rounded
+    max_spot_share: float
+    options: tuple[str, ...]
+    max_options: float | None
+    bounds: Count
+    bounds_kept: Count
+    largest_ramp_replicas: Count
+    max_ramp_replicas: float | None
+    broken: tuple[str, ...]
+
+
 class PlacementPlan(PlanBase):
     """The joint plan over a typical day, for people. Costs are USD per typical day."""
 
@@ -252,6 +309,8 @@ class PlacementPlan(PlanBase):
     workload_costs: tuple[WorkloadCost, ...]
     commitments: tuple[CommitmentAdvice, ...]
     sunk_usd: Usd
+    routes: tuple[RouteRow, ...] = ()
+    certificate: tuple[Certificate, ...] = ()
 
 
 MAKE_ONE = "make one with `trimtab plan`"

@@ -18,16 +18,21 @@ from data.sheet import Sheet, shown
 from data.tabular import read_sheet
 from optimizer.errors import Fault, InputError
 from optimizer.problem import Problem
+from optimizer.problem_clashes import check_clashes
 from optimizer.problem_rules import (
     COMMITMENT_POOLS,
     COMMITMENTS,
     DEMAND,
     ENDLESS,
+    GROUPS,
     KEYS,
     OPTIONS,
+    ORIGINS,
     PERIODS,
+    PINS,
     POOLS,
     REQUIRED,
+    RESIDENCY,
     RULES,
     SHARES,
     WHOLE,
@@ -92,12 +97,17 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
         (DEMAND, "period", PERIODS),
         (POOLS, "period", PERIODS),
         (COMMITMENT_POOLS, "commitment", COMMITMENTS),
+        (ORIGINS, "workload", WORKLOADS),
+        (RESIDENCY, "workload", WORKLOADS),
+        (PINS, "workload", WORKLOADS),
+        (PINS, "period", PERIODS),
     ):
         check_known(sheets[name], column, sheets[other])
     check_rows(sheets)
     check_complete(sheets)
     check_bounds(sheets[WORKLOADS])
     check_currency(sheets[OPTIONS])
+    check_clashes(sheets)
 
 
 def check_known(sheet: Sheet, column: str, other: Sheet) -> None:
@@ -164,8 +174,14 @@ def whole_numbers(folder: Path) -> frozenset[str]:
 
 
 def write_problem(problem: Problem, folder: Path) -> None:
-    """The same tables of a problem; what is infinite is null."""
+    """The same tables of a problem; what is infinite is null.
+
+    Tables of groups that ask for nothing are not written, and not left over from another problem.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames(problem):
+        if name in GROUPS and frame.empty:
+            (folder / f"{name}.parquet").unlink(missing_ok=True)
+            continue
         columns = [rule.name for rule in RULES[name] if rule.name in frame.columns]
         frame[columns].replace(np.inf, np.nan).to_parquet(folder / f"{name}.parquet", index=False)

@@ -7,9 +7,13 @@ from data.workspace import PURCHASES
 
 WORKLOADS, OPTIONS, DEMAND, PERIODS = "workloads", "options", "demand", "periods"
 POOLS, COMMITMENTS, COMMITMENT_POOLS = "pools", "commitments", "commitment_pools"
+ORIGINS, LATENCY, RESIDENCY, PINS = "origins", "latency", "residency", "pins"
 
 WORKLOAD = ColumnRule("workload", "key", "a workload's name")
 POOL = ColumnRule("pool", "key", "a pool's name")
+ORIGIN = ColumnRule("origin", "key", "a country or region that demand comes from")
+FEWEST = ColumnRule("min_replicas", "number", "replicas", required=False, minimum=0)
+MOST = ColumnRule("max_replicas", "number", "replicas (null = any number)", required=False, minimum=0)
 
 RULES: dict[str, tuple[ColumnRule, ...]] = {
     WORKLOADS: (
@@ -19,12 +23,21 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ColumnRule("activation_cost_usd", "number", "USD per option taken up", required=False, minimum=0),
         ColumnRule("min_regions", "number", "regions in use at once", required=False, minimum=0),
         ColumnRule("max_region_share", "number", "share of capacity in a region", required=False, above=0),
-        ColumnRule("min_replicas", "number", "replicas", required=False, minimum=0),
-        ColumnRule("max_replicas", "number", "replicas (null = any number)", required=False, minimum=0),
+        FEWEST,
+        MOST,
         ColumnRule(
             "min_on_demand_replicas", "number", "replicas that are not spot", required=False, minimum=0
         ),
         ColumnRule("survive_region_loss", "flag", "whether any one region may be lost", required=False),
+        ColumnRule("survive_zone_loss", "flag", "whether any one zone may be lost", required=False),
+        ColumnRule(
+            "headroom_share", "number", "share of demand served after a loss", required=False, minimum=0
+        ),
+        ColumnRule("max_latency_ms", "number", "ms of round trip and service", required=False, above=0),
+        ColumnRule(
+            "max_ramp_replicas", "number", "replicas from period to period", required=False, minimum=0
+        ),
+        ColumnRule("ramp_from_current", "flag", "whether the ramp begins at the fleet now", required=False),
     ),
     OPTIONS: (
         WORKLOAD,
@@ -44,6 +57,11 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ),
         ColumnRule("current_replicas", "number", "replicas that run now", required=False, minimum=0),
         ColumnRule("migration_cost_usd", "number", "USD per replica changed", required=False, minimum=0),
+        ColumnRule("country", "key", "the country it runs in", required=False),
+        ColumnRule("zones", "number", "zones its replicas are spread over", required=False, minimum=1),
+        ColumnRule("latency_ms", "number", "ms to serve one request", required=False, minimum=0),
+        FEWEST,
+        MOST,
     ),
     DEMAND: (
         WORKLOAD,
@@ -73,9 +91,33 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ColumnRule("usd_per_unit_hour", "number", "USD of commitment one unit-hour uses up", above=0),
         ColumnRule("list_usd_per_unit_hour", "number", "USD one covered unit-hour saves", minimum=0),
     ),
+    ORIGINS: (
+        WORKLOAD,
+        ORIGIN,
+        ColumnRule("share", "number", "share of the workload's demand", minimum=0),
+    ),
+    LATENCY: (
+        ORIGIN,
+        ColumnRule("provider", "key", "the provider's name"),
+        ColumnRule("region", "key", "the region's name"),
+        ColumnRule("rtt_ms", "number", "ms of round trip (null = unknown)", required=False, minimum=0),
+        ColumnRule("is_estimated", "flag", "whether it was not measured", required=False),
+        ColumnRule(
+            "egress_usd_per_unit", "number", "USD per unit and hour on top", required=False, minimum=0
+        ),
+    ),
+    RESIDENCY: (WORKLOAD, ColumnRule("country", "key", "a country its data may be in")),
+    PINS: (
+        WORKLOAD,
+        ColumnRule("option_id", "key", "an option of options.parquet"),
+        ColumnRule("period", "key", "a period (null = every period)", required=False),
+        FEWEST,
+        MOST,
+    ),
 }
 
 REQUIRED = (WORKLOADS, OPTIONS, DEMAND, PERIODS)
+GROUPS = (ORIGINS, LATENCY, RESIDENCY, PINS)
 KEYS: dict[str, tuple[str, ...]] = {
     WORKLOADS: ("workload",),
     OPTIONS: ("workload", "option_id"),
@@ -84,6 +126,10 @@ KEYS: dict[str, tuple[str, ...]] = {
     POOLS: ("pool", "period"),
     COMMITMENTS: ("commitment",),
     COMMITMENT_POOLS: ("commitment", "pool"),
+    ORIGINS: ("workload", "origin"),
+    LATENCY: ("origin", "provider", "region"),
+    RESIDENCY: ("workload", "country"),
+    PINS: ("workload", "option_id", "period"),
 }
 # What a column that is absent, or empty in a row, stands for; infinity is written as null.
 DEFAULTS: dict[str, float] = {
@@ -103,7 +149,21 @@ DEFAULTS: dict[str, float] = {
     "committed_usd_per_hour": 0.0,
     "offered_max_usd_per_hour": 0.0,
     "fee_per_usd": 1.0,
+    "headroom_share": 1.0,
+    "max_latency_ms": float("inf"),
+    "max_ramp_replicas": float("inf"),
+    "zones": 1.0,
+    "latency_ms": 0.0,
+    "rtt_ms": float("inf"),
 }
-SHARES = ("max_spot_share", "max_region_share")
-WHOLE = ("max_options", "min_regions", "min_replicas", "max_replicas", "min_on_demand_replicas")
+SHARES = ("max_spot_share", "max_region_share", "headroom_share", "share")
+WHOLE = (
+    "max_options",
+    "min_regions",
+    "min_replicas",
+    "max_replicas",
+    "min_on_demand_replicas",
+    "max_ramp_replicas",
+    "zones",
+)
 ENDLESS = tuple(name for name, value in DEFAULTS.items() if value == float("inf"))

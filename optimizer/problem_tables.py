@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Floats, Ints, Problem
+from optimizer.problem_groups import filled, group_columns, group_frames, groups, places
 from optimizer.problem_rules import (
     COMMITMENT_POOLS,
     COMMITMENTS,
-    DEFAULTS,
     DEMAND,
     OPTIONS,
     PERIODS,
@@ -21,7 +20,11 @@ from optimizer.problem_rules import (
     WORKLOADS,
 )
 
-NUMBERS_OF_WORKLOADS = tuple(rule.name for rule in RULES[WORKLOADS] if rule.kind == "number")
+NUMBERS_OF_WORKLOADS = tuple(
+    rule.name
+    for rule in RULES[WORKLOADS]
+    if rule.kind == "number" and rule.name in Problem.__dataclass_fields__
+)
 
 
 def arrays(tables: Mapping[str, pd.DataFrame]) -> Problem:
@@ -70,12 +73,8 @@ def arrays(tables: Mapping[str, pd.DataFrame]) -> Problem:
         fee_per_usd=filled(tables[COMMITMENTS], "fee_per_usd"),
         committed_rate=rates,
         covered_list_price=saved,
+        **groups(tables, options),
     )
-
-
-def filled(frame: pd.DataFrame, column: str) -> Floats:
-    """(rows,) a column with its default where a row does not say."""
-    return np.asarray(frame[column].astype(float).fillna(DEFAULTS[column]), dtype=np.float64)
 
 
 def demand_of(demand: pd.DataFrame, units: pd.Index, periods: pd.Index) -> Floats:
@@ -107,19 +106,15 @@ def cover_of(tables: Mapping[str, pd.DataFrame], pools: pd.Index) -> tuple[Float
     return rates, saved
 
 
-def places(names: pd.Index, column: pd.Series[Any]) -> Ints:
-    """(rows,) position of each name; -1 where there is none."""
-    return np.asarray(names.get_indexer(pd.Index(column)), dtype=np.int64)
-
-
 def frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     """Every table by its name."""
     workloads, periods, pools = (np.array(names, dtype=object) for names in (p.workloads, p.periods, p.pools))
     own = {name: getattr(p, name) for name in (*NUMBERS_OF_WORKLOADS, "survive_region_loss")}
-    yield WORKLOADS, pd.DataFrame({"workload": workloads, **own})
+    of_workloads, of_options = group_columns(p)
+    yield WORKLOADS, pd.DataFrame({"workload": workloads, **own, **of_workloads})
     drawn = {name: named(pools, getattr(p, name)) for name in ("pool", "quota_pool")}
     told = {name: getattr(p, name) for name in (*OPTION_NAMES, *OPTION_ARRAYS)}
-    yield OPTIONS, pd.DataFrame({"workload": workloads[p.option_workload], **told, **drawn})
+    yield OPTIONS, pd.DataFrame({"workload": workloads[p.option_workload], **told, **drawn, **of_options})
     pairs = {"workload": workloads.repeat(len(periods)), "period": np.tile(periods, len(workloads))}
     yield DEMAND, pd.DataFrame({**pairs, "demand": p.demand.ravel()})
     yield PERIODS, pd.DataFrame({"period": periods, "hours": p.hours})
@@ -135,6 +130,7 @@ def frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
         "list_usd_per_unit_hour": p.covered_list_price[c, k],
     }
     yield COMMITMENT_POOLS, pd.DataFrame({"commitment": commitments[c], "pool": pools[k], **cover})
+    yield from group_frames(p)
 
 
 def named(pools: np.ndarray, at: Ints) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`trimtab solve`: a folder of problem tables in, `placement.parquet` and `placement.json` out."""
+"""`trimtab solve`: a folder of problem tables in; `placement.parquet`, `.json` and `certificate.json` out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from optimizer.certificate import certify
 from optimizer.errors import Fault, InputError
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
 from optimizer.solve import Solution, solve
+from optimizer.violations import TOLERANCE
 
-TABLE, SUMMARY = "placement.parquet", "placement.json"
+TABLE, SUMMARY, CERTIFICATE = "placement.parquet", "placement.json", "certificate.json"
+ROUTES = "routes.parquet"  # only where workloads have origins
 LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
 
 
@@ -39,7 +42,7 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
 
     Raises:
         InputError: the tables or the gap are wrong; all faults at once.
-        InfeasibleError: a workload has no option at all.
+        InfeasibleError: a workload, or an origin of one, has no admissible option.
     """
     begun = time.perf_counter()
     if not 0 <= gap_share < 1:
@@ -48,18 +51,23 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         )
     given = read_problem(folder)
     solution = solve(given.problem, gap_share=gap_share, priced=True)
-    files = (out / TABLE, out / SUMMARY)
+    files = [out / TABLE, out / SUMMARY, out / CERTIFICATE]
     try:
         out.mkdir(parents=True, exist_ok=True)
         table_of(given, solution).to_parquet(files[0], index=False)
         summary = summary_of(given.problem, solution, gap_share, time.perf_counter() - begun)
         files[1].write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        stated = [one.model_dump(mode="json") for one in certify(given.problem, solution.placement)]
+        files[2].write_text(json.dumps({"workloads": stated}, indent=1) + "\n", encoding="utf-8")
+        if len(given.problem.routes):
+            files.append(out / ROUTES)
+            routes_of(given.problem, solution).to_parquet(files[-1], index=False)
     except OSError as error:
         found = f"{type(error).__name__} ({error.strerror})"
         raise InputError(
             [Fault(str(out), found, "a folder that can be written", "choose another --out")]
         ) from error
-    return Solved(summary, files)
+    return Solved(summary, tuple(files))
 
 
 def table_of(given: ProblemFiles, solution: Solution) -> pd.DataFrame:
@@ -72,6 +80,23 @@ def table_of(given: ProblemFiles, solution: Solution) -> pd.DataFrame:
     frame = pd.DataFrame({**names, **numbers})
     whole = dict.fromkeys(given.whole_numbers & set(frame.columns), "int64")
     return frame.astype({**dict.fromkeys(set(names) - set(whole), "str"), **whole})
+
+
+def routes_of(p: Problem, solution: Solution) -> pd.DataFrame:
+    """What each option serves of each origin: a row per route and period in use."""
+    r, t = np.nonzero(solution.placement.routed > TOLERANCE)
+    routes = p.routes
+    workloads, origins, options, periods = (
+        np.array(names, dtype=object) for names in (p.workloads, routes.origin, p.option_id, p.periods)
+    )
+    return pd.DataFrame({
+        "workload": workloads[routes.workload[routes.source[r]]],
+        "origin": origins[routes.source[r]],
+        "period": periods[t],
+        "option_id": options[routes.option[r]],
+        "served": solution.placement.routed[r, t],
+        "latency_ms": np.where(np.isfinite(routes.total_ms[r]), routes.total_ms[r], np.nan),
+    })  # fmt: skip
 
 
 def summary_of(p: Problem, solution: Solution, gap_share: float, seconds: float) -> dict[str, Any]:

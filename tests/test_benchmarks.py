@@ -29,7 +29,7 @@ from benchmarks.registry import (
     chosen,
 )
 from benchmarks.results import document, markdown, rows, write
-from optimizer.problem import check
+from optimizer.check import check
 
 TINY = {
     "ingest-cur": 40,

@@ -11,6 +11,8 @@ Variables:
     g[w,r,t]     region r is in use, 0/1             m[i]      replicas changed against the present fleet
     y[c,p,t]     unit-hours covered                  b[c]      commitment bought, USD/h
     s_rule[...]  how far a rule is missed; exists only in the elastic model
+    f[r,t]       amount over a route r from an origin g to an option (only where routing decides something)
+    l[i,t]       replicas that go with the fullest zone (only where a zone may be lost and there are several)
 
 Data:
 
@@ -21,6 +23,8 @@ Data:
     B[c], f[c]   committed USD/h, fee of one more    r, l[c,p] USD that a covered unit-hour uses up, saves
     h[t], p[i]   hours, price of an instance-hour    e[i]      egress of a unit served for an hour
     mu[i], A[w]  USD per replica moved, per option newly used; n0[i] replicas of the present fleet
+    D[g,t]       demand from an origin               z[i]      zones that replicas are spread over
+    phi[w]       share of demand after a loss        Delta[w]  change of a total from period to period
 
 A rule makes the variables that only it is about, and yields rows; a cost names the variables that it is paid
 for. How rows are written with whole arrays is told at the head of `optimizer.solve.program`.
@@ -34,7 +38,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints, Problem
+from optimizer.solve.count_rules import bound_options, leave_out, limit_ramps
+from optimizer.solve.place_rules import meet_origins, route_egress, survive_region, survive_zone
 from optimizer.solve.program import NONE, Blocks, Program, Rows, along, everywhere, numbered, only
+from optimizer.solve.regions import has_region, region_number
 
 Rule = Callable[[Problem, Blocks], Iterator[Rows]]
 Cost = Callable[[Problem], tuple[str, Floats]]
@@ -65,10 +72,9 @@ def build(
 
 def meet_demand(p: Problem, v: Blocks) -> Iterator[Rows]:
     r"""$\sum_i a_i n_{it} + s_{wt} \ge D_{wt}$; with egress $\sum_i x_{it} + s_{wt} = D_{wt}, x \le a n$."""
-    wanted, routed = p.demand > 0, charges_egress(p)
-    w = p.option_workload
-    x = v.add("x", (wanted & routed[:, None])[w])
-    row = numbered(wanted)
+    wanted, routed, w = p.demand > 0, charges_egress(p), p.option_workload
+    row = numbered(wanted & p.routes.is_free[:, None])  # the rest is for `meet_origins`
+    x = v.add("x", ((row != NONE) & routed[:, None])[w])
     yield Rows(
         "meet_demand",
         row,
@@ -120,27 +126,6 @@ def floor_on_demand(p: Problem, v: Blocks) -> Iterator[Rows]:
     firm = only(row[p.option_workload], ~p.is_spot[:, None])
     missed = v.missed("min_on_demand_replicas", floored)
     yield Rows("floor_on_demand", row, [(firm, v["n"], 1.0), (row, missed, 1.0)], lower=floor)
-
-
-def survive_region(p: Problem, v: Blocks) -> Iterator[Rows]:
-    r"""$\sum_{i \notin r} a_i n_{it} + s_{wt} \ge D_{wt}$ for every region r: any one may be lost."""
-    wanted = (p.demand > 0) & p.survive_region_loss[:, None]
-    row = numbered(wanted[:, None, :] & has_region(p)[:, :, None])
-    i = np.flatnonzero(p.survive_region_loss[p.option_workload])
-    elsewhere = region_number(p)[i, None] != np.arange(row.shape[1])
-    yield Rows(
-        "survive_region",
-        row,
-        [
-            (
-                only(row[p.option_workload[i]], elsewhere[:, :, None]),
-                v["n"][i, None, :],
-                p.capacity[i, None, None],
-            ),
-            (row, v.missed("survive_region_loss", wanted)[:, None, :], 1.0),
-        ],
-        lower=p.demand[:, None, :],
-    )
 
 
 def count_options(p: Problem, v: Blocks) -> Iterator[Rows]:
@@ -240,6 +225,11 @@ RULES: tuple[Rule, ...] = (
     within_pools,
     honour_commitments,
     count_moves,
+    meet_origins,
+    survive_zone,
+    leave_out,
+    bound_options,
+    limit_ramps,
 )
 
 
@@ -273,10 +263,24 @@ def activation(p: Problem) -> tuple[str, Floats]:
     return "z", np.where(p.current_replicas <= 0, p.activation_cost_usd[p.option_workload], 0.0)
 
 
-COSTS: tuple[Cost, ...] = (instances, egress, commitment_cover, commitment_fees, migration, activation)
+COSTS: tuple[Cost, ...] = (
+    instances,
+    egress,
+    commitment_cover,
+    commitment_fees,
+    migration,
+    activation,
+    route_egress,
+)
 
 
-MISSED_WEIGHT = {"meet_demand": 100.0, "survive_region_loss": 10.0, "min_replicas": 10.0}  # 1 for the rest
+MISSED_WEIGHT = {  # 1 for the rest
+    "meet_demand": 100.0,
+    "survive_region_loss": 10.0,
+    "survive_zone_loss": 10.0,
+    "min_replicas": 10.0,
+    "option_min_replicas": 10.0,
+}
 
 
 def missed_weights(p: Problem, program: Program) -> Floats:
@@ -305,6 +309,7 @@ def rule_size(p: Problem, rule: str) -> Floats:
         "min_replicas": p.min_replicas,
         "min_on_demand_replicas": p.min_on_demand_replicas,
         "min_regions": p.min_regions.astype(float),
+        "max_ramp_replicas": np.maximum(p.ramp.max_replicas, 1.0),
     }
     if rule in asked:
         return np.broadcast_to(asked[rule][:, None], p.demand.shape)
@@ -320,16 +325,39 @@ def most_replicas(p: Problem) -> Floats:
     """(I,) counts that no optimal placement exceeds: the M of `count_options`, as small as is safe.
 
     A replica beyond ceil(D / a), beyond the floors and beyond the present fleet could go without breaking
-    a rule, and running it never pays (cover saves no more than the price). Only a cap on a region's share
-    asks for more, see `balance_room`.
+    a rule, and running it never pays (cover saves no more than the price). A zone that may be lost and a cap
+    on a region's share ask for more, see `with_zone_lost` and `balance_room`. Where a ramp ties a total to
+    its neighbours, a replica must stay although nothing else needs it, but no total has to exceed the sum
+    of what is enough of each option (or the present fleet, where the ramp begins there).
     """
     w = p.option_workload
     floor = np.floor(np.maximum(np.maximum(p.min_replicas, p.min_on_demand_replicas), 1.0))[w]
     present = np.where(p.migration_cost_usd > 0, np.floor(p.current_replicas), 0.0)
-    enough = np.ceil(p.demand.max(axis=1, initial=0.0)[w] / p.capacity - 1e-9)
+    enough = np.maximum(np.ceil(p.demand.max(axis=1, initial=0.0)[w] / p.capacity - 1e-9), with_zone_lost(p))
     balanced = np.ceil(balance_room(p)[w] / p.capacity) + floor
     top = np.where(p.max_region_share[w] < 1.0, balanced, enough)
-    return np.floor(np.minimum(np.maximum(np.maximum(top, floor), present), p.max_replicas[w]))
+    top = np.maximum.reduce([top, floor, present, pinned(p)])
+    in_all = np.bincount(w, weights=top, minlength=len(p.workloads))
+    now = np.bincount(w, weights=p.current_replicas, minlength=len(p.workloads))
+    in_all = np.maximum(in_all, np.where(p.ramp.from_current, now, 0.0))
+    top = np.where(np.isfinite(p.ramp.max_replicas)[w], in_all[w], top)
+    return np.floor(np.minimum(top, p.max_replicas[w]))
+
+
+def with_zone_lost(p: Problem) -> Floats:
+    r"""(I,) replicas of which enough are left with a zone lost: $n - \lceil n/z \rceil \ge m$."""
+    w, zones = p.option_workload, p.survival.zones
+    ruled = p.survival.survive_zone_loss[w] & (zones > 1)
+    need = (p.survival.headroom_share * p.demand.max(axis=1, initial=0.0))[w]
+    left = np.ceil(need / p.capacity - 1e-9)
+    return np.where(ruled, left + np.ceil(left / np.maximum(zones - 1, 1)), 0.0)
+
+
+def pinned(p: Problem) -> Floats:
+    """(I,) most replicas that an option must have in any period."""
+    fewest = np.zeros(len(p.option_id))
+    np.maximum.at(fewest, p.bounds.option, p.bounds.fewest)
+    return fewest
 
 
 def balance_room(p: Problem) -> Floats:
@@ -338,7 +366,8 @@ def balance_room(p: Problem) -> Floats:
     With m the fewest regions that may share the load, whole replicas of size L leave a region off its
     even part by at most L, which a total of L / (share - 1/m) absorbs. Where the share allows even parts
     only, balance may need a common multiple of the sizes: 20 of the largest replica are allowed for. A
-    present fleet that is dear to move may have to be balanced as well.
+    present fleet that is dear to move may have to be balanced as well, and so has what must be in one region:
+    options pinned there, demand that can be served nowhere else, room for a zone that may be lost.
     """
     share, w = p.max_region_share, p.option_workload
     fewest = np.minimum(np.floor(1.0 / share) + 1, np.maximum(has_region(p).sum(axis=1), 1))
@@ -347,23 +376,9 @@ def balance_room(p: Problem) -> Floats:
     kept = np.bincount(w, weights=dear, minlength=len(share))
     largest = np.zeros(len(share))
     np.maximum.at(largest, w, p.capacity)
-    need = np.maximum(p.demand.max(axis=1, initial=0.0), kept / share)
+    most, held = p.demand.max(axis=1, initial=0.0), np.zeros(len(share))
+    np.maximum.at(held, w, with_zone_lost(p) * p.capacity)
+    held = np.maximum(held, np.where(p.routes.reaches_all, 0.0, most))
+    held += np.bincount(w, weights=pinned(p) * p.capacity, minlength=len(share))
+    need = np.maximum(most, np.maximum(kept, held) / share)
     return np.asarray(need + largest * (1.0 + 1.0 / np.where(spare > 0, np.maximum(spare, 0.05), 0.05)))
-
-
-def region_number(p: Problem) -> Ints:
-    """(I,) which of its workload's regions an option lies in, counted in the order of their names."""
-    places = list(zip(p.provider, p.region, strict=True))
-    code = {place: number for number, place in enumerate(sorted(set(places)))}
-    pair = p.option_workload * len(code) + np.array([code[place] for place in places], dtype=np.int64)
-    used, which = np.unique(pair, return_inverse=True)
-    first = np.searchsorted(used, p.option_workload * len(code))
-    return np.asarray(which - first, dtype=np.int64)
-
-
-def has_region(p: Problem) -> Bools:
-    """(W, R) which numbers of regions a workload has, R the most of any workload."""
-    number = region_number(p)
-    held = np.zeros((len(p.workloads), int(number.max(initial=-1)) + 1), dtype=bool)
-    held[p.option_workload, number] = True
-    return held

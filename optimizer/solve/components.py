@@ -14,17 +14,18 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Ints, Problem
+from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Bools, Ints, Problem
 
 
 @dataclass(frozen=True)
 class Part:
-    """One independent part, with the places of its options, commitments and periods in the whole."""
+    """One independent part, with the places of its options, commitments, periods and routes in the whole."""
 
     problem: Problem
     options: Ints
     commitments: Ints
     periods: Ints
+    routes: Ints
 
 
 def groups(problem: Problem) -> list[Ints]:
@@ -41,10 +42,9 @@ def components(problem: Problem) -> Iterator[Part]:
 
 
 def by_period(part: Part) -> Iterator[Part]:
-    """The part cut into its periods, unless a count of options, an activation or a purchase spans them."""
+    """The part cut into its periods, unless something spans them: see `spans_periods`."""
     p = part.problem
-    spans = np.isfinite(p.max_options).any() or (p.activation_cost_usd > 0).any()
-    if spans or (p.offered_max_usd_per_hour > 0).any():
+    if spans_periods(p):
         yield part
         return
     for t in part.periods:
@@ -56,8 +56,16 @@ def by_period(part: Part) -> Iterator[Part]:
             pool_limit=p.pool_limit[:, [t]],
             # Moving from the present fleet is paid in the first period only.
             migration_cost_usd=p.migration_cost_usd if t == 0 else np.zeros_like(p.migration_cost_usd),
+            bounds=p.bounds.in_period(int(t)),
         )
         yield replace(part, problem=one, periods=np.array([t]))
+
+
+def spans_periods(p: Problem) -> bool:
+    """Whether a count of options, an activation, a purchase or a limit on change ties periods together."""
+    counted = np.isfinite(p.max_options).any() or (p.activation_cost_usd > 0).any()
+    bought = (p.offered_max_usd_per_hour > 0).any()
+    return bool(counted or bought or np.isfinite(p.ramp.max_replicas).any())
 
 
 def part_of(problem: Problem) -> Ints:
@@ -79,13 +87,20 @@ def part_of(problem: Problem) -> Ints:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def restrict(problem: Problem, workloads: Ints) -> Part:
+def admitted(problem: Problem) -> Part:
+    """The whole problem without the options that no placement may use; see `optimizer.admit`."""
+    return restrict(problem, np.arange(len(problem.workloads)), problem.is_admissible)
+
+
+def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> Part:
     """The problem of some workloads only, with their pools and the commitments that can cover them.
 
-    Options come in the order of workloads.
+    Options come in the order of workloads; of those that are not `usable` there are none.
     """
     order, _ = problem.by_workload
     options = order[np.isin(problem.option_workload[order], workloads)]
+    if usable is not None:
+        options = options[usable[options]]
     in_use = np.union1d(problem.pool[options], problem.quota_pool[options])
     pools = in_use[in_use >= 0]
     covering = np.unique(problem.pool[options[problem.is_coverable[options]]])
@@ -109,8 +124,10 @@ def restrict(problem: Problem, workloads: Ints) -> Part:
         commitments=tuple(problem.commitments[c] for c in commitments),
         committed_rate=problem.committed_rate[np.ix_(commitments, pools)],
         covered_list_price=problem.covered_list_price[np.ix_(commitments, pools)],
+        **problem.groups_of(workloads, options),
     )
-    return Part(part, options, commitments, np.arange(len(problem.periods)))
+    periods = np.arange(len(problem.periods))
+    return Part(part, options, commitments, periods, problem.routes.into(options))
 
 
 WORKLOAD_ARRAYS = (

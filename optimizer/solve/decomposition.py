@@ -15,6 +15,7 @@ from optimizer.solve.finish import finished
 from optimizer.solve.generation import Proof, generate
 from optimizer.solve.plans import Plans, Pricing
 from optimizer.solve.rounding import rounded
+from optimizer.solve.routing import freely_routed
 from optimizer.solve.solution import ShadowPrice
 from optimizer.solve.terms import Terms, terms_of
 
@@ -83,7 +84,8 @@ def placed(problem: Problem, terms: Terms, plans: Plans) -> Placement:
         replicas[at] = np.rint(plans.count[used, :, j]).astype(np.int64)
         served[at] = routed[used, :, j]
     nothing = np.zeros((len(problem.commitments), len(problem.pools), periods))
-    return Placement(replicas, served, nothing, np.zeros(len(problem.commitments)))
+    routed = freely_routed(problem, served, np.zeros((len(problem.routes), periods)))
+    return Placement(replicas, served, nothing, np.zeros(len(problem.commitments)), routed)
 
 
 def with_cover(problem: Problem, placement: Placement) -> Placement:

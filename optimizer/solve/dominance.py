@@ -37,18 +37,33 @@ def dominated(p: Problem, a: int, options: Ints) -> Bools:
     ok &= p.current_replicas[options] <= 0
     ok &= p.egress_usd_per_unit[a] <= p.egress_usd_per_unit[options]
     ok &= copies * p.migration_cost_usd[a] <= p.migration_cost_usd[options]
-    ok &= free
-    if np.isfinite(p.max_replicas[w]):
+    ok &= free & as_well_placed(p, a, options)
+    if np.isfinite(p.max_replicas[w]) or np.isfinite(p.ramp.max_replicas[w]):
         ok &= copies <= 1
     if p.is_spot[a]:
         ok &= p.is_spot[options]
-    if p.min_regions[w] > 1 or p.max_region_share[w] < 1.0 or p.survive_region_loss[w]:
+    survives = p.survive_region_loss[w] or p.survival.survive_zone_loss[w]
+    if p.min_regions[w] > 1 or p.max_region_share[w] < 1.0 or survives:
         here = (p.provider[a], p.region[a])
         ok &= np.array([(p.provider[b], p.region[b]) == here for b in options], dtype=bool)
     if p.max_region_share[w] < 1.0:
         # Shares count capacity, so under them only an exact stand-in is safe.
         ok &= np.isclose(copies * p.capacity[a], p.capacity[options], rtol=1e-12, atol=0.0)
     return np.asarray(ok & as_well_covered(p, a, options, copies), dtype=np.bool_)
+
+
+def as_well_placed(p: Problem, a: int, options: Ints) -> Bools:
+    """Which options a may stand in for whatever countries, latency, routes, zones and own bounds say."""
+    if not p.is_admissible[a]:
+        return np.zeros(len(options), dtype=bool)
+    fine = p.survival.zones[a] >= p.survival.zones[options]
+    if len(p.bounds):
+        fine &= ~np.isin(options, p.bounds.option) & (a not in p.bounds.option)
+    w = int(p.option_workload[a])
+    if p.routes.is_routed[w]:
+        usd = p.routes.table(w, options, p.routes.egress_usd_per_unit, np.inf)
+        fine &= (usd[:, options == a] <= usd).all(axis=0)
+    return np.asarray(fine, dtype=bool)
 
 
 def as_well_covered(p: Problem, a: int, options: Ints, copies: np.ndarray) -> Bools:
@@ -88,4 +103,4 @@ def only(problem: Problem, options: Ints) -> Problem:
     kept: dict[str, Any] = {name: getattr(problem, name)[options] for name in OPTION_ARRAYS}
     kept |= {name: tuple(getattr(problem, name)[i] for i in options) for name in OPTION_NAMES}
     kept |= {name: getattr(problem, name)[options] for name in ("option_workload", "pool", "quota_pool")}
-    return replace(problem, **kept)
+    return replace(problem, **kept, **problem.groups_of(np.arange(len(problem.workloads)), options))

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.check import check
 from optimizer.errors import SolverError
-from optimizer.problem import Floats, Placement, Problem, at, check, cost
+from optimizer.problem import Floats, Placement, Problem, cost
 from optimizer.solve import highs
 from optimizer.solve.compact import build, missed_rules, missed_weights, rule_size
 from optimizer.solve.highs import Limits
 from optimizer.solve.program import NONE, Program, taken
+from optimizer.solve.routing import freely_routed, routed_apart
 from optimizer.solve.solution import ShadowPrice, Shortfall, Solution, last_reason
+from optimizer.violations import at
 
 if TYPE_CHECKING:
     from optimizer.solve.pulp_model import OwnRows, Solver
@@ -132,11 +135,13 @@ def read_placement(
     replicas = np.rint(program.spread(values, "n")).astype(np.int64)
     covered = np.maximum(0.0, program.spread(values, "y"))
     bought = np.maximum(0.0, program.spread(values, "b"))
-    served = share_out(problem, replicas, servable(problem, replicas))
+    amounts = servable(problem, replicas)
+    served = share_out(problem, replicas, amounts)
     if as_routed:
         sent = np.clip(program.spread(values, "x"), 0.0, problem.capacity[:, None] * replicas)
         served = np.where(program.columns_of("x") != NONE, sent, served)
-    return Placement(replicas, served, covered, bought)
+    served, routed = routed_apart(problem, replicas, amounts, served)
+    return Placement(replicas, served, covered, bought, freely_routed(problem, served, routed))
 
 
 def servable(problem: Problem, replicas: np.ndarray) -> Floats:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.admit import turned_away
+from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
-from optimizer.problem import Placement, Problem, check, cost
-from optimizer.solve.components import Part, by_period, groups, restrict
+from optimizer.problem import Placement, Problem, cost
+from optimizer.solve.components import Part, admitted, by_period, groups, restrict
+from optimizer.solve.routing import freely_routed
 from optimizer.solve.solution import Solution, last_reason
 from optimizer.solve.terms import is_plain
 
@@ -36,7 +39,7 @@ def solve(
     """Place every workload at least cost.
 
     Args:
-        problem: every workload has at least one option (filters come before).
+        problem: options that residency, latency or their own bounds rule out are left aside.
         gap_share: stop a part once its gap is proven to be this small.
         priced: also tell what limits and commitments are worth.
         rows: adds rows to the compact model, see `optimizer.solve.pulp_model.to_pulp`; called for each model
@@ -46,16 +49,20 @@ def solve(
 
     Raises:
         ValueError: own rows or an own solver would be ignored.
-        InfeasibleError: a workload has no option at all.
+        InfeasibleError: a workload, or an origin of one, has no admissible option.
         SolverError: no placement came back or the checker refused it.
     """
-    bare = [name for w, name in enumerate(problem.workloads) if not len(problem.options_of(w))]
-    if bare:
-        raise InfeasibleError(f"no option at all for {', '.join(bare)}: add options or remove the workload")
+    told = turned_away(problem)
+    if told:
+        raise InfeasibleError("\n".join(told))
     if rows is not None or solver is not None:
         whole = solved_with_pulp(problem, gap_share, rows, solver, priced=priced)
-    else:
+    elif problem.is_admissible.all():
         whole = join(problem, list(solved_parts(problem, gap_share, priced=priced)))
+    else:
+        part = admitted(problem)
+        inside = join(part.problem, list(solved_parts(part.problem, gap_share, priced=priced)))
+        whole = join(problem, [(part, inside)])
     refused = check(problem, whole.placement)
     if whole.shortfalls:
         known = {(s.rule, f"{s.workload},{s.period}") for s in whole.shortfalls}
@@ -125,6 +132,7 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
     served = np.zeros((options, periods))
     covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
     bought = np.zeros(len(problem.commitments))
+    routed = np.zeros((len(problem.routes), periods))
     for part, solution in parts:
         placed = solution.placement
         rows = np.ix_(part.options, part.periods)
@@ -132,7 +140,9 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
         used = np.union1d(problem.pool[part.options], problem.quota_pool[part.options])
         covered[np.ix_(part.commitments, used[used >= 0], part.periods)] = placed.covered
         bought[part.commitments] = placed.bought_usd_per_hour
-    placement = Placement(replicas, served, covered, bought)
+        if placed.routed.size:
+            routed[np.ix_(part.routes, part.periods)] = placed.routed
+    placement = Placement(replicas, served, covered, bought, freely_routed(problem, served, routed))
     return Solution(
         placement,
         cost(problem, placement),

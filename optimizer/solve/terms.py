@@ -91,8 +91,15 @@ class Kinds:
 
 
 def is_plain(p: Problem) -> Bools:
-    """(W,) workloads whose plans the kernel knows: at most two options, no rule about regions."""
+    """(W,) workloads whose plans the kernel knows: at most two options, no rule about places or changes.
+
+    Options that may not be used must have been taken out (`optimizer.admit`); where every origin may be
+    served by every option at the same cost, routing decides nothing and is filled in afterwards.
+    """
     free = (p.min_regions <= 1) & (p.max_region_share >= 1) & ~p.survive_region_loss
+    free &= ~p.survival.survive_zone_loss & ~np.isfinite(p.ramp.max_replicas) & p.routes.is_free
+    free[p.option_workload[p.bounds.option]] = False
+    free[p.option_workload[~p.is_admissible]] = False
     return np.asarray(free & (p.max_options <= PAIR), dtype=bool)
 
 

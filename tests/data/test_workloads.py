@@ -42,9 +42,13 @@ workloads:
     origins: {DE: 0.7, NO: 0.2, us-east-1: 0.1}
     residency: [DE, NO]
     max_rtt_ms: 80
+    geo_routing: false
     min_regions: 2
     max_region_share: 0.6
     survive_region_loss: true
+    survive_zone_loss: true
+    headroom_share: 0.8
+    max_ramp_replicas: 20
     min_replicas: 2
     max_replicas: 40
     spot: {max_share: 0.5, min_on_demand_replicas: 2}
@@ -150,9 +154,13 @@ def test_defaults() -> None:
         "origins": {},
         "residency": (),
         "max_rtt_ms": None,
+        "geo_routing": True,
         "min_regions": 1,
         "max_region_share": 1,
         "survive_region_loss": False,
+        "survive_zone_loss": False,
+        "headroom_share": 1,
+        "max_ramp_replicas": None,
         "min_replicas": 0,
         "max_replicas": None,
         "spot": {"max_share": 1, "min_on_demand_replicas": 0},
@@ -315,8 +323,8 @@ def test_all_faults_of_a_file_come_together_in_its_order() -> None:
     assert [line.split(":")[0] for line in told(text)] == [
         "workloads.yaml, row 5, column workloads[0].slo.target",
         "workloads.yaml, row 14, column workloads[0].owner",
-        "workloads.yaml, row 30, column workloads[1].name",
-        "workloads.yaml, row 35, column workloads[1].model",
+        "workloads.yaml, row 34, column workloads[1].name",
+        "workloads.yaml, row 39, column workloads[1].model",
     ]
     with pytest.raises(InputError) as refused:
         read_workloads(text)

@@ -182,6 +182,7 @@ RULED = {
     "excluding": {"excluded": ["spot", "virg*"]},
     "european": {"residency": ["DE"]},
     "nearby": {"origins": {"DE": 0.5, "FR": 0.5}, "max_rtt_ms": 40},
+    "routed": {"origins": {"DE": 0.5, "US": 0.5}, "max_rtt_ms": 60},
     "spread": {"min_regions": 3, "max_region_share": 0.5},
     "robust": {"survive_region_loss": True, "spot": {"max_share": 0.0}},
     "firm": {"spot": {"max_share": 0.25}},
@@ -229,6 +230,7 @@ def test_what_must_not_be_touched_stays(ruled: dict[str, Any]) -> None:
         ("excluding", {"oregon"}),
         ("european", {"europe"}),
         ("nearby", {"europe"}),
+        ("routed", {"europe", "spot"}),
     ],
 )
 def test_where_a_workload_may_run(ruled: dict[str, Any], workload: str, options: set[str]) -> None:

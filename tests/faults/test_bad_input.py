@@ -424,6 +424,19 @@ def test_a_workload_that_no_option_fits(root: Path, filter_name: str) -> None:
     assert tree(root) == before
 
 
+def test_an_origin_far_from_everything(root: Path) -> None:
+    workspaces.declare(root, {"origins": {"US": 0.5, "AU": 0.5}, "max_rtt_ms": 60})
+    before = tree(root)
+    ran = workspaces.plan(root)
+    assert (ran.code, ran.out) == (3, "")
+    (line,) = ran.faults
+    assert "'chat': no admissible option is within max_rtt_ms=60 of AU. Cheapest way out: raise" in line
+    assert tree(root) == before
+    raised = int(line.partition("raise max_rtt_ms to ")[2].partition(";")[0])
+    workspaces.declare(root, {"origins": {"US": 0.5, "AU": 0.5}, "max_rtt_ms": raised})
+    assert workspaces.planned(root)["allocations"]
+
+
 def test_every_way_out_works(root: Path) -> None:
     mended = [{"name": name, **change, **relaxed} for name, (change, _, relaxed) in WAYS_OUT.items()]
     workspaces.declare(root, *mended)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from optimizer.problem import Problem
+from tests.optimizer.brute_force_rules import ramped, routing_usd, serves, survives, within_own_bounds
 
 EPS = 1e-7
 
@@ -24,6 +25,8 @@ def cheapest(p: Problem, top: int) -> float | None:
         return None
     running = [running_cost(p, rows, t) for t, rows in enumerate(allowed)]
     running[0] = running[0] + np.abs(allowed[0] - p.current_replicas) @ p.migration_cost_usd
+    if np.isfinite(p.ramp.max_replicas).any():
+        return cheapest_with_ramp(p, allowed, running)
     if len(p.commitments):
         return cheapest_with_cover(p, allowed, running)
     return cheapest_by_used_set(p, allowed, running)
@@ -31,19 +34,19 @@ def cheapest(p: Problem, top: int) -> float | None:
 
 def feasible(p: Problem, counts: np.ndarray, t: int) -> np.ndarray:
     """Which rows of counts keep every rule of one period."""
-    ok = np.ones(len(counts), dtype=bool)
+    ok = within_own_bounds(p, counts, t)
     room = counts * p.capacity
     spot = np.array([kind == "spot" for kind in p.purchase])
     for w in range(len(p.workloads)):
         own = p.option_workload == w
         need = p.demand[w, t]
-        total, firm = room[:, own].sum(axis=1), room[:, own & ~spot].sum(axis=1)
-        ok &= total >= need - EPS
+        firm = room[:, own & ~spot].sum(axis=1)
+        ok &= serves(p, room, own, w, t) >= need - EPS
         ok &= firm >= (1 - p.max_spot_share[w]) * need - EPS
         replicas = counts[:, own].sum(axis=1)
         ok &= (replicas >= p.min_replicas[w]) & (replicas <= p.max_replicas[w])
         ok &= counts[:, own & ~spot].sum(axis=1) >= p.min_on_demand_replicas[w]
-        ok &= spread_enough(p, room, own, w, t)
+        ok &= spread_enough(p, room, own, w, t) & survives(p, counts, own, w, t)
     for k in range(len(p.pools)):
         drawing = (p.pool == k) | (p.quota_pool == k)
         ok &= counts[:, drawing] @ p.pool_units[drawing] <= p.pool_limit[k, t] + EPS
@@ -51,7 +54,7 @@ def feasible(p: Problem, counts: np.ndarray, t: int) -> np.ndarray:
 
 
 def spread_enough(p: Problem, room: np.ndarray, own: np.ndarray, w: int, t: int) -> np.ndarray:
-    """Which rows use enough regions, survive the loss of one and put no more than its share into any."""
+    """Which rows use enough regions and put no more than its share into any."""
     places = [f"{provider}/{region}" for provider, region in zip(p.provider, p.region, strict=True)]
     held = np.array(
         [room[:, own & np.array([q == place for q in places])].sum(axis=1) for place in sorted(set(places))]
@@ -61,8 +64,6 @@ def spread_enough(p: Problem, room: np.ndarray, own: np.ndarray, w: int, t: int)
     always_on = p.min_replicas[w] > 0 or p.min_on_demand_replicas[w] > 0
     if p.min_regions[w] > 1 and (p.demand[w, t] > 0 or always_on):
         ok &= (held > 0).sum(axis=0) >= p.min_regions[w]
-    if p.survive_region_loss[w]:
-        ok &= ((total - held) >= p.demand[w, t] - EPS).all(axis=0)
     return ok & (held <= p.max_region_share[w] * total + EPS).all(axis=0)
 
 
@@ -70,6 +71,9 @@ def running_cost(p: Problem, counts: np.ndarray, t: int) -> np.ndarray:
     """USD of instances and of the cheapest routing, per row of counts."""
     usd = counts @ p.price_hourly
     for w in range(len(p.workloads)):
+        if w in p.routes.workload:
+            usd = usd + routing_usd(p, counts * p.capacity, w, t)
+            continue
         own = [i for i in np.argsort(p.egress_usd_per_unit, kind="stable") if p.option_workload[i] == w]
         left = np.full(len(counts), p.demand[w, t])
         for i in own:
@@ -105,6 +109,17 @@ def cheapest_by_used_set(p: Problem, allowed: list[np.ndarray], running: list[np
         best = merged
     least = min(usd + once_per_option(p, mask) for mask, usd in best.items())
     return least if np.isfinite(least) else None
+
+
+def cheapest_with_ramp(p: Problem, allowed: list[np.ndarray], running: list[np.ndarray]) -> float | None:
+    """Every combination of rows that keeps the ramps; commitments play no part."""
+    once = {mask: once_per_option(p, mask) for mask in range(1 << len(p.option_id))}
+    masks = [used_sets(counts) for counts in allowed]
+    best = np.inf
+    for rows in ramped(p, allowed):
+        mask = int(np.bitwise_or.reduce([masks[t][r] for t, r in enumerate(rows)]))
+        best = min(best, sum(running[t][r] for t, r in enumerate(rows)) + once[mask])
+    return float(best) if np.isfinite(best) else None
 
 
 def cheapest_with_cover(p: Problem, allowed: list[np.ndarray], running: list[np.ndarray]) -> float | None:

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from optimizer.bounds import Bounds, Ramp
 from optimizer.problem import Placement, Problem
+from optimizer.residency import Residency
+from optimizer.routes import Routes
+from optimizer.survival import Survival
 
 UNLIMITED = float("inf")
 
@@ -30,6 +34,13 @@ class W:
     max_replicas: float = UNLIMITED
     min_on_demand_replicas: float = 0.0
     survive_region_loss: bool = False
+    origins: Mapping[str, float] = field(default_factory=dict)
+    max_latency_ms: float = UNLIMITED
+    residency: Sequence[str] = ()
+    survive_zone_loss: bool = False
+    headroom_share: float = 1.0
+    max_ramp_replicas: float = UNLIMITED
+    ramp_from_current: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,11 @@ class O:  # noqa: E742  reads as a word in `O("small", price=1.0)`, never as a d
     egress: float = 0.0
     current: float = 0.0
     migration: float = 0.0
+    country: str = ""
+    zones: int = 1
+    latency_ms: float = 0.0
+    fewest: float | Sequence[float] = 0.0
+    most: float | Sequence[float] = UNLIMITED
 
 
 @dataclass(frozen=True)
@@ -69,8 +85,13 @@ def problem(
     pools: Mapping[str, float | Sequence[float]] | None = None,
     commitments: Sequence[C] = (),
     hours: Sequence[float] | None = None,
+    rtt: Mapping[tuple[str, str], float] | None = None,
+    egress: Mapping[tuple[str, str], float] | None = None,
 ) -> Problem:
-    """The arrays of a problem; pools that options name but `pools` does not have no limit."""
+    """The arrays of a problem; pools that options name but `pools` does not have no limit.
+
+    `rtt` and `egress` are ms and USD per unit from an origin to a region; others are unknown, and free.
+    """
     units = [workloads] if isinstance(workloads, W) else list(workloads)
     demand = np.array([w.demand for w in units], dtype=float).reshape(len(units), -1)
     periods = demand.shape[1]
@@ -121,7 +142,59 @@ def problem(
         fee_per_usd=np.array([c.fee for c in commitments], dtype=float),
         committed_rate=rates,
         covered_list_price=saved,
+        routes=routes(units, options, rtt or {}, egress or {}),
+        residency=Residency(
+            workload=np.array([w for w, unit in enumerate(units) for _ in unit.residency], dtype=np.int64),
+            country=tuple(country for unit in units for country in unit.residency),
+            option_country=tuple(o.country for o in options),
+        ),
+        survival=Survival(
+            zones=np.array([o.zones for o in options], dtype=np.int64),
+            survive_zone_loss=np.array([w.survive_zone_loss for w in units], dtype=bool),
+            headroom_share=np.array([w.headroom_share for w in units], dtype=float),
+        ),
+        bounds=bounds(options, periods),
+        ramp=Ramp(
+            max_replicas=np.array([w.max_ramp_replicas for w in units], dtype=float),
+            from_current=np.array([w.ramp_from_current for w in units], dtype=bool),
+        ),
     )
+
+
+def routes(
+    units: Sequence[W],
+    options: Sequence[O],
+    rtt: Mapping[tuple[str, str], float],
+    egress: Mapping[tuple[str, str], float],
+) -> Routes:
+    """Every origin of a workload to every option of it."""
+    sources = [(w, origin, share) for w, unit in enumerate(units) for origin, share in unit.origins.items()]
+    ways = [
+        (g, i, (origin, o.region))
+        for g, (w, origin, _) in enumerate(sources)
+        for i, o in enumerate(options)
+        if o.workload == units[w].name
+    ]
+    return Routes(
+        max_latency_ms=np.array([w.max_latency_ms for w in units], dtype=float),
+        latency_ms=np.array([o.latency_ms for o in options], dtype=float),
+        workload=np.array([w for w, _, _ in sources], dtype=np.int64),
+        origin=tuple(origin for _, origin, _ in sources),
+        share=np.array([share for _, _, share in sources], dtype=float),
+        source=np.array([g for g, _, _ in ways], dtype=np.int64),
+        option=np.array([i for _, i, _ in ways], dtype=np.int64),
+        rtt_ms=np.array([rtt.get(way, UNLIMITED) for _, _, way in ways], dtype=float),
+        is_estimated=np.zeros(len(ways), dtype=bool),
+        egress_usd_per_unit=np.array([egress.get(way, 0.0) for _, _, way in ways], dtype=float),
+    )
+
+
+def bounds(options: Sequence[O], periods: int) -> Bounds:
+    """Bounds of the options that have some, in every period."""
+    fewest = np.array([np.broadcast_to(o.fewest, periods) for o in options], dtype=float).reshape(-1, periods)
+    most = np.array([np.broadcast_to(o.most, periods) for o in options], dtype=float).reshape(-1, periods)
+    i, t = np.nonzero((fewest > 0) | np.isfinite(most))
+    return Bounds(i, t, fewest[i, t], most[i, t])
 
 
 def placement(
@@ -131,8 +204,12 @@ def placement(
     served: Mapping[str, float | Sequence[float]] | None = None,
     covered: Mapping[tuple[str, str], float | Sequence[float]] | None = None,
     bought: Mapping[str, float] | None = None,
+    routed: Mapping[tuple[str, str], float | Sequence[float]] | None = None,
 ) -> Placement:
-    """A placement by option name; unless told, each option serves its capacity's share of demand."""
+    """A placement by option name; unless told, each option serves its capacity's share of demand.
+
+    `routed` are amounts by origin and option name; what an option serves is then their sum.
+    """
     _, options, periods = p.shape
     n = np.zeros((options, periods), dtype=np.int64)
     for name, count in replicas.items():
@@ -144,7 +221,20 @@ def placement(
     for (commitment, pool), amount in (covered or {}).items():
         y[p.commitments.index(commitment), p.pools.index(pool)] = amount
     b = np.array([(bought or {}).get(name, 0.0) for name in p.commitments])
-    return Placement(n, x, y, b)
+    if routed is None:
+        return Placement(n, x, y, b, freely_routed(p, x))
+    over = np.zeros((len(p.routes), periods))
+    names = [
+        (p.routes.origin[g], p.option_id[i]) for g, i in zip(p.routes.source, p.routes.option, strict=True)
+    ]
+    for way, amount in routed.items():
+        over[names.index(way)] = amount
+    return Placement(n, p.routes.sum_by_option(over), y, b, over)
+
+
+def freely_routed(p: Problem, served: np.ndarray) -> np.ndarray:
+    """(R, T) what every option serves, split by the origins' shares."""
+    return p.routes.share[p.routes.source][:, None] * served[p.routes.option]
 
 
 def even_service(p: Problem, n: np.ndarray) -> np.ndarray:
@@ -166,6 +256,7 @@ def with_options(p: Problem, order: Sequence[int]) -> Problem:
     names = ("option_id", "provider", "region", "instance_type", "purchase")
     kept: dict[str, object] = {name: getattr(p, name)[rows] for name in arrays}
     kept |= {name: tuple(getattr(p, name)[i] for i in rows) for name in names}
+    kept |= p.groups_of(np.arange(len(p.workloads)), rows)
     return replace(p, **kept)  # type: ignore[arg-type]
 
 
@@ -179,4 +270,5 @@ def with_workloads(p: Problem, order: Sequence[int]) -> Problem:
     kept: dict[str, object] = {name: getattr(p, name)[rows] for name in arrays}
     kept["workloads"] = tuple(p.workloads[w] for w in rows)
     kept["option_workload"] = np.argsort(rows)[p.option_workload]
+    kept |= p.groups_of(rows, np.arange(len(p.option_id)))
     return replace(p, **kept)  # type: ignore[arg-type]

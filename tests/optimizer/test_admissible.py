@@ -66,7 +66,8 @@ def kept(w: Workload, *rows: Mapping[str, Any], known: Context | None = None) ->
         ({}, [A, {"option_id": "n", "capacity": float("nan")}, {"option_id": "z", "capacity": 0.0}], ["a"]),
         ({}, [A, {"option_id": "slow", "service_s": 0.2}], ["a"]),
         ({"max_rtt_ms": 50, "origins": {"DE": 1.0}}, [A, B_US, {"option_id": "x", "region": "moon"}], ["a"]),
-        ({"max_rtt_ms": 95, "origins": {"DE": 0.5, "US": 0.5}}, [A, B_US], ["a", "b"]),
+        ({"max_rtt_ms": 50, "origins": {"DE": 0.5, "US": 0.5}}, [A, B_US], ["a", "b"]),
+        ({"max_rtt_ms": 95, "origins": {"DE": 0.5, "US": 0.5}, "geo_routing": False}, [A, B_US], ["a", "b"]),
         ({"max_rtt_ms": 94, "origins": {"DE": 1.0}}, [A, B_US], ["a"]),
         ({"spot": {"max_share": 0}}, [A, SPOT], ["a"]),
         ({}, [A, SPOT], ["a"]),
@@ -209,6 +210,13 @@ RELAXATIONS: list[tuple[str, dict[str, Any], Mapping[str, Any], str, Relaxed]] =
         lambda: kept(workload(origins={"FR": 1.0}), A),
     ),
     (
+        "max_rtt_ms",
+        {"max_rtt_ms": 50, "origins": {"DE": 0.5, "US": 0.5}, "geo_routing": False},
+        A,
+        "raise max_rtt_ms to 95",
+        lambda: kept(workload(max_rtt_ms=95, origins={"DE": 0.5, "US": 0.5}, geo_routing=False), A),
+    ),
+    (
         "spot.max_share",
         {"spot": {"max_share": 0}},
         SPOT,
@@ -235,6 +243,27 @@ def test_doing_what_the_message_says_makes_it_admissible(
     assert f"0 left after {name}" in str(error.value)
     assert f"Cheapest way out: {offer}; that admits" in str(error.value)
     assert relaxed() == [row["option_id"]]
+
+
+@pytest.mark.parametrize(
+    ("origins", "way_out"),
+    [
+        ({"DE": 0.5, "US": 0.5}, "of US. Cheapest way out: raise max_rtt_ms to 95; that admits a."),
+        (
+            {"DE": 0.5, "FR": 0.5},
+            "of FR. Cheapest way out: drop max_rtt_ms (every round trip from FR is unkn",
+        ),
+        ({"DE": 1.0, "US": 0.0}, None),
+    ],
+)
+def test_an_origin_that_nothing_reaches_is_named(origins: dict[str, float], way_out: str | None) -> None:
+    near_de = workload(max_rtt_ms=50, origins=origins, placement={"regions": ["eu"]})
+    if way_out is None:
+        assert kept(near_de, A, B_US) == ["a"]
+        return
+    with pytest.raises(InfeasibleError, match="no admissible option is within max_rtt_ms=50") as error:
+        kept(near_de, A, B_US)
+    assert way_out in str(error.value)
 
 
 def test_every_filter_has_a_tested_way_out() -> None:

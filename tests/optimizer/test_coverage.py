@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optimizer.check import check_coverage
 from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
-from optimizer.problem import Placement, Problem, check_coverage
+from optimizer.problem import Placement, Problem
 from tests.optimizer.problems import C, O, W, problem
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from data.workloads import Workload
+from optimizer.admissible import Context
 from optimizer.demand import Tokens
 from optimizer.formulate import Need, Offer, Policy, assemble, pair_options
 from optimizer.problem import Problem
@@ -95,14 +96,61 @@ def one_problem(
     fleet: pd.DataFrame = NO_FLEET,
     offers: tuple[Offer, ...] = (),
     policy: Policy | None = None,
+    context: Context | None = None,
 ) -> Problem:
     return assemble(
-        needs, periods=["t0"], hours=np.ones(1), fleet=fleet, offers=offers, policy=policy or Policy()
+        needs,
+        periods=["t0"],
+        hours=np.ones(1),
+        fleet=fleet,
+        offers=offers,
+        policy=policy or Policy(),
+        context=context or Context({}, {}, {}),
     )
 
 
 def need(*rows: dict[str, Any], **keys: Any) -> Need:
     return Need(workload(**keys), pairs(*rows), np.array([5.0]))
+
+
+COUNTRY = {("aws", "eu"): "DE", ("aws", "us"): "US"}
+RTT = {("DE", "aws", "eu"): 8.0, ("US", "aws", "eu"): 95.0, ("US", "aws", "us"): 4.0}
+
+
+def test_origins_become_routes_and_places_countries() -> None:
+    keys = {"origins": {"DE": 0.75, "US": 0.25}, "max_rtt_ms": 50, "residency": ["DE", "US"]}
+    p = one_problem(need(option("a"), option("b", region="us"), **keys), context=Context(COUNTRY, RTT, {}))
+    r = p.routes
+    named = {
+        (r.origin[g], p.option_id[i]): float(rtt)
+        for g, i, rtt in zip(r.source, r.option, r.rtt_ms, strict=True)
+    }
+    assert named == {
+        ("DE", "a"): 8.0, ("DE", "b"): np.inf, ("US", "a"): 95.0, ("US", "b"): 4.0,
+    }  # fmt: skip
+    assert r.is_open.tolist() == [True, False, False, True]
+    assert (r.share.tolist(), r.max_latency_ms.tolist(), r.is_estimated.all()) == ([0.75, 0.25], [50.0], True)
+    assert p.residency.option_country == ("DE", "US")
+    assert p.residency.allowed == {0: {"DE", "US"}}
+
+
+@pytest.mark.parametrize(("limit", "most"), [(50, 2), (100, 1), (None, 1)])
+def test_as_many_options_are_allowed_as_origins_need_regions(limit: float | None, most: int) -> None:
+    keys = {"origins": {"DE": 0.75, "US": 0.25}, "max_rtt_ms": limit}
+    rows = option("a"), option("b", region="us")
+    p = one_problem(need(*rows, **keys), policy=Policy(max_options=1), context=Context(COUNTRY, RTT, {}))
+    assert p.max_options.tolist() == [most]
+
+
+def test_zones_and_what_is_lost_reach_the_problem() -> None:
+    rows = pairs(option("a"), option("b")).assign(zones=[3.0, np.nan])
+    robust = workload(survive_zone_loss=True, headroom_share=0.5, max_ramp_replicas=2)
+    one = Need(robust, rows, np.array([5.0]))
+    p = one_problem(one, policy=Policy(has_ramps=True))
+    assert p.survival.zones.tolist() == [3, 1]
+    assert (p.survival.survive_zone_loss.tolist(), p.survival.headroom_share.tolist()) == ([True], [0.5])
+    assert p.ramp.max_replicas.tolist() == [2.0]
+    assert one_problem(one).ramp.max_replicas.tolist() == [np.inf]  # blocks of a day only
 
 
 def test_rules_of_the_workload_reach_the_arrays() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optimizer.errors import InfeasibleError
 from optimizer.formulate import Need, Offer
 from optimizer.inputs import Inputs
 from optimizer.placement import over_budget, plan_placement, typical_profile
@@ -155,3 +156,36 @@ def test_prices_say_how_old_they_are_and_whether_they_are_estimated() -> None:
     assert (row.price_as_of, row.is_estimated_price) == (AS_OF - timedelta(days=9), True)
     (row, *_) = plan(world([workload()], catalogue(option("a")), [steady(18.0)])).placements
     assert (row.price_as_of, row.is_estimated_price) == (None, False)
+
+
+def two_coasts(**rules: object) -> PlacementPlan:
+    """A workload with users in two countries and a region near to each."""
+    origins = {"origins": {"DE": 0.75, "US": 0.25}, "max_rtt_ms": 50, "residency": ["DE", "US"]}
+    rows = catalogue(option("a", 2.0), option("b", 1.0, region="us"), option("c", 0.1, region="moon"))
+    made = world([workload("web", **{**origins, **rules})], rows, [steady(40.0)])
+    country = {("aws", "eu"): "DE", ("aws", "us"): "US"}
+    rtt = {("DE", "aws", "eu"): 10.0, ("DE", "aws", "us"): 45.0, ("US", "aws", "us"): 10.0}
+    return plan(worlds.without(made, country=country, rtt_ms=rtt))
+
+
+def test_each_origin_is_served_from_a_region_near_to_it_and_the_certificate_says_so() -> None:
+    everything_in_us = two_coasts()
+    assert {row.region for row in everything_in_us.placements} == {"us"}
+    assert everything_in_us.routes == ()  # one region serves everybody
+    (stated,) = everything_in_us.certificate
+    assert (stated.worst_latency_ms, stated.is_latency_estimated, stated.broken) == (45.0, True, ())
+    apart = two_coasts(max_rtt_ms=20)
+    assert {row.region for row in apart.placements} == {"eu", "us"}
+    assert {(row.origin, row.region, row.served_share) for row in apart.routes} == {
+        ("DE", "eu", 1.0), ("US", "us", 1.0),
+    }  # fmt: skip
+    (stated,) = apart.certificate
+    assert (stated.worst_latency_ms, stated.countries, stated.broken) == (10.0, ("DE", "US"), ())
+    assert stated.after_region_loss is not None
+    assert stated.after_region_loss.served_share == pytest.approx(0.25)  # eu lost: only users in the US
+
+
+def test_without_routing_by_origin_every_region_must_be_near_to_everyone() -> None:
+    with pytest.raises(InfeasibleError, match="raise max_rtt_ms to 45; that admits b"):
+        two_coasts(max_rtt_ms=20, geo_routing=False)
+    assert {row.region for row in two_coasts(geo_routing=False).placements} == {"us"}

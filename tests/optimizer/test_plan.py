@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from optimizer.certificate import certify
 from optimizer.errors import InputError
 from optimizer.plan import (
     Action,
@@ -27,6 +28,7 @@ from optimizer.plan import (
     Proof,
     Reason,
     Replicas,
+    RouteRow,
     Target,
     WorkloadCost,
     content_hash,
@@ -37,10 +39,12 @@ from optimizer.plan import (
     write_plan,
 )
 from tests.optimizer.commitment_cases import advised
+from tests.optimizer.problems import O, W, placement, problem
 
 REPO = Path(__file__).resolve().parents[2]
 START = datetime(2026, 5, 12, 3, tzinfo=UTC)
 END = START + timedelta(hours=1)
+PROBLEM = problem(W(demand=[3.0]), [O("a")])
 
 
 def common() -> dict[str, Any]:
@@ -121,6 +125,12 @@ def placement_plan() -> PlacementPlan:
             ),
             commitments=(advised(),),
             sunk_usd=0.0,
+            routes=(
+                RouteRow(
+                    workload="web", origin="DE", period="t0", provider="aws", region="eu", served_share=1.0
+                ),
+            ),
+            certificate=tuple(certify(PROBLEM, placement(PROBLEM, {"a": 3}))),
         )
     )
 

@@ -8,16 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimizer.problem import (
-    Placement,
-    Problem,
-    check,
-    check_domain,
-    cost,
-    cost_parts,
-    sunk_usd,
-    unserved,
-)
+from optimizer.check import check, check_domain
+from optimizer.problem import Placement, Problem, cost, cost_parts, sunk_usd, unserved
 from tests.optimizer.problems import C, O, W, placement, problem
 
 TWO_REGIONS = (O("eu", capacity=2), O("us", capacity=2, region="us"))

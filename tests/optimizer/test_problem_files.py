@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from optimizer.errors import InputError
 from optimizer.problem import Problem, cost
@@ -35,19 +37,68 @@ def example() -> Problem:
     )
 
 
+def ruled() -> Problem:
+    """One of every rule that has a table or columns of its own."""
+    return problem(
+        [
+            W(
+                "web", (4.0, 2.0), origins={"DE": 0.75, "US": 0.25}, max_latency_ms=90.0,
+                residency=("DE", "IE"), survive_zone_loss=True, headroom_share=0.5,
+            ),
+            W("etl", (1.0, 3.0), max_ramp_replicas=2, ramp_from_current=True),
+        ],
+        [
+            O("a", "web", country="DE", zones=3, latency_ms=20.0, fewest=(1, 0)),
+            O("b", "web", region="us", country="IE", most=(4, 3), pool="p"),
+            O("c", "etl", fewest=1, most=1),
+        ],
+        rtt={("DE", "eu"): 10.0, ("DE", "us"): 85.0, ("US", "us"): 15.0},
+        egress={("US", "us"): 0.25},
+    )  # fmt: skip
+
+
+def test_every_group_of_rules_survives_its_files(tmp_path: Path) -> None:
+    write_problem(ruled(), tmp_path)
+    for table, rows in {"origins": 2, "latency": 3, "residency": 2, "pins": 5}.items():
+        assert len(pd.read_parquet(tmp_path / f"{table}.parquet")) == rows, table
+    read = read_problem(tmp_path).problem
+    write_problem(read, tmp_path / "again")
+    same(read_problem(tmp_path / "again").problem, read)
+    for group in ("routes", "residency", "survival", "bounds", "ramp"):
+        same(getattr(read, group), getattr(ruled(), group))
+    write_problem(example(), tmp_path)  # asks for none of it: nothing is left over
+    assert not (tmp_path / "pins.parquet").exists()
+    assert "zones" not in pd.read_parquet(tmp_path / "options.parquet")
+
+
+def test_bounds_of_an_option_and_of_a_period_both_hold(tmp_path: Path) -> None:
+    saved(tmp_path, "options", lambda t: t.assign(min_replicas=[1.0, np.nan, np.nan], max_replicas=5.0))
+    rows = {"workload": ["web", "etl"], "option_id": "a", "period": ["t1", None]}
+    pins = pd.DataFrame({**rows, "min_replicas": [2.0, np.nan], "max_replicas": [9.0, 3.0]})
+    pins.to_parquet(tmp_path / "pins.parquet", index=False)
+    bounds = read_problem(tmp_path).problem.bounds
+    assert bounds.fewest_of(3, 2).tolist() == [[1, 2], [0, 0], [0, 0]]
+    assert bounds.most_of(3, 2).tolist() == [[5, 5], [5, 5], [3, 3]]
+
+
 def saved(folder: Path, table: str | None = None, edit: Edit | None = None) -> Path:
     """The example as files, one table changed."""
     write_problem(example(), folder)
+    pins = pd.DataFrame({"workload": ["web", "web"], "option_id": ["a", "b"], "period": [None, "t1"]})
+    if table in {"pins", "workloads"}:
+        pins.assign(min_replicas=1.0, max_replicas=np.nan).to_parquet(folder / "pins.parquet", index=False)
     if table and edit:
         path = folder / f"{table}.parquet"
         edit(pd.read_parquet(path)).to_parquet(path, index=False)
     return folder
 
 
-def same(one: Problem, other: Problem) -> None:
-    for name in Problem.__dataclass_fields__:
+def same(one: Any, other: Any) -> None:
+    for name in one.__dataclass_fields__:
         a, b = getattr(one, name), getattr(other, name)
-        if isinstance(a, tuple):
+        if is_dataclass(a):
+            same(a, b)
+        elif isinstance(a, tuple):
             assert a == b, name
         else:
             np.testing.assert_array_equal(a, b, err_msg=name)
@@ -65,6 +116,7 @@ def test_a_problem_survives_its_files(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(first, second)
 
 
+@settings(deadline=None)
 @given(tiny_problems())
 def test_files_change_neither_optimum_nor_what_a_placement_costs(p: Problem) -> None:
     with TemporaryDirectory() as folder:
@@ -156,6 +208,32 @@ FAULTS = {
         set_to("commitment", "sp"),
         "'sp'; expected a commitment of commitments.parquet",
     ),
+    "prices missing": ("options", lambda t: t.assign(price_hourly=None), "price_hourly: found"),
+    "NaN demand": ("demand", set_to("demand", np.nan), "column demand: found nothing (null or NaN)"),
+    "no zone": ("options", lambda t: t.assign(zones=0.0), "zones: found 0; expected zones its"),
+    "half a zone": ("options", lambda t: t.assign(zones=1.5), "zones: found 1.5; expected a whole number"),
+    "headroom above one": ("workloads", lambda t: t.assign(headroom_share=1.5), "a share from 0 to 1"),
+    "no latency allowed": ("workloads", lambda t: t.assign(max_latency_ms=0.0), "max_latency_ms: found 0"),
+    "option's bounds crossed": (
+        "options",
+        lambda t: t.assign(min_replicas=3.0, max_replicas=2.0),
+        "row 1, column min_replicas: found 3; expected at most max_replicas",
+    ),
+    "pins above the total": (
+        "workloads",
+        lambda t: t.assign(max_replicas=[1.0, np.nan]),
+        "row 1, column max_replicas: found 1 with min_replicas of its options that sum to 2 at 't1'",
+    ),
+    "spot pinned, none allowed": (
+        "workloads",
+        lambda t: t.assign(max_spot_share=0.0),
+        "row 1, column max_spot_share: found 0 with 1 replicas of 'b' (spot) pinned",
+    ),
+    "spot pinned above its share": (
+        "workloads",
+        lambda t: t.assign(max_spot_share=[0.1, 1.0], max_replicas=[2.0, np.nan]),
+        "row 1, column max_spot_share: found 0.1 with 1 replicas of 'b' (spot) pinned",
+    ),
     "column missing": ("options", lambda t: t.drop(columns="region"), "no such column"),
     "no workloads": ("workloads", lambda t: t.iloc[:0], "workloads.parquet: found no row"),
 }
@@ -169,6 +247,79 @@ def test_a_fault_names_file_row_and_what_to_do(name: str, tmp_path: Path) -> Non
     lines = [line for line in str(caught.value).splitlines() if told in line]
     assert lines, str(caught.value)
     assert lines[0].startswith(f"{table}.parquet")
+
+
+ONE = {"workload": ["web"], "option_id": ["a"], "min_replicas": [1.0], "max_replicas": [np.nan]}
+FURTHER_FAULTS = {
+    "shares do not sum to one": (
+        "origins", {"workload": ["web"], "origin": ["DE"], "share": [0.7]}, "shares of 'web' that sum to 0.7",
+    ),
+    "origin twice": (
+        "origins",
+        {"workload": ["web"] * 2, "origin": ["DE"] * 2, "share": [0.5] * 2},
+        "'web' at 'DE' again (first in row 1)",
+    ),
+    "origin of nobody": (
+        "origins", {"workload": ["wbe"], "origin": ["DE"], "share": [1.0]}, "'wbe'; expected a workload of",
+    ),
+    "negative round trip": (
+        "latency",
+        {"origin": ["DE"], "provider": ["aws"], "region": ["eu"], "rtt_ms": [-1.0]},
+        "row 1, column rtt_ms: found -1",
+    ),
+    "residency of nobody": (
+        "residency", {"workload": ["wbe"], "country": ["DE"]}, "'wbe'; expected a workload of workloads",
+    ),
+    "pinned outside its residency": (
+        "residency", {"workload": ["web"], "country": ["DE"]},
+        "'a' pinned in a country unknown, residency in DE",
+    ),
+    "pin of an unknown option": ("pins", {**ONE, "option_id": ["z"]}, "'z'; expected an option of the"),
+    "pin of an unknown period": ("pins", {**ONE, "period": ["t9"]}, "'t9'; expected a period of periods"),
+    "half a pin": ("pins", {**ONE, "min_replicas": [0.5]}, "0.5; expected a whole number"),
+    "pin against pin": (
+        "pins",
+        {"workload": ["web"] * 2, "option_id": ["a"] * 2, "period": ["t0", None],
+         "min_replicas": [3.0, np.nan], "max_replicas": [np.nan, 2.0]},
+        "min_replicas: found 3 for 'a' of 'web' at 't0' with max_replicas 2; expected at most max_replicas",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FURTHER_FAULTS)
+def test_a_fault_of_a_table_of_rules_does_so_too(name: str, tmp_path: Path) -> None:
+    table, rows, told = FURTHER_FAULTS[name]
+    saved(tmp_path)
+    pd.DataFrame(ONE).to_parquet(tmp_path / "pins.parquet", index=False)
+    pd.DataFrame(rows).to_parquet(tmp_path / f"{table}.parquet", index=False)
+    with pytest.raises(InputError) as caught:
+        read_problem(tmp_path)
+    assert told in str(caught.value)
+
+
+def test_contradictions_are_told_at_once_with_other_faults(tmp_path: Path) -> None:
+    saved(tmp_path, "workloads", lambda t: t.assign(max_spot_share=[0.0, 1.0], max_replicas=[1.0, np.nan]))
+    pd.DataFrame({"workload": ["web"], "origin": ["DE"], "share": [0.7]}).to_parquet(
+        tmp_path / "origins.parquet", index=False
+    )
+    with pytest.raises(InputError) as caught:
+        read_problem(tmp_path)
+    assert [fault.column for fault in caught.value.faults] == ["max_replicas", "max_spot_share", "share"]
+
+
+@pytest.mark.parametrize("limit", [0.0, 2.5])
+def test_a_quota_that_is_too_small_is_no_fault_but_an_honest_shortfall(limit: float, tmp_path: Path) -> None:
+    write_problem(problem(W(demand=[4.0]), [O("a", pool="p")], pools={"p": limit}), tmp_path)
+    found = solve(read_problem(tmp_path).problem)
+    assert [(s.rule, s.missing) for s in found.shortfalls] == [("meet_demand", pytest.approx(4 - limit // 1))]
+
+
+def test_very_many_options_are_read_and_placed(tmp_path: Path) -> None:
+    many = [O(f"o{k:05d}", price=1.0 + k % 97 / 100, capacity=1.0 + k % 7) for k in range(20_000)]
+    write_problem(problem(W(demand=[10.0]), many), tmp_path)
+    found = solve(read_problem(tmp_path).problem)
+    assert found.cost_usd == pytest.approx(2.0, abs=0.2)
+    assert not found.shortfalls
 
 
 def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:

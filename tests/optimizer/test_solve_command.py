@@ -44,6 +44,36 @@ def test_the_answer_adds_up_and_says_what_is_proven(tmp_path: Path) -> None:
     assert found["seconds"] > 0
 
 
+def test_the_certificate_and_the_routes_stand_beside_the_answer(tmp_path: Path) -> None:
+    p = problem(
+        W(demand=[4.0], origins={"DE": 0.75, "US": 0.25}, max_latency_ms=50),
+        [O("a"), O("b", price=2.0, region="us", latency_ms=5.0)],
+        rtt={("DE", "eu"): 10, ("DE", "us"): 90, ("US", "us"): 20},
+    )
+    write_problem(p, tmp_path)
+    ran = cli("solve", tmp_path, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    (stated,) = json.loads((tmp_path / "out/certificate.json").read_text())["workloads"]
+    assert (stated["worst_latency_ms"], stated["broken"]) == (25.0, [])
+    rows = pd.read_parquet(tmp_path / "out/routes.parquet")
+    assert rows["workload"].tolist() == ["web", "web"]
+    assert rows[["origin", "period", "option_id"]].to_numpy().tolist() == [
+        ["DE", "t0", "a"],
+        ["US", "t0", "b"],
+    ]
+    assert rows[["served", "latency_ms"]].to_numpy().tolist() == [[3.0, 10.0], [1.0, 25.0]]
+    assert "routes.parquet" in ran.out
+
+
+def test_what_no_option_may_serve_is_told_with_the_way_out(tmp_path: Path) -> None:
+    p = problem(W(demand=[4.0], residency=["DE"]), [O("a", country="FR")])
+    write_problem(p, tmp_path)
+    ran = cli("solve", tmp_path, "--out", tmp_path / "out")
+    assert ran.code == 3
+    assert "0 left after residency. Cheapest way out: allow FR in residency" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_shortage_is_no_failure(tmp_path: Path) -> None:
     p = problem([W("web", [4.0])], [O("a", pool="p")], pools={"p": 3.0})
     write_problem(p, tmp_path)
@@ -87,4 +117,4 @@ def test_a_workload_without_options_is_infeasible(tmp_path: Path) -> None:
         pd.concat([frame, frame.assign(**{column: "bare"})]).to_parquet(tmp_path / f"{name}.parquet")
     ran = cli("solve", tmp_path, "--out", tmp_path / "out")
     assert ran.code == 3
-    assert "no option at all for bare" in ran.err
+    assert "Workload 'bare' has no option at all" in ran.err

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optimizer.problem import Problem, check, cost
+from optimizer.check import check
+from optimizer.problem import Problem, cost
 from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.solve.compact import RULES, build
 from optimizer.solve.small import minimise, solve_component

@@ -50,6 +50,26 @@ FEATURES: dict[str, Callable[[], Problem]] = {
     ),
     "max_options": lambda: problem(W(demand=[2, 3], max_options=1), [O("a"), O("b", capacity=2, price=1.5)]),
     "egress": lambda: problem(W(demand=[4]), [O("a", capacity=3), O("b", price=0.9, egress=0.2)]),
+    "routes": lambda: problem(
+        W(demand=[4], origins={"DE": 0.75, "US": 0.25}, max_latency_ms=50),
+        [O("a", latency_ms=5), O("b", region="us", egress=0.1)],
+        rtt={("DE", "eu"): 10, ("DE", "us"): 40, ("US", "us"): 20, ("US", "eu"): 60},
+        egress={("DE", "us"): 0.2},
+    ),
+    "survive_apart": lambda: problem(
+        W(demand=[4], origins={"DE": 0.75, "US": 0.25}, max_latency_ms=50, survive_region_loss=True),
+        [O("a"), O("b", region="us")],
+        rtt={("DE", "eu"): 10, ("DE", "us"): 40, ("US", "us"): 20},
+    ),
+    "survive_zone": lambda: problem(
+        W(demand=[4], survive_zone_loss=True, headroom_share=0.5),
+        [O("a", zones=3), O("b", capacity=2), O("c", region="us")],
+    ),
+    "bound_options": lambda: problem(W(demand=[2, 3]), [O("a", fewest=1), O("b", most=(0, 2))]),
+    "limit_ramps": lambda: problem(
+        W(demand=[1, 5], max_ramp_replicas=2, ramp_from_current=True), [O("a", current=3), O("b")]
+    ),
+    "leave_out": lambda: problem(W(residency=["DE"]), [O("a", country="DE"), O("b", country="FR")]),
     "elastic": lambda: problem(
         W(demand=[4], max_spot_share=0.5, min_replicas=3, min_regions=2, survive_region_loss=True),
         [O("a", quota_pool="p"), O("b", region="us", purchase="spot")],

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from optimizer.problem import Problem, check, cost
+from optimizer.check import check
+from optimizer.problem import Problem, cost
 from optimizer.solve import solve
 from optimizer.solve.components import components
 from optimizer.solve.small import solve_component
@@ -64,6 +65,8 @@ def test_workloads_are_together_where_they_share_a_limit_or_a_commitment(p: Prob
         (W(demand=[2, 2]), [], True),
         (W(demand=[2, 2], max_options=1), [], False),
         (W(demand=[2, 2], activation_cost_usd=1.0), [], False),
+        (W(demand=[2, 2], max_ramp_replicas=1), [], False),
+        (W(demand=[2, 2], origins={"DE": 1.0}, survive_zone_loss=True), [], True),
         (W(demand=[2, 2]), [C(covers={"p": (1, 1)}, existing=1.0)], True),
         (W(demand=[2, 2]), [C(covers={"p": (1, 1)}, offered=1.0)], False),
     ],
@@ -123,3 +126,42 @@ def test_solved_jointly_or_in_parts_is_the_same() -> None:
     assert split.bound_usd == pytest.approx(whole.bound_usd)
     assert check(p, split.placement) == ()
     assert cost(p, split.placement) == split.cost_usd
+
+
+def test_rules_about_places_and_counts_come_along_into_every_part() -> None:
+    near = {"origins": {"DE": 0.75, "US": 0.25}, "max_latency_ms": 50.0}
+    p = problem(
+        [
+            W("web", demand=[4, 2], residency=["DE", "US"], **near),
+            W("api", demand=[2, 3], survive_zone_loss=True, headroom_share=0.5),
+            W("etl", demand=[1, 4], max_ramp_replicas=1),
+            W("app", demand=[2, 2], **near),
+        ],
+        [
+            O("a", "web", country="DE"),
+            O("b", "api", zones=3, fewest=(0, 2)),
+            O("c", "web", region="us", country="US", egress=0.1),
+            O("d", "web", price=0.1, country="FR"),
+            O("e", "etl"),
+            O("f", "app", most=(1, 2)),
+            O("g", "app", region="us", pool="p"),
+            O("h", "api", pool="p", price=0.5),
+        ],
+        pools={"p": 3.0},
+        rtt={("DE", "eu"): 10, ("US", "us"): 10, ("DE", "us"): 40},
+        hours=[2.0, 1.0],
+    )
+    whole, split = solve_component(p, 1e-9), solve(p, gap_share=1e-9)
+    assert split.cost_usd == pytest.approx(whole.cost_usd)
+    assert not split.shortfalls
+    assert check(p, split.placement) == ()
+    served = p.routes.sum_by_source(split.placement.routed)
+    np.testing.assert_allclose(served, [[3, 1.5], [1, 0.5], [1.5, 1.5], [0.5, 0.5]])
+
+
+def test_a_bound_holds_in_its_own_period_wherever_the_part_is_cut() -> None:
+    p = problem(
+        W(demand=[1, 1, 1]), [O("a"), O("b", price=2.0, fewest=(0, 0, 1)), O("c", price=0.5, most=(0, 1, 0))]
+    )
+    found = solve(p, gap_share=1e-9)
+    assert found.placement.replicas.tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from optimizer.problem import Problem, check, cost
+from optimizer.check import check
+from optimizer.problem import Problem, cost
+from optimizer.routes import all_pairs
 from optimizer.solve import solve, solver
 from optimizer.solve.decomposition import decompose
 from optimizer.solve.mixes import Mixes
@@ -18,7 +20,7 @@ from optimizer.solve.plans import Plans, Pricing
 from optimizer.solve.terms import PAIR, is_plain, terms_of
 from tests.optimizer.brute_force import cheapest
 from tests.optimizer.instances import tiny_problems
-from tests.optimizer.problems import C, O, W, problem
+from tests.optimizer.problems import UNLIMITED, C, O, W, problem
 
 
 def plain(p: Problem) -> Problem:
@@ -260,3 +262,44 @@ def test_rules_about_regions_and_more_options_are_left_to_the_compact_model() ->
         [O("x", "two"), O("y", "any"), O("z", "spread")],
     )
     assert is_plain(p).tolist() == [True, False, False]
+
+
+PLAIN = {
+    "no rule": W(),
+    "one origin": W(origins={"DE": 1.0}, max_latency_ms=50),
+    "origins that all may be served by all": W(origins={"DE": 0.5, "US": 0.5}),
+    "residency that leaves nothing out": W(residency=["DE"]),
+}
+NOT_PLAIN = {
+    "an origin far from an option": W(origins={"DE": 0.5, "US": 0.5}, max_latency_ms=50),
+    "an option to leave out": W(residency=["FR"]),
+    "too slow": W(max_latency_ms=4),
+    "zones": W(survive_zone_loss=True),
+    "ramp": W(demand=[4.0], max_ramp_replicas=9),
+}
+
+
+@pytest.mark.parametrize("name", [*PLAIN, *NOT_PLAIN, "bounds", "dear routes"])
+def test_only_workloads_whose_plans_the_kernel_knows_are_plain(name: str) -> None:
+    w = (PLAIN | NOT_PLAIN).get(name, W(origins={"DE": 1.0}))
+    options = [O("a", country="DE", latency_ms=5, most=2 if name == "bounds" else UNLIMITED)]
+    usd = {("DE", "eu"): 0.1 if name == "dear routes" else 0.0}
+    p = problem(w, options, rtt={("DE", "eu"): 10, ("US", "eu"): 90}, egress=usd)
+    assert is_plain(replace(p, max_options=np.array([2.0]))).tolist() == [name in PLAIN]
+
+
+def test_a_fleet_whose_routing_is_free_is_decomposed_and_routed_afterwards() -> None:
+    p = fleet(60)
+    w, origins = len(p.workloads), ("DE", "US")
+    workload = np.repeat(np.arange(w), 2)
+    source, option = all_pairs(p.option_workload, workload)
+    routes = replace(
+        p.routes, workload=workload, origin=origins * w, share=np.tile([0.75, 0.25], w), source=source,
+        option=option, rtt_ms=np.full(len(source), 30.0), is_estimated=np.zeros(len(source), dtype=bool),
+        egress_usd_per_unit=np.zeros(len(source)), max_latency_ms=np.full(w, 50.0),
+    )  # fmt: skip
+    routed = replace(p, routes=routes)
+    found, plainly = solve(routed, gap_share=0.005), solve(p, gap_share=0.005)
+    assert check(routed, found.placement) == ()
+    assert found.cost_usd == plainly.cost_usd
+    np.testing.assert_allclose(routes.sum_by_source(found.placement.routed)[0], 0.75 * p.demand[0])

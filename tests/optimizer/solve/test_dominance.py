@@ -48,6 +48,21 @@ REASONS = {
     "egress": pair(W(), replace(SMALL, egress=0.1), LARGE),
     "dearer to move": pair(W(), replace(SMALL, migration=0.1), LARGE),
     "another region, spread": pair(W(min_regions=2), SMALL, replace(LARGE, region="us")),
+    "another region, a zone lost": pair(W(survive_zone_loss=True), SMALL, replace(LARGE, region="us")),
+    "fewer zones": pair(W(survive_zone_loss=True), SMALL, replace(LARGE, zones=2)),
+    "steps of another size under a ramp": pair(W(max_ramp_replicas=1), SMALL, LARGE),
+    "pinned": pair(W(), SMALL, replace(LARGE, fewest=1)),
+    "the replacing one is bounded": pair(W(), replace(SMALL, most=1), LARGE),
+    "the replacing one may not be there": pair(
+        W(residency=["DE"]), replace(SMALL, country="FR"), replace(LARGE, country="DE")
+    ),
+    "farther from an origin": pair(
+        W(origins={"DE": 1.0}, max_latency_ms=50), replace(SMALL, latency_ms=45.0), LARGE,
+        rtt={("DE", "eu"): 10.0},
+    ),
+    "dearer routes": pair(
+        W(origins={"DE": 1.0}), replace(SMALL, region="us"), LARGE, egress={("DE", "us"): 0.1}
+    ),
     "another region, share": pair(W(max_region_share=0.6), SMALL, replace(LARGE, region="us")),
     "another region, survival": pair(W(survive_region_loss=True), SMALL, replace(LARGE, region="us")),
     "other capacity under a share": pair(W(max_region_share=0.6), SMALL, replace(LARGE, capacity=1.5)),
@@ -75,7 +90,7 @@ REASONS = {
             C("one", covers={"q": (0.9, 2.5)}),
         ],
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -94,8 +109,15 @@ HARMLESS = {
         replace(LARGE, pool="q", pool_units=5.0),
         commitments=[C(covers={"p": (0.1, 0.5), "q": (0.2, 0.5)}, existing=1.0)],
     ),
+    "as near and as many zones": pair(
+        W(origins={"DE": 1.0}, max_latency_ms=50, survive_zone_loss=True), replace(SMALL, zones=3),
+        replace(LARGE, zones=3), rtt={("DE", "eu"): 10.0},
+    ),
+    "a country that is allowed": pair(
+        W(residency=["DE"]), replace(SMALL, country="DE"), replace(LARGE, country="FR")
+    ),
     "capacity a hair apart": pair(W(), replace(SMALL, capacity=0.1 + 0.2), replace(LARGE, capacity=0.6)),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("reason", HARMLESS)

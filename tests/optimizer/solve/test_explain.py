@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from optimizer.check import check
 from optimizer.errors import SolverError
-from optimizer.problem import Problem, check, unserved
+from optimizer.problem import Problem, unserved
 from optimizer.solve import Solution, small, solve
 from tests.optimizer.problems import O, W, problem
 

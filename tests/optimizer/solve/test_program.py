@@ -18,8 +18,9 @@ import pulp
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from optimizer.check import check
 from optimizer.errors import SolverError
-from optimizer.problem import Problem, check
+from optimizer.problem import Problem
 from optimizer.solve import highs, pulp_model, solve
 from optimizer.solve.compact import build, missed_weights
 from optimizer.solve.highs import Limits
