@@ -47,13 +47,10 @@ def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
     """What one more unit of each limit or commitment is worth: duals without whole numbers."""
     if not np.isfinite(problem.pool_limit).any() and not len(problem.commitments):
         return
-    model, _ = build(problem)
-    for variable in model.variables():
-        variable.cat = pulp.LpContinuous
-    if minimise(model, 0.0) is None:
+    found = relaxed(problem)
+    if found is None:
         return  # a shortage: what more would be worth has no price
-    names = [row.name for row in model.constraints()]
-    duals = dict(zip(names, model.solverModel.getSolution().row_dual, strict=True))
+    _, duals = found
     for t, period in enumerate(problem.periods):
         for k, name in enumerate(problem.pools):
             yield ShadowPrice("pool", name, period, max(0.0, -duals.get(f"within_pool_{k}_{t}", 0.0)))
@@ -61,6 +58,18 @@ def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
             yield ShadowPrice(
                 "commitment", name, period, max(0.0, -duals.get(f"within_commitment_{c}_{t}", 0.0))
             )
+
+
+def relaxed(problem: Problem) -> tuple[float, dict[str, float]] | None:
+    """Cost without whole numbers and the dual of each row by its name; None where that is infeasible."""
+    model, _ = build(problem)
+    for variable in model.variables():
+        variable.cat = pulp.LpContinuous
+    run = minimise(model, 0.0)
+    if run is None:
+        return None
+    names = [row.name for row in model.constraints()]
+    return run.objective, dict(zip(names, model.solverModel.getSolution().row_dual, strict=True))
 
 
 @dataclass(frozen=True)
