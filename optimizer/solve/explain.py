@@ -236,7 +236,7 @@ def family(instance_type: str) -> str:
         return instance_type.split(".", 1)[0]
     if re.search(r"-\d+g?$", instance_type):
         return instance_type.rsplit("-", 1)[0]
-    return re.sub(r"(?<=_[A-Z])\d+|(?<=_[A-Z]{2})\d+", "", instance_type)
+    return re.sub(r"^(Standard_[A-Z]+)\d+", r"\1", instance_type)
 
 
 def sentences(told: WhyNot) -> Iterator[str]:
