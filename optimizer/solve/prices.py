@@ -43,7 +43,10 @@ class Prices:
     def read(cls, p: Problem, found: Iterable[ShadowPrice]) -> Prices:
         """Shadow prices of a solution as arrays; what is not named is worth nothing."""
         periods = {name: t for t, name in enumerate(p.periods)}
-        places = {name: k for k, name in enumerate(p.pools)}, {name: c for c, name in enumerate(p.commitments)}
+        places = (
+            {name: k for k, name in enumerate(p.pools)},
+            {name: c for c, name in enumerate(p.commitments)},
+        )
         prices = cls.none(p)
         for price in found:
             into, place = (prices.rent, places[0]) if price.kind == "pool" else (prices.worth, places[1])

@@ -32,12 +32,12 @@ class Rows:
     columns: int = 0
     rows: int = 0
 
-    def add_columns(self, cost: Floats, upper: Floats | float, *, whole: bool) -> Ints:
+    def add_columns(self, cost: Floats, upper: Floats | float, *, whole: Bools | bool) -> Ints:
         """Columns from 0 to `upper` of the shape of `cost`; gives their numbers."""
         size = cost.size
         self.cost.append(np.asarray(cost, dtype=float).ravel())
         self.upper.append(np.broadcast_to(np.asarray(upper, dtype=float), cost.shape).ravel())
-        self.whole.append(np.full(size, whole))
+        self.whole.append(np.broadcast_to(np.asarray(whole), cost.shape).ravel())
         self.columns += size
         return np.arange(self.columns - size, self.columns).reshape(cost.shape)
 
@@ -95,11 +95,15 @@ class Regions:
         """Regions, each a workload's own."""
         places = [f"{provider}\0{region}" for provider, region in zip(p.provider, p.region, strict=True)]
         _, place = np.unique(np.array(places, dtype=object).astype(str), return_inverse=True)
-        pairs, of = np.unique(np.stack([p.option_workload, place.ravel()], axis=1), axis=0, return_inverse=True)
+        pairs, of = np.unique(
+            np.stack([p.option_workload, place.ravel()], axis=1), axis=0, return_inverse=True
+        )
         return cls(of.ravel().astype(np.int64), pairs[:, 0].astype(np.int64))
 
 
-def relaxable(p: Problem, usd: Floats, prices: Floats, most: Floats, pool_price: Floats, top: Floats) -> tuple[Rows, Relaxed]:
+def relaxable(
+    p: Problem, usd: Floats, prices: Floats, most: Floats, pool_price: Floats, top: Floats
+) -> tuple[Rows, Relaxed]:
     """Rows of all rules of a problem, limits of pools among them.
 
     Args:
@@ -112,7 +116,7 @@ def relaxable(p: Problem, usd: Floats, prices: Floats, most: Floats, pool_price:
     """
     m = Rows()
     n = m.add_columns(usd, top[:, None], whole=True)
-    relaxed = m.add_columns(prices, most, whole=False)
+    relaxed = m.add_columns(prices, most, whole=np.arange(prices.shape[1]) == SURVIVE)
     raised = m.add_columns(pool_price, np.inf, whole=False)
     columns = Relaxed(n, relaxed, raised)
     add_totals(m, p, columns)
@@ -164,47 +168,54 @@ def spread(value: Floats | float, where: Bools, periods: int) -> Floats | float:
 
 def add_regions(m: Rows, p: Problem, x: Relaxed, regions: Regions) -> None:
     """Losing a region, the share of one, and how many are in use."""
-    w, wanted = p.option_workload, p.demand > 0
-    floored = (p.min_replicas > 0) | (p.min_on_demand_replicas > 0)
-    owner, count = regions.workload, len(regions.workload)
-    inside = regions.of[:, None] == np.arange(count)  # (I, R)
-    same = w[:, None] == owner
-    a = p.capacity
+    ruled = (p.min_regions > 1) | (p.max_region_share < 1.0) | p.survive_region_loss
+    if not ruled.any():
+        return
+    wanted, owner, a = p.demand > 0, regions.workload, p.capacity
+    i, r = pairs_of(p, regions, ruled)
+    inside = regions.of[i] == r
 
-    def number(where: Bools) -> tuple[Ints, Ints, Ints, int]:
-        """Rows of a block for (region, period), and which they are."""
+    def rows_of(where: Bools) -> tuple[Ints, Ints, Ints, int]:
+        """Number of each (region, period) row of a block, -1 for none; which they are; how many."""
         rows = np.full(where.shape, -1)
-        r, t = np.nonzero(where)
-        rows[r, t] = np.arange(len(r))
-        return rows, r, t, len(r)
+        at = np.nonzero(where)
+        rows[at] = np.arange(len(at[0]))
+        return rows, *at, len(at[0])
 
-    def each(rows: Ints, pairs: Bools, value: Floats) -> tuple[Ints, Ints, Floats]:
+    def terms(rows: Ints, which: Bools, value: Floats) -> tuple[Ints, Ints, Floats]:
         """Terms of (option, region) pairs in every period that has a row."""
-        i, r = np.nonzero(pairs)
-        at = rows[r]  # (pairs, T)
-        k, t = np.nonzero(at >= 0)
-        return at[k, t], x.n[i[k], t], value[i[k], r[k]] if value.ndim == 2 else value[i[k]]
+        k, t = np.nonzero((rows[r] >= 0) & which[:, None])
+        return rows[r[k], t], x.n[i[k], t], value[k]
 
-    rows, r, t, size = number(wanted[owner] & p.survive_region_loss[owner][:, None])
+    rows, of, t, size = rows_of(wanted[owner] & p.survive_region_loss[owner][:, None])
     if size:
-        need = p.demand[owner[r], t]
-        m.add_rows(need, np.inf, size, each(rows, same & ~inside, a),
-                   (rows[r, t], x.workload[owner[r], SURVIVE], need))  # fmt: skip
-    rows, r, t, size = number(np.repeat((p.max_region_share[owner] < 1.0)[:, None], len(p.periods), axis=1))
+        need = p.demand[owner[of], t]
+        lost = (rows[of, t], x.workload[owner[of], SURVIVE], need)
+        m.add_rows(need, np.inf, size, terms(rows, ~inside, a[i]), lost)
+    rows, of, t, size = rows_of(np.repeat((p.max_region_share[owner] < 1.0)[:, None], len(p.periods), axis=1))
     if size:
-        part = a[:, None] * (inside - p.max_region_share[owner]) * same
-        m.add_rows(-np.inf, 0.0, size, each(rows, same, part),
-                   (rows[r, t], x.workload[owner[r], SHARE], -1.0))  # fmt: skip
+        part = a[i] * (inside - p.max_region_share[p.option_workload[i]])
+        more = (rows[of, t], x.workload[owner[of], SHARE], -1.0)
+        m.add_rows(-np.inf, 0.0, size, terms(rows, np.ones_like(inside), part), more)
+    floored = (p.min_replicas > 0) | (p.min_on_demand_replicas > 0)
     must = (wanted | floored[:, None]) & (p.min_regions > 1)[:, None]
-    rows, r, t, size = number(must[owner])
+    rows, of, t, size = rows_of(must[owner])
     if size:
         in_use = m.add_columns(np.zeros(size), 1.0, whole=True)
-        m.add_rows(0.0, np.inf, size, each(rows, inside, np.ones_like(a)), (rows[r, t], in_use, -1.0))
-        total = np.full(must.shape, -1)
-        total[must] = np.arange(int(must.sum()))
-        of, at = np.nonzero(must)
-        m.add_rows(p.min_regions[of].astype(float), np.inf, len(of), (total[owner[r], t], in_use, 1.0),
-                   (total[of, at], x.workload[of, REGIONS], 1.0))  # fmt: skip
+        m.add_rows(0.0, np.inf, size, terms(rows, inside, np.ones(len(i))), (rows[of, t], in_use, -1.0))
+        total, w, at, count = rows_of(must)
+        fewer = (total[w, at], x.workload[w, REGIONS], 1.0)
+        m.add_rows(p.min_regions[w].astype(float), np.inf, count, (total[owner[of], t], in_use, 1.0), fewer)
+
+
+def pairs_of(p: Problem, regions: Regions, ruled: Bools) -> tuple[Ints, Ints]:
+    """(option, region) pairs of the same workload, of workloads with a rule about regions."""
+    begin = np.searchsorted(regions.workload, np.arange(len(p.workloads) + 1))
+    options = np.flatnonzero(ruled[p.option_workload])
+    first = begin[p.option_workload[options]]
+    count = begin[p.option_workload[options] + 1] - first
+    place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(options, count), np.repeat(first, count) + place
 
 
 def add_options(m: Rows, p: Problem, x: Relaxed, top: Floats) -> None:

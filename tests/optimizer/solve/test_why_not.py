@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,11 +15,10 @@ from optimizer.solve import solve
 from optimizer.solve.choices import Choices
 from optimizer.solve.explain import Explanation, explain, family, sentences
 from optimizer.solve.one_workload import cheapest_plan
-from optimizer.solve.prices import Priced, Prices, relax
-from optimizer.solve.terms import is_plain
+from optimizer.solve.prices import Priced, Prices
 from tests.optimizer.instances import tiny_problems
-from tests.optimizer.problems import C, O, W, problem
-from tests.optimizer.solve.test_decomposition import fleet, one_workload, period_cost, plain
+from tests.optimizer.problems import O, W, problem
+from tests.optimizer.solve.test_decomposition import one_workload, period_cost, plain
 
 
 def examples(count: int) -> settings:
