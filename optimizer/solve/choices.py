@@ -55,7 +55,7 @@ class Choices:
         return found
 
     def forced(self, jobs: Sequence[tuple[int, int]]) -> list[Forced]:
-        """Cheapest plans that run an option, for (workload, option) in the order of workloads; feasible ones."""
+        """Cheapest plans that run an option, by (workload, option) in their order; infeasible ones not."""
         found: list[Forced] = []
         if self.plain is not None:
             found += self.plain.forced(jobs)
@@ -97,7 +97,7 @@ class PlainChoices:
 
     def values(self) -> Floats:
         """(W',) cost of the cheapest plans."""
-        return self.pricing(self.added)[0] + self.dropped
+        return np.asarray(self.pricing(self.added)[0] + self.dropped)
 
     def places(self, workloads: Sequence[int]) -> Ints:
         """Where some workloads stand among the plain ones; others are left out."""

@@ -69,8 +69,8 @@ class Explanation:
     """What is known about a placement beside its cost.
 
     Attributes:
-        source: what the prices are of: "plans" (decomposition), "relaxed" (the model without whole numbers),
-            both, or "none" where a shortage leaves nothing with a price.
+        source: prices are of "plans" (decomposition), "relaxed" (the model without whole numbers), both, or
+            "none" where a shortage leaves nothing with a price.
         gap_usd: cost less the bound that the prices prove.
         unused_usd: the part of it that is no workload's: priced limits and commitments that are not used up.
         workloads: those told of, most regret first.
@@ -200,7 +200,7 @@ def taken(p: Problem, placement: Placement, w: int, best: Plan) -> Ints:
 def running(p: Problem, placement: Placement, w: int) -> Ints:
     """Options of a workload that run at all."""
     options = p.options_of(w)
-    return options[placement.replicas[options].max(axis=1, initial=0) > 0]
+    return np.asarray(options[placement.replicas[options].max(axis=1, initial=0) > 0])
 
 
 def names(p: Problem, options: Ints) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def at_least_one(
 def forced_usd(
     o: Floats, u: Floats, need: Floats, s: Floats, b: int, a: int, below: float, plan: Floats
 ) -> float:
-    """Cost of the cheapest plan that runs b, with the partner a (-1: none); its counts, b first, in `plan`."""
+    """Cost of the cheapest plan that runs b, with the partner a (-1: none); counts, b first, in `plan`."""
     total = o[b, ACTIVATION] + (o[a, ACTIVATION] if a >= 0 else 0.0)
     is_idle = True
     for t in range(need.size):
@@ -123,7 +123,7 @@ def forced_usd(
         plan[t, 0], plan[t, 1] = n, m
         is_idle = is_idle and n == 0.0
     if not is_idle or total >= below:
-        return total
+        return float(total)
     more, when, n_best, m_best = INF, 0, 0.0, 0.0
     for t in range(need.size):
         usd, n, m = at_least_one(o, u, need, s, t, b, a)
@@ -134,7 +134,7 @@ def forced_usd(
         if usd - now < more:
             more, when, n_best, m_best = usd - now, t, n, m
     plan[when, 0], plan[when, 1] = n_best, m_best
-    return total + more
+    return float(total + more)
 
 
 @compiled
@@ -171,7 +171,8 @@ def forced_plans(
         count_of[j] = plan
         if u[MOST_OPTIONS] < PAIR:
             continue
-        for a in kept:
+        for x in range(kept.size):
+            a = kept[x]
             if a == b:
                 continue
             usd = forced_usd(o, u, need, s, b, a, value[j], plan)

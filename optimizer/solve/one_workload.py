@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimizer.problem import Floats, Ints
+from optimizer.problem import Floats, Ints, Problem
 from optimizer.solve.compact import most_replicas
 from optimizer.solve.components import restrict
 from optimizer.solve.prices import Plan, Priced
-from optimizer.solve.rows import Rows, relaxable
+from optimizer.solve.rows import Leeway, Rows, relaxable
 
 
 def cheapest_plan(priced: Priced, workload: int, must: int | None, *, alone: bool = False) -> Plan | None:
@@ -27,12 +27,11 @@ def cheapest_plan(priced: Priced, workload: int, must: int | None, *, alone: boo
     top = np.array([most_replicas(p, i) for i in range(len(p.option_id))], dtype=float)
     if alone:
         top[part.options != must] = 0.0
-    nothing = np.zeros((1, 8))
-    m, x = relaxable(p, usd, nothing, nothing, np.zeros(len(p.pools)), top)
+    m, x = relaxable(p, usd, top, Leeway.of_limits(p))
     if must is not None:
         own = x.n[np.flatnonzero(part.options == must)[0]]
         m.add_rows(1.0, np.inf, 1, (np.zeros(len(own), dtype=np.int64), own, 1.0))
-    add_egress(m, x.n, p.capacity, p.egress_usd_per_unit, p.demand[0], p.hours)
+    add_egress(m, x.n, p)
     add_activation(m, x.n, np.where(p.current_replicas > 0, 0.0, p.activation_cost_usd[0]), top)
     add_moves(m, x.n, p.migration_cost_usd, p.current_replicas)
     found = m.minimise(whole=True)
@@ -43,15 +42,16 @@ def cheapest_plan(priced: Priced, workload: int, must: int | None, *, alone: boo
     return Plan(part.options[used], count[used])
 
 
-def add_egress(m: Rows, n: Ints, capacity: Floats, egress: Floats, demand: Floats, hours: Floats) -> None:
-    """What each option serves, where that is charged."""
+def add_egress(m: Rows, n: Ints, p: Problem) -> None:
+    """What each option of the one workload serves, where that is charged."""
+    egress, hours = p.egress_usd_per_unit, p.hours
     if not (egress > 0).any():
         return
     served = m.add_columns(egress[:, None] * hours, np.inf, whole=False)
     row = np.arange(n.size).reshape(n.shape)
-    m.add_rows(-np.inf, 0.0, n.size, (row, served, 1.0), (row, n, -capacity[:, None]))
+    m.add_rows(-np.inf, 0.0, n.size, (row, served, 1.0), (row, n, -p.capacity[:, None]))
     time = np.broadcast_to(np.arange(len(hours)), n.shape)
-    m.add_rows(demand, np.inf, len(hours), (time, served, 1.0))
+    m.add_rows(p.demand[0], np.inf, len(hours), (time, served, 1.0))
 
 
 def add_activation(m: Rows, n: Ints, activation: Floats, top: Floats) -> None:

@@ -1,7 +1,8 @@
 """Prices of what workloads share, and what plans cost at them, part by part.
 
-A limit has a rent and a committed dollar a worth, per period (`optimizer.solve.duals` has the equation). At
-these prices every workload chooses as if it were alone, so a plan's cost can be split, and two plans compared.
+A limit has a rent and a committed dollar a worth, per period (`optimizer.solve.duals` has the equation).
+At these prices every workload chooses as if it were alone, so a plan's cost can be split, and two plans
+compared.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Ints, Problem
+from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Problem
 from optimizer.solve.components import groups, restrict
 from optimizer.solve.rows import (
     FEWER,
@@ -25,6 +25,7 @@ from optimizer.solve.rows import (
     SHARE,
     SPOT,
     SURVIVE,
+    Leeway,
     Regions,
     relaxable,
 )
@@ -162,7 +163,7 @@ class Relaxing:
         self.pool_price = pool_prices(p)
 
     def replica_prices(self) -> Floats:
-        """(I, T) cost of a replica: a little of its price, and of a barred option its share of being let in."""
+        """(I, T) cost of a replica: a little of its price; of a barred option its share of being let in."""
         p, periods = self.p, len(self.p.periods)
         whole = float((p.demand @ p.hours).sum()) * float(np.median(p.price_hourly / p.capacity)) or 1.0
         usd = SMALL_USD * p.price_hourly[:, None] * p.hours / whole
@@ -173,13 +174,12 @@ class Relaxing:
 
     def together(self) -> Floats:
         """All periods as one integer program."""
-        prices, most = workload_prices(self.p)
-        m, x = relaxable(self.p, self.usd, prices, most, self.pool_price, self.top)
+        m, x = relaxable(self.p, self.usd, self.top, leeway(self.p, self.pool_price))
         found = m.minimise(whole=True, gap_share=1e-6)
         return self.period_by_period() if found is None else np.rint(found[x.n])
 
     def period_by_period(self) -> Floats:
-        """The dearest period first; what it has relaxed is free in the others."""
+        """The busiest period first; what it has relaxed is free in the others."""
         p = self.p
         replicas = np.zeros(self.usd.shape)
         raised, top = np.zeros(len(p.pools)), self.top.copy()
@@ -201,9 +201,9 @@ class Relaxing:
         return replicas
 
     def one_period(self, one: Problem, usd: Floats, top: Floats, used: Bools) -> Floats:
-        """(I,) whole replicas of one period, from the program without whole numbers; others are `used` too."""
-        prices, most = workload_prices(one)
-        m, x = relaxable(one, usd, prices, most, self.pool_price, top)
+        """(I,) whole replicas of one period, by the program without whole numbers; others have `used`."""
+        may = leeway(one, self.pool_price)
+        m, x = relaxable(one, usd, top, may)
         found = m.minimise(whole=False)
         if found is None:
             return np.zeros(len(top))
@@ -211,7 +211,7 @@ class Relaxing:
         few = too_many(one, share, used)
         if few.any():
             top = np.where(few, 0.0, top)
-            m, x = relaxable(one, usd, prices, most, self.pool_price, top)
+            m, x = relaxable(one, usd, top, may)
             found = m.minimise(whole=False)
             share = share if found is None else found[x.n][:, 0]
         return made_whole(one, share, top, used)
@@ -236,7 +236,7 @@ def worth_having(p: Problem) -> Bools:
 
 
 def too_many(p: Problem, share: Floats, used: Bools) -> Bools:
-    """(I,) options to do without, if a workload would use more than it may: those that serve least of each."""
+    """(I,) options to do without if one workload uses more than it may: of each those that serve least."""
     w, served = p.option_workload, share * p.capacity
     must = ((p.max_spot_share < 1) & (p.demand[:, 0] > 0)) | (p.min_on_demand_replicas > 0)
     firm = np.flatnonzero(~p.is_spot & must[w])
@@ -251,11 +251,11 @@ def too_many(p: Problem, share: Floats, used: Bools) -> Bools:
     return np.asarray((count > p.max_options).any() & (rank >= p.max_options[w]))
 
 
-def workload_prices(p: Problem) -> tuple[Floats, Floats]:
-    """(W, 8) what relaxing the rules of workloads costs by one, and how far each may go."""
+def leeway(p: Problem, pool_price: Floats) -> Leeway:
+    """What may give way: each rule by its share of what it asks for."""
     peak = np.maximum(p.demand.max(axis=1, initial=0.0), 1e-9)
     size, most = np.ones((len(p.workloads), 8)), np.zeros((len(p.workloads), 8))
-    rules = {
+    rules: dict[int, tuple[str, Any, Any]] = {
         FEWER: ("min_replicas", p.min_replicas, p.min_replicas),
         MORE: ("max_replicas", np.where(np.isfinite(p.max_replicas), p.max_replicas, 1.0), np.inf),
         FEWER_FIRM: ("min_on_demand_replicas", p.min_on_demand_replicas, p.min_on_demand_replicas),
@@ -268,7 +268,7 @@ def workload_prices(p: Problem) -> tuple[Floats, Floats]:
     for rule, (name, whole, bound) in rules.items():
         size[:, rule] = PRICES[name] / np.maximum(whole, 1e-9 if rule == SHARE else 1.0)
         most[:, rule] = np.maximum(bound, 0.0)
-    return size, most
+    return Leeway(size, most, pool_price)
 
 
 def pool_prices(p: Problem) -> Floats:

@@ -45,9 +45,9 @@ class Rows:
         self, low: Floats | float, high: Floats | float, count: int, *terms: tuple[Ints, Ints, Floats | float]
     ) -> None:
         """So many rows within bounds; each term is (row of the block, column, value), alike in shape."""
-        for row, column, value in terms:
-            row, column, value = np.broadcast_arrays(row, column, value)
-            self.entries.append((self.rows + row.ravel(), column.ravel(), value.ravel().astype(float)))
+        for term in terms:
+            row, column, value = (each.ravel() for each in np.broadcast_arrays(*term))
+            self.entries.append((self.rows + row, column, value.astype(float)))
         self.low.append(np.broadcast_to(np.asarray(low, dtype=float), (count,)))
         self.high.append(np.broadcast_to(np.asarray(high, dtype=float), (count,)))
         self.rows += count
@@ -101,23 +101,40 @@ class Regions:
         return cls(of.ravel().astype(np.int64), pairs[:, 0].astype(np.int64))
 
 
-def relaxable(
-    p: Problem, usd: Floats, prices: Floats, most: Floats, pool_price: Floats, top: Floats
-) -> tuple[Rows, Relaxed]:
+@dataclass(frozen=True)
+class Leeway:
+    """How far rules may give way and at what price.
+
+    Attributes:
+        price: (W, 8) of relaxing each rule of a workload by one.
+        most: (W, 8) how far each may be relaxed; 0 where it must hold.
+        pool_price: (P,) of raising a limit by one unit in every period.
+    """
+
+    price: Floats
+    most: Floats
+    pool_price: Floats
+
+    @classmethod
+    def of_limits(cls, p: Problem) -> Leeway:
+        """Rules of workloads hold, limits do not."""
+        nothing = np.zeros((len(p.workloads), 8))
+        return cls(nothing, nothing, np.zeros(len(p.pools)))
+
+
+def relaxable(p: Problem, usd: Floats, top: Floats, leeway: Leeway) -> tuple[Rows, Relaxed]:
     """Rows of all rules of a problem, limits of pools among them.
 
     Args:
         p: the problem.
         usd: (I, T) cost of a replica.
-        prices: (W, 8) cost of relaxing each rule of a workload by one.
-        most: (W, 8) how far each may be relaxed; 0 where it must hold.
-        pool_price: (P,) cost of raising a limit by one unit in every period.
         top: (I,) most replicas.
+        leeway: what may give way.
     """
     m = Rows()
     n = m.add_columns(usd, top[:, None], whole=True)
-    relaxed = m.add_columns(prices, most, whole=np.arange(prices.shape[1]) == SURVIVE)
-    raised = m.add_columns(pool_price, np.inf, whole=False)
+    relaxed = m.add_columns(leeway.price, leeway.most, whole=np.arange(8) == SURVIVE)
+    raised = m.add_columns(leeway.pool_price, np.inf, whole=False)
     columns = Relaxed(n, relaxed, raised)
     add_totals(m, p, columns)
     add_regions(m, p, columns, Regions.find(p))
@@ -178,9 +195,9 @@ def add_regions(m: Rows, p: Problem, x: Relaxed, regions: Regions) -> None:
     def rows_of(where: Bools) -> tuple[Ints, Ints, Ints, int]:
         """Number of each (region, period) row of a block, -1 for none; which they are; how many."""
         rows = np.full(where.shape, -1)
-        at = np.nonzero(where)
-        rows[at] = np.arange(len(at[0]))
-        return rows, *at, len(at[0])
+        first, second = np.nonzero(where)
+        rows[first, second] = np.arange(len(first))
+        return rows, first, second, len(first)
 
     def terms(rows: Ints, which: Bools, value: Floats) -> tuple[Ints, Ints, Floats]:
         """Terms of (option, region) pairs in every period that has a row."""

@@ -1,4 +1,4 @@
-"""Whole replicas near fractional ones, compiled: rounded up, then fewer, then others where limits are exceeded.
+"""Whole replicas near fractional ones, compiled: rounded up, then fewer, others where limits are exceeded.
 
 Arguments of one workload: `a` capacity, `firm`, `region` of its options; `rule` its rules (see `RULES`); `n`
 replicas; `used` options that run in other periods.
@@ -38,7 +38,7 @@ def missed(a: Floats, firm: Bools, region: Ints, rule: Floats, n: Floats, used: 
     bad += max(rule[FEWEST_FIRM] - firm_count, 0.0)
     bad += max(options - rule[MOST_OPTIONS], 0.0)
     if rule[REGIONS] <= 1.0 and rule[SHARE] >= 1.0 and rule[SURVIVES] == 0.0:
-        return bad
+        return float(bad)
     top, regions = 0.0, 0.0
     for r in range(region.min(), region.max() + 1):
         held = 0.0
@@ -52,7 +52,7 @@ def missed(a: Floats, firm: Bools, region: Ints, rule: Floats, n: Floats, used: 
         bad += max(top / total - rule[SHARE] - NEAR, 0.0)
     if rule[SURVIVES] > 0.0:
         bad += max(rule[NEED] - (total - top) - NEAR * need, 0.0) / need
-    return bad
+    return float(bad)
 
 
 @compiled

@@ -179,7 +179,7 @@ def test_lines_name_the_other_purchase_region_and_family() -> None:
         ("region", "c7.large/us/on_demand"), ("family", "m7.large/eu/on_demand"),
         ("purchase", "c7.large/eu/spot"),
     ]  # fmt: skip
-    assert list(sentences(found))[0] == "c7.large/us/on_demand would cost 0.80 USD more: instances +0.80"
+    assert next(iter(sentences(found))) == "c7.large/us/on_demand would cost 0.80 USD more: instances +0.80"
 
 
 @pytest.mark.parametrize(
