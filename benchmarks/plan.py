@@ -22,6 +22,7 @@ from optimizer.problem import Ints, Placement, Problem, check, cost
 from optimizer.solve import solve
 from optimizer.solve.compact import build
 from optimizer.solve.components import components
+from optimizer.solve.pulp_model import to_pulp
 
 GAP_SHARE = 0.005
 CBC_SECONDS = 30  # for each independent part; what it has by then counts
@@ -132,10 +133,11 @@ def with_cbc(problem: Problem) -> Placement:
     _, options, periods = problem.shape
     replicas = np.zeros((options, periods), dtype=np.int64)
     for part in components(problem):
-        model, v = build(part.problem)
+        model, variables = to_pulp(build(part.problem))
         model.solve(solver)
-        for (i, t), count in v.n.items():
-            replicas[part.options[i], part.periods[t]] = round(count.varValue)
+        for (name, *index), variable in variables.items():
+            if name == "n":
+                replicas[part.options[index[0]], part.periods[index[1]]] = round(variable.varValue)
     return placed(problem, replicas)
 
 

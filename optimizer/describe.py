@@ -14,9 +14,7 @@ from optimizer.problem import Problem
 from optimizer.rows import rows_of
 from optimizer.solve import Solution
 
-METHOD = (
-    "compact mixed-integer model by component, HiGHS through PuLP; cost and rules recomputed by the checker"
-)
+METHOD = "compact mixed-integer model by component, HiGHS; cost and rules recomputed by the checker"
 
 
 LEAST_SHARE_TOLD = 0.005  # prices closer than this are the same to a reader

@@ -1,12 +1,14 @@
 """The generated pages of the documentation: `python -m optimizer.docs [--check] [--into docs]`.
 
-What code knows is not written twice: commands, settings, keys of workloads.yaml, tables and JSON Schemas come
-from the code that uses them. `--check` writes nothing and ends with 1 if a page differs.
+What code knows is not written twice: commands, settings, keys of workloads.yaml, tables, equations of the
+model and JSON Schemas come from the code that uses them. `--check` writes nothing and ends with 1 if a page
+differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 import sys
@@ -27,6 +29,7 @@ from optimizer.cli import app
 from optimizer.config import FILE_NAME, Settings
 from optimizer.cost_settings import Alarm, Budget, CostChange, OwnerRule, SharedCost
 from optimizer.plan import json_schemas
+from optimizer.solve import compact
 
 NOTICE = "Made by `python -m optimizer.docs`; do not edit."
 LISTS: dict[str, type[BaseModel]] = {
@@ -61,6 +64,7 @@ def pages() -> dict[str, str]:
         "reference/settings.md": settings_page(),
         "reference/workloads.md": workloads_page(),
         "reference/tables.md": reference_markdown(),
+        "reference/model.md": model_page(),
         **{f"schemas/{name}": json_text(schema) for name, schema in schemas.items()},
     }
 
@@ -268,6 +272,32 @@ TYPE_TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "items": lambda spec: "list of " + type_text(spec["items"]),
     "patternProperties": lambda spec: "name → " + type_text(next(iter(spec["patternProperties"].values()))),
 }
+
+
+# -- model -----------------------------------------------------------------------------------------------
+
+
+def model_page() -> str:
+    """Variables, rules and costs of the compact model, in the words of the code."""
+    rules = (f"### {rule.__name__}\n\n{documentation(rule)}" for rule in compact.RULES)
+    costs = (f"### {cost.__name__}\n\n{documentation(cost)}" for cost in compact.COSTS)
+    shown = "Every rule on a tiny problem, as LP text: [tests/golden/lp](../../tests/golden/lp)."
+    parts = [
+        "# The placement model",
+        NOTICE,
+        documentation(compact),
+        shown,
+        "## Rules",
+        *rules,
+        "## Costs",
+        *costs,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def documentation(of: object) -> str:
+    """What an object says about itself."""
+    return inspect.getdoc(of) or ""
 
 
 # -- writing ---------------------------------------------------------------------------------------------

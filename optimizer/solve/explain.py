@@ -50,7 +50,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class WhyNot:
-    """One workload: what runs, what that costs at the prices, and the nearest alternatives, cheapest first."""
+    """One workload: what runs, what it costs at the prices, and the nearest alternatives, cheapest first."""
 
     workload: str
     runs: tuple[str, ...]

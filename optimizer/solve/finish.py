@@ -7,38 +7,24 @@ commitments exact. It starts from the plans there are, so that it never ends dea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterator
 
-import highspy
 import numpy as np
-from scipy.sparse import coo_array, csc_array
 
 from optimizer.problem import Floats, Ints
 from optimizer.solve.columns import Columns, drawn_by
 from optimizer.solve.duals import Shared
 from optimizer.solve.generation import Proof
+from optimizer.solve.highs import Limits, minimise
 from optimizer.solve.plans import Plans, Pricing
-from optimizer.solve.quiet import silent_stdout
+from optimizer.solve.program import Blocks, Program, Rows, Term, along, everywhere, numbered
+from optimizer.solve.terms import Kinds
 
 MOST_CHOICES = 12_000  # plans of all workloads together
 PLANS_EACH = (8, 60)  # least and most of a workload
 NEAR_SHARE = 0.02  # of the bound: a plan so much dearer than the workload's best is not worth a choice
-MAX_NODES = 400
-TIME_LIMIT_SECONDS = 60.0  # a safety net: nodes end it
-GAP_SHARE = 1e-4
-
-
-@dataclass(frozen=True)
-class Program:
-    """A restricted master with whole shares, as arrays: minimise cost · x, rows within bounds."""
-
-    cost: Floats
-    upper: Floats
-    whole: Ints  # places of variables that are 0 or 1
-    rows: csc_array
-    row_lower: Floats
-    row_upper: Floats
+# A minute is a safety net: nodes end it.
+LIMITS = Limits(gap_share=1e-4, nodes=400, seconds=60.0)
 
 
 def finished(pricing: Pricing, shared: Shared, proof: Proof, plans: Plans, unsure: Ints) -> Plans:
@@ -60,10 +46,10 @@ def finished(pricing: Pricing, shared: Shared, proof: Proof, plans: Plans, unsur
     columns = Columns.of(terms, now.and_also(near))
     program = restricted_program(pricing, shared, columns, left, under_cover)
     start = starting(columns, now, program)
-    chosen = pick(program, start)
+    chosen = minimise(program, LIMITS, start).values
     if chosen is None:
         return plans
-    taken = columns.plans.take(np.flatnonzero(chosen[: len(columns.usd)] > 0.5))
+    taken = columns.plans.take(np.flatnonzero(program.spread(chosen, "take") > 0.5))
     whole = fixed.and_also(taken)
     return whole.take(np.argsort(whole.workload, kind="stable").astype(np.int64))
 
@@ -89,47 +75,54 @@ def restricted_program(
         left: (L, T) units that fixed plans leave of limits.
         covered_anyway: (O, T) on-demand units of fixed plans.
     """
-    kinds, periods = pricing.kinds, len(shared.hours)
-    plans, limits = len(columns.usd), len(left)
-    c, o = np.nonzero(shared.rate > 0)
-    covers, bought = len(c) * periods, len(shared.held)
+    v = Blocks()
+    v.add("take", everywhere(len(columns.usd)), upper=1.0, whole=True)
+    v.add("y", np.repeat((shared.rate > 0)[:, :, None], len(shared.hours), axis=2))
+    v.add("b", everywhere(len(shared.held)), upper=shared.offered)
+    v.pay("take", columns.usd)
+    v.pay("y", -shared.listed[:, :, None] * shared.hours)
+    v.pay("b", shared.fee * shared.hours.sum())
+    kinds = pricing.kinds
+    return v.program(
+        [
+            take_one(columns, v),
+            within_limits(kinds, columns, left, v),
+            *honour_commitments(kinds, shared, columns, covered_anyway, v),
+        ]
+    )
+
+
+def take_one(columns: Columns, v: Blocks) -> Rows:
+    r"""$\sum_j \lambda_{wj} = 1$."""
     workloads, of = np.unique(columns.plans.workload, return_inverse=True)
-    cover_row = len(workloads) + limits * periods
-    money_row = cover_row + len(covered_anyway) * periods
-    time = np.tile(np.arange(periods), len(c))
-    parts = [(of, np.arange(plans), np.ones(plans))]
-    draws = (
-        (kinds.limit, len(workloads), 1.0),
-        (kinds.quota, len(workloads), 1.0),
-        (kinds.cover, cover_row, -1.0),
-    )
-    for (rows, first, sign), j in product(draws, range(2)):
-        row = np.where(columns.kind[:, j] >= 0, rows[columns.kind[:, j]], -1)
-        n = np.flatnonzero(row >= 0)
-        at = first + row[n, None] * periods + np.arange(periods)
-        parts.append((at.ravel(), n.repeat(periods), sign * columns.units[n, :, j].ravel()))
-    cover = plans + np.arange(covers)
-    parts.append((cover_row + np.repeat(o, periods) * periods + time, cover, np.ones(covers)))
-    parts.append(
-        (money_row + np.repeat(c, periods) * periods + time, cover, np.repeat(shared.rate[c, o], periods))
-    )
-    every = np.arange(bought * periods)
-    parts.append((money_row + every, plans + covers + every // periods, -np.ones(bought * periods)))
-    row, column, value = (np.concatenate(part) for part in zip(*parts, strict=True))
-    size = (money_row + bought * periods, plans + covers + bought)
-    saved = -(shared.listed[c, o][:, None] * shared.hours).ravel()
-    endless = np.full(size[0], np.inf)
-    held = np.repeat(shared.held, periods)
-    upper = np.concatenate([np.ones(len(workloads)), left.ravel(), covered_anyway.ravel(), held])
-    lower = np.where(np.arange(size[0]) < len(workloads), 1.0, -endless)
-    return Program(
-        cost=np.concatenate([columns.usd, saved, shared.fee * shared.hours.sum()]),
-        upper=np.concatenate([np.ones(plans), np.full(covers, np.inf), shared.offered]),
-        whole=np.arange(plans),
-        rows=csc_array(coo_array((value, (row, column)), shape=size)),
-        row_lower=lower,
-        row_upper=upper,
-    )
+    row = np.arange(len(workloads))
+    return Rows("take_one", row, [(row[of], v["take"], 1.0)], lower=1.0, upper=1.0)
+
+
+def within_limits(kinds: Kinds, columns: Columns, left: Floats, v: Blocks) -> Rows:
+    r"""$\sum_{wj} u_{wjrt} \lambda_{wj} \le Q_{rt}$ less what fixed plans draw."""
+    row = numbered(np.isfinite(left))
+    terms = [*drawn(row, kinds.limit, columns, v), *drawn(row, kinds.quota, columns, v)]
+    return Rows("within_limit", row, terms, upper=left)
+
+
+def honour_commitments(
+    kinds: Kinds, shared: Shared, columns: Columns, covered_anyway: Floats, v: Blocks
+) -> Iterator[Rows]:
+    r"""$\sum_c y_{cot} \le$ on-demand units that run, and $\sum_o r_{co} y_{cot} \le B_c + b_c$."""
+    row = numbered(everywhere(*covered_anyway.shape))
+    running = drawn(row, kinds.cover, columns, v, sign=-1.0)
+    yield Rows("cover_running", row, [(row, v["y"], 1.0), *running], upper=covered_anyway)
+    row = numbered(everywhere(len(shared.held), len(shared.hours)))
+    spent: list[Term] = [(row[:, None, :], v["y"], shared.rate[:, :, None]), (row, v["b"][:, None], -1.0)]
+    yield Rows("within_commitment", row, spent, upper=shared.held[:, None])
+
+
+def drawn(row: Ints, of_kind: Ints, columns: Columns, v: Blocks, sign: float = 1.0) -> Iterator[Term]:
+    """What plans draw on (rows, T): each of a plan's two options is of a kind that is in one row or none."""
+    for j in range(columns.kind.shape[1]):
+        mine = along(row, along(of_kind, columns.kind[:, j]))
+        yield mine, v["take"][:, None], sign * columns.units[:, :, j]
 
 
 def starting(columns: Columns, now: Plans, program: Program) -> Floats:
@@ -141,39 +134,3 @@ def starting(columns: Columns, now: Plans, program: Program) -> Floats:
         same &= (columns.plans.count[places] == count).all(axis=(1, 2))
         start[places[same][0]] = 1.0
     return start
-
-
-def pick(program: Program, start: Floats) -> Floats | None:
-    """(variables,) values of the best choice found; None where HiGHS found none."""
-    highs = highspy.Highs()  # type: ignore[no-untyped-call]
-    for name, value in {
-        "output_flag": False, "threads": 1, "random_seed": 0, "mip_rel_gap": GAP_SHARE,
-        "mip_max_nodes": MAX_NODES, "time_limit": TIME_LIMIT_SECONDS,
-    }.items():  # fmt: skip
-        highs.setOptionValue(name, value)
-    given = highspy.HighsSolution()
-    given.col_value = start.tolist()
-    with silent_stdout():
-        highs.passModel(as_model(program))
-        highs.setSolution(given)
-        highs.run()
-    if highs.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-        return None
-    return np.asarray(highs.getSolution().col_value)
-
-
-def as_model(program: Program) -> highspy.HighsLp:
-    """The program in the solver's own form."""
-    model = highspy.HighsLp()
-    model.num_row_, model.num_col_ = program.rows.shape
-    model.col_cost_, model.col_upper_ = program.cost, program.upper
-    model.col_lower_ = np.zeros(len(program.cost))
-    model.row_lower_, model.row_upper_ = program.row_lower, program.row_upper
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_ = program.rows.indptr
-    model.a_matrix_.index_ = program.rows.indices
-    model.a_matrix_.value_ = program.rows.data
-    kinds = np.full(len(program.cost), highspy.HighsVarType.kContinuous)
-    kinds[program.whole] = highspy.HighsVarType.kInteger
-    model.integrality_ = kinds.tolist()
-    return model

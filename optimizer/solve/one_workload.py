@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from optimizer.problem import Floats, Ints, Problem
-from optimizer.solve.compact import most_replicas
+from optimizer.solve import highs
+from optimizer.solve.compact import RULES, build, honour_commitments, within_pools
 from optimizer.solve.components import restrict
+from optimizer.solve.highs import Limits
 from optimizer.solve.prices import Plan, Priced
-from optimizer.solve.rows import Leeway, Rows, relaxable
+
+OWN = tuple(rule for rule in RULES if rule not in {honour_commitments, within_pools})
+LIMITS = Limits(gap_share=1e-9, nodes=2_000, seconds=30.0)
 
 
 def cheapest_plan(priced: Priced, workload: int, must: int | None, *, alone: bool = False) -> Plan | None:
@@ -21,52 +26,21 @@ def cheapest_plan(priced: Priced, workload: int, must: int | None, *, alone: boo
         alone: nothing but this option may run.
     """
     part = restrict(priced.problem, np.array([workload]))
-    p = part.problem
     rent, saved = priced.per_unit(part.options)
-    usd = p.price_hourly[:, None] * p.hours + p.pool_units[:, None] * (rent - saved)
-    top = np.array([most_replicas(p, i) for i in range(len(p.option_id))], dtype=float)
+    program = build(part.problem, OWN)
+    n = program.columns_of("n")
+    cost, upper = program.cost.copy(), program.upper.copy()
+    cost[n] += part.problem.pool_units[:, None] * (rent - saved)
     if alone:
-        top[part.options != must] = 0.0
-    m, x = relaxable(p, usd, top, Leeway.of_limits(p))
+        upper[n[part.options != must]] = 0.0
+    program = replace(program, cost=cost, upper=upper)
     if must is not None:
-        own = x.n[np.flatnonzero(part.options == must)[0]]
-        m.add_rows(1.0, np.inf, 1, (np.zeros(len(own), dtype=np.int64), own, 1.0))
-    add_egress(m, x.n, p)
-    add_activation(m, x.n, np.where(p.current_replicas > 0, 0.0, p.activation_cost_usd[0]), top)
-    add_moves(m, x.n, p.migration_cost_usd, p.current_replicas)
-    found = m.minimise(whole=True)
-    if found is None:
+        runs = np.zeros_like(cost)
+        runs[n[part.options == must]] = -1.0
+        program = program.and_row("must_run", runs, -1.0)
+    found = highs.minimise(program, LIMITS)
+    if found.values is None:
         return None
-    count = np.rint(found[x.n])
+    count = np.rint(program.spread(found.values, "n"))
     used = count.max(axis=1, initial=0) > 0
     return Plan(part.options[used], count[used])
-
-
-def add_egress(m: Rows, n: Ints, p: Problem) -> None:
-    """What each option of the one workload serves, where that is charged."""
-    egress, hours = p.egress_usd_per_unit, p.hours
-    if not (egress > 0).any():
-        return
-    served = m.add_columns(egress[:, None] * hours, np.inf, whole=False)
-    row = np.arange(n.size).reshape(n.shape)
-    m.add_rows(-np.inf, 0.0, n.size, (row, served, 1.0), (row, n, -p.capacity[:, None]))
-    time = np.broadcast_to(np.arange(len(hours)), n.shape)
-    m.add_rows(p.demand[0], np.inf, len(hours), (time, served, 1.0))
-
-
-def add_activation(m: Rows, n: Ints, activation: Floats, top: Floats) -> None:
-    """An option that is taken up costs something once."""
-    i = np.flatnonzero(activation > 0)
-    if len(i):
-        used = m.add_columns(activation[i], 1.0, whole=True)
-        row = np.arange(n[i].size).reshape(n[i].shape)
-        m.add_rows(-np.inf, 0.0, row.size, (row, n[i], 1.0), (row, used[:, None], -top[i][:, None]))
-
-
-def add_moves(m: Rows, n: Ints, migration: Floats, current: Floats) -> None:
-    """Replicas changed against the present fleet in the first period."""
-    i = np.flatnonzero(migration > 0)
-    if len(i):
-        moved, row = m.add_columns(migration[i], np.inf, whole=False), np.arange(len(i))
-        m.add_rows(-current[i], np.inf, len(i), (row, moved, 1.0), (row, n[i, 0], -1.0))
-        m.add_rows(current[i], np.inf, len(i), (row, moved, 1.0), (row, n[i, 0], 1.0))

@@ -19,6 +19,7 @@ from optimizer.solve.solution import ShadowPrice
 from optimizer.solve.terms import is_plain
 
 PRECISE = 1e-5  # gap between bound and restricted master at which prices are taken
+FEW = 1_500  # options times periods up to which the relaxed model is tried beside plans
 PLANS, RELAXED = "plans", "relaxed"  # prices are of the master over whole plans, or of the relaxed model
 
 
@@ -180,11 +181,13 @@ class Relaxation:
         bound_usd: of the whole problem.
         prices: at which the bound holds.
         source: what was relaxed: "plans", "relaxed", or both joined by "+".
+        doubt_usd: by how much the bound may be below the best that prices can prove.
     """
 
     bound_usd: float
     prices: Prices
     source: str
+    doubt_usd: float = 0.0
 
 
 def relax(p: Problem, *, near: Prices | None = None) -> Relaxation | None:
@@ -197,24 +200,33 @@ def relax(p: Problem, *, near: Prices | None = None) -> Relaxation | None:
     plain, apart = is_plain(p), groups(p)
     together = [group for group in apart if plain[group].all()]
     others = [group for group in apart if not plain[group].all()]
-    prices, bound, sources = Prices.none(p), 0.0, []
+    prices, bound, doubt, sources = Prices.none(p), 0.0, 0.0, []
     for some, how in ((together, PLANS), (others, RELAXED)):
         if not some:
             continue
         part = restrict(p, np.sort(np.concatenate(some)))
         begin = near.of_part(p, part) if near else None
         found = relax_plans(part.problem, begin) if how == PLANS else relax_model(part.problem)
+        if how == PLANS and len(part.options) * len(p.periods) <= FEW:
+            found = better(found, relax_model(part.problem))
         if found is None:
             return None
-        usd, own = found
-        bound += usd
-        prices.rent[pools_of(p, part)] += own.rent
-        prices.worth[part.commitments] += own.worth
-        sources.append(how)
-    return Relaxation(bound, prices, "+".join(sources))
+        bound += found.bound_usd
+        doubt += found.doubt_usd
+        prices.rent[pools_of(p, part)] += found.prices.rent
+        prices.worth[part.commitments] += found.prices.worth
+        sources.append(found.source)
+    return Relaxation(bound, prices, "+".join(sources), doubt)
 
 
-def relax_plans(p: Problem, near: Prices | None) -> tuple[float, Prices] | None:
+def better(one: Relaxation | None, other: Relaxation | None) -> Relaxation | None:
+    """The one that proves more; None where one of them finds no placement."""
+    if one is None or other is None:
+        return None
+    return one if one.bound_usd >= other.bound_usd else other
+
+
+def relax_plans(p: Problem, near: Prices | None) -> Relaxation | None:
     """By column generation, for plain workloads."""
     from optimizer.solve.duals import Shared  # noqa: PLC0415  numba takes a while
     from optimizer.solve.generation import generate  # noqa: PLC0415
@@ -231,21 +243,17 @@ def relax_plans(p: Problem, near: Prices | None) -> tuple[float, Prices] | None:
         return None
     prices = Prices.none(p)
     prices.rent[kinds.limited], prices.worth[:] = shared.split(proof.prices)
-    return proof.bound_usd + float(p.migration_cost_usd @ p.current_replicas), prices
+    dropped = float(p.migration_cost_usd @ p.current_replicas)
+    doubt = max(0.0, proof.promise_usd - proof.bound_usd)
+    return Relaxation(proof.bound_usd + dropped, prices, PLANS, doubt)
 
 
-def relax_model(p: Problem) -> tuple[float, Prices] | None:
+def relax_model(p: Problem) -> Relaxation | None:
     """By the compact model without whole numbers."""
-    from optimizer.solve.small import relaxed  # noqa: PLC0415  PuLP takes a while
+    from optimizer.solve.small import relaxed  # noqa: PLC0415  HiGHS takes a while
 
     found = relaxed(p)
     if found is None:
         return None
-    usd, duals = found
-    prices = Prices.none(p)
-    for t in range(len(p.periods)):
-        for k in range(len(p.pools)):
-            prices.rent[k, t] = max(0.0, -duals.get(f"within_pool_{k}_{t}", 0.0))
-        for c in range(len(p.commitments)):
-            prices.worth[c, t] = max(0.0, -duals.get(f"within_commitment_{c}_{t}", 0.0))
-    return usd, prices
+    usd, rent, worth = found
+    return Relaxation(usd, Prices(rent, worth), RELAXED)

@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Problem
+from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Placement, Problem, check
+from optimizer.solve import highs
+from optimizer.solve.compact import region_number
 from optimizer.solve.components import groups, restrict
-from optimizer.solve.rows import (
+from optimizer.solve.highs import Limits
+from optimizer.solve.leeway import (
     FEWER,
     FEWER_FIRM,
     MORE,
@@ -26,10 +29,11 @@ from optimizer.solve.rows import (
     SPOT,
     SURVIVE,
     Leeway,
-    Regions,
     relaxable,
 )
+from optimizer.solve.small import share_out
 
+LIMITS = Limits(gap_share=1e-6, nodes=500, seconds=30.0)  # nodes end it, the clock is a safety net
 MOST_WHOLE = 400  # replicas to decide on (options times periods) up to which all periods are one program
 NEAR = 1e-7
 
@@ -81,7 +85,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Repair:
-    """Steps that together make a problem feasible, the largest first; none where it is already."""
+    """Steps that together make a problem feasible, the largest first.
+
+    None where it is feasible already, or where what cannot give way stands against it.
+    """
 
     steps: tuple[Step, ...]
     replicas: Floats  # (I, T) of the workloads looked at, with which all else holds
@@ -112,7 +119,19 @@ def repair(p: Problem, short: Iterable[str] | None = None, *, barred: Barred | N
             inside = {int(k): barred[i] for k, i in enumerate(part.options.tolist()) if i in barred}
             replicas[part.options] = repaired(part.problem, inside)
     steps = sorted(steps_of(p, replicas, barred, seen), key=lambda step: (-priced(step), step.where))
-    return Repair(tuple(steps), replicas)
+    found = Repair(tuple(steps), replicas)
+    if steps and not holds(p, found, [w for w, name in enumerate(p.workloads) if name in seen]):
+        return Repair((), replicas)
+    return found
+
+
+def holds(p: Problem, found: Repair, workloads: list[int]) -> bool:
+    """Whether all rules of some workloads hold once a repair is made: the checker has the last word."""
+    part = restrict(apply_steps(p, found.steps), np.array(workloads, dtype=np.int64))
+    q, n = part.problem, np.rint(found.replicas[part.options]).astype(np.int64)
+    nothing = np.zeros((len(q.commitments), len(q.pools), len(q.periods)))
+    placed = Placement(n, share_out(q, n, q.demand), nothing, np.zeros(len(q.commitments)))
+    return check(q, placed) == ()
 
 
 def repaired(p: Problem, barred: Barred) -> Floats:
@@ -174,9 +193,9 @@ class Relaxing:
 
     def together(self) -> Floats:
         """All periods as one integer program."""
-        m, x = relaxable(self.p, self.usd, self.top, leeway(self.p, self.pool_price))
-        found = m.minimise(whole=True, gap_share=1e-6)
-        return self.period_by_period() if found is None else np.rint(found[x.n])
+        program = relaxable(self.p, self.usd, self.top, leeway(self.p, self.pool_price))
+        found = highs.minimise(program, LIMITS).values
+        return self.period_by_period() if found is None else np.rint(program.spread(found, "n"))
 
     def period_by_period(self) -> Floats:
         """The busiest period first; what it has relaxed is free in the others."""
@@ -202,19 +221,18 @@ class Relaxing:
 
     def one_period(self, one: Problem, usd: Floats, top: Floats, used: Bools) -> Floats:
         """(I,) whole replicas of one period, by the program without whole numbers; others have `used`."""
-        may = leeway(one, self.pool_price)
-        m, x = relaxable(one, usd, top, may)
-        found = m.minimise(whole=False)
-        if found is None:
-            return np.zeros(len(top))
-        share = found[x.n][:, 0]
+        share = self.shares(one, usd, top)
         few = too_many(one, share, used)
         if few.any():
             top = np.where(few, 0.0, top)
-            m, x = relaxable(one, usd, top, may)
-            found = m.minimise(whole=False)
-            share = share if found is None else found[x.n][:, 0]
+            share = self.shares(one, usd, top)
         return made_whole(one, share, top, used)
+
+    def shares(self, one: Problem, usd: Floats, top: Floats) -> Floats:
+        """(I,) replicas of one period that need not be whole; none where even that cannot be."""
+        program = relaxable(one, usd, top, leeway(one, self.pool_price)).relaxed()
+        found = highs.minimise(program, LIMITS).values
+        return np.zeros(len(top)) if found is None else program.spread(found, "n")[:, 0]
 
 
 def worth_having(p: Problem) -> Bools:
@@ -328,7 +346,7 @@ def made_whole(p: Problem, share: Floats, top: Floats, used: Bools) -> Floats:
     quota = np.where(p.quota_pool == p.pool, -1, p.quota_pool)
     rules, begin = own_rules(p), p.by_workload[1]
     make_whole(
-        begin, p.capacity, ~p.is_spot, Regions.find(p).of, p.pool_units, p.pool, quota, scarce, top, used,
+        begin, p.capacity, ~p.is_spot, region_number(p), p.pool_units, p.pool, quota, scarce, top, used,
         rules, n, left,
     )  # fmt: skip
     return n

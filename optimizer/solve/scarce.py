@@ -20,6 +20,7 @@ from optimizer.solve.prices import Priced, Relaxation, relax
 MOST_TOLD = 10
 MOST_CONFIRMED = 3  # of each kind
 LEAST_USD_PER_DAY = 0.005  # less is nothing
+MOST_DOUBT = 0.2  # of a number, for it to count as confirmed
 STEP_SHARE = 0.02  # of a limit or commitment: what one more is tried with, at least a replica's worth
 # What each rule of workloads is when it is not there.
 DROPPED = {
@@ -135,8 +136,10 @@ def confirmed(p: Problem, found: Relaxation, one: Scarcity) -> Scarcity:
     after = relax(eased(p, one, step), near=found.prices)
     if after is None:
         return one
-    usd = max(0.0, (found.bound_usd - after.bound_usd) / days(p) / step)
-    return replace(one, confirmed_usd_per_day=usd, step=step)
+    saved = found.bound_usd - after.bound_usd
+    if max(found.doubt_usd, after.doubt_usd) > MOST_DOUBT * max(saved, one.usd_per_day * days(p) * step):
+        return one  # what is not known of the bounds would be most of the number
+    return replace(one, confirmed_usd_per_day=max(0.0, saved / days(p) / step), step=step)
 
 
 def step_of(p: Problem, one: Scarcity) -> float:

@@ -1,45 +1,59 @@
-"""Small problems: the compact model with HiGHS, its status never trusted.
+"""Small problems: the compact model, the solver's status never trusted.
 
-PuLP calls an incumbent that hit a limit "Optimal". The bound is read from the solver itself, feasibility and
-cost are computed anew by `optimizer.problem`.
+Feasibility and cost are computed anew by `optimizer.problem`; the bound is the solver's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pulp
 
 from optimizer.errors import SolverError
 from optimizer.problem import Floats, Placement, Problem, at, check, cost
-from optimizer.solve.compact import Vars, build, missed_total, rule_size, total_cost
-from optimizer.solve.quiet import silent_stdout
+from optimizer.solve import highs
+from optimizer.solve.compact import build, missed_rules, missed_weights, rule_size
+from optimizer.solve.highs import Limits
+from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.solution import ShadowPrice, Shortfall, Solution, last_reason
+
+if TYPE_CHECKING:
+    from optimizer.solve.pulp_model import OwnRows, Solver
 
 MAX_NODES = 20_000
 TIME_LIMIT_SECONDS = 300.0
 LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
 
 
-def solve_component(problem: Problem, gap_share: float) -> Solution:
+@dataclass(frozen=True)
+class Own:
+    """What a caller brings along: rows beside those of the model, and a solver of PuLP's."""
+
+    rows: OwnRows | None = None
+    solver: Solver | None = None
+
+
+def solve_component(problem: Problem, gap_share: float, own: Own | None = None) -> Solution:
     """Strictly where possible; else miss as little as possible, then at least cost."""
-    model, v = build(problem)
-    run = minimise(model, gap_share)
+    roomy = own is not None and own.rows is not None
+    program = build(problem, roomy=roomy)
+    run = minimise(program, gap_share, own)
     if run is None:
-        model, v = build(problem, elastic=True)
-        first = minimise(model, LEAST_MISSED_GAP_SHARE)
+        program = build(problem, elastic=True, roomy=roomy)
+        weights = missed_weights(problem, program)
+        first = minimise(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE, own)
         if first is None:
-            raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: upper limits clash")
-        model.addConstraint(missed_total(problem, v) <= first.objective * (1 + 1e-6) + 1e-7, "least_missed")
-        model.setObjective(total_cost(problem, v))
-        run = minimise(model, gap_share)
+            clash = "upper limits or own rows clash" if roomy else "upper limits clash"
+            raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
+        least = first.objective * (1 + 1e-6) + 1e-7
+        run = minimise(program.and_row("least_missed", weights, least), gap_share, own)
         if run is None:
             raise SolverError("the solver lost the least-missed placement it had found")
-        run = Run(run.objective, run.bound, last_reason((first.stopped_by, run.stopped_by)))
-    placement = read_placement(problem, v)
-    shortfalls = tuple(read_shortfalls(problem, v, placement))
+        run = replace(run, stopped_by=last_reason((first.stopped_by, run.stopped_by)))
+    placement = read_placement(problem, program, run.values, as_routed=roomy)
+    shortfalls = tuple(read_shortfalls(problem, program, run.values, placement))
     return Solution(placement, cost(problem, placement), run.bound, shortfalls, run.stopped_by)
 
 
@@ -50,70 +64,70 @@ def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
     found = relaxed(problem)
     if found is None:
         return  # a shortage: what more would be worth has no price
-    _, duals = found
+    _, pools, commitments = found
     for t, period in enumerate(problem.periods):
         for k, name in enumerate(problem.pools):
-            yield ShadowPrice("pool", name, period, max(0.0, -duals.get(f"within_pool_{k}_{t}", 0.0)))
+            yield ShadowPrice("pool", name, period, float(pools[k, t]))
         for c, name in enumerate(problem.commitments):
-            yield ShadowPrice(
-                "commitment", name, period, max(0.0, -duals.get(f"within_commitment_{c}_{t}", 0.0))
-            )
+            yield ShadowPrice("commitment", name, period, float(commitments[c, t]))
 
 
-def relaxed(problem: Problem) -> tuple[float, dict[str, float]] | None:
-    """Cost without whole numbers and the dual of each row by its name; None where that is infeasible."""
-    model, _ = build(problem)
-    for variable in model.variables():
-        variable.cat = pulp.LpContinuous
-    run = minimise(model, 0.0)
+def relaxed(problem: Problem) -> tuple[float, Floats, Floats] | None:
+    """Cost without whole numbers, (P, T) rents, (C, T) worths of commitments; None where infeasible."""
+    program = build(problem).relaxed()
+    run = minimise(program, 0.0)
     if run is None:
         return None
-    names = [row.name for row in model.constraints()]
-    return run.objective, dict(zip(names, model.solverModel.getSolution().row_dual, strict=True))
+    pools, commitments = (
+        np.maximum(0.0, -taken(run.duals, program.rows_of(name)))
+        for name in ("within_pool", "within_commitment")
+    )
+    periods = len(problem.periods)
+    return (
+        run.objective,
+        pools if pools.size else np.zeros((len(problem.pools), periods)),
+        commitments if commitments.size else np.zeros((len(problem.commitments), periods)),
+    )
 
 
 @dataclass(frozen=True)
 class Run:
     """What one call of the solver proved."""
 
+    values: Floats
     objective: float
     bound: float
     stopped_by: str
+    duals: Floats
 
 
-def minimise(model: pulp.LpProblem, gap_share: float) -> Run | None:
-    """Run HiGHS to a gap or a node limit; None if it is infeasible. The clock is only a safety net."""
-    solver = pulp.HiGHS(
-        msg=False,
-        gapRel=gap_share,
-        threads=1,
-        timeLimit=TIME_LIMIT_SECONDS,
-        mip_max_nodes=MAX_NODES,
-        random_seed=0,
-    )
-    with silent_stdout():
-        solver.createAndConfigureSolver(model)
-    solver.buildSolverModel(model)
-    solver.callSolver(model)
-    highs = model.solverModel
-    status = highs.modelStatusToString(highs.getModelStatus())
-    if "nfeasible" in status:
+def minimise(program: Program, gap_share: float, own: Own | None = None) -> Run | None:
+    """Run the solver to a gap or a node limit; None if it is infeasible. The clock is only a safety net."""
+    limits = Limits(gap_share, MAX_NODES, TIME_LIMIT_SECONDS)
+    if own is not None:
+        return by_pulp(program, limits, own)
+    found = highs.minimise(program, limits)
+    if "nfeasible" in found.status:
         return None
-    info = highs.getInfo()
-    incumbent = np.isfinite(info.objective_function_value) and info.primal_solution_status == FEASIBLE
-    if not incumbent or status not in STOPPED_BY:
-        without = "" if incumbent else " and without a placement"
-        raise SolverError(f"HiGHS ended with {status!r}{without}")
-    values = highs.getSolution().col_value
-    for variable in model.variables():
-        variable.varValue = values[variable.index]
-    objective = float(info.objective_function_value)
-    has_integers = any(variable.cat == pulp.LpInteger for variable in model.variables())
-    bound = float(info.mip_dual_bound) if has_integers else objective
-    return Run(objective, min(bound, objective), STOPPED_BY[status])
+    if found.values is None or found.status not in STOPPED_BY:
+        without = " and without a placement" if found.values is None else ""
+        raise SolverError(f"HiGHS ended with {found.status!r}{without}")
+    return Run(found.values, found.objective, found.bound, STOPPED_BY[found.status], found.duals)
 
 
-FEASIBLE = 2  # HighsInfo.primal_solution_status: kSolutionStatusFeasible
+def by_pulp(program: Program, limits: Limits, own: Own) -> Run | None:
+    """Run a solver of PuLP. Its status names no limit, so without a proven gap it was stopped by time."""
+    from optimizer.solve import pulp_model  # noqa: PLC0415  PuLP takes a while and is rarely asked for
+
+    found = pulp_model.minimise(program, limits, own.rows, own.solver)
+    if found.values is None and found.status in ("Infeasible", "Undefined"):
+        return None
+    if found.values is None:
+        raise SolverError(f"the solver ended with {found.status!r} and without a placement")
+    close = found.objective - found.bound <= limits.gap_share * abs(found.objective) + 1e-9
+    return Run(found.values, found.objective, found.bound, "gap" if close else "time", found.duals)
+
+
 STOPPED_BY = {
     "Optimal": "gap",
     "Time limit reached": "time",
@@ -122,17 +136,21 @@ STOPPED_BY = {
 }
 
 
-def read_placement(problem: Problem, v: Vars) -> Placement:
-    """The model's values as arrays: counts rounded to whole numbers, demand shared out over what runs."""
-    _, options, periods = problem.shape
-    replicas = np.zeros((options, periods), dtype=np.int64)
-    for (i, t), variable in v.n.items():
-        replicas[i, t] = round(variable.varValue)
-    covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
-    for (c, k, t), variable in v.y.items():
-        covered[c, k, t] = max(0.0, variable.varValue)
-    bought = np.array([max(0.0, v.b[c].varValue) for c in range(len(problem.commitments))])
-    return Placement(replicas, share_out(problem, replicas, servable(problem, replicas)), covered, bought)
+def read_placement(
+    problem: Problem, program: Program, values: Floats, *, as_routed: bool = False
+) -> Placement:
+    """The program's values as arrays: counts rounded to whole numbers, demand shared out over what runs.
+
+    `as_routed` leaves demand where the program sent it, which rows of one's own may be about.
+    """
+    replicas = np.rint(program.spread(values, "n")).astype(np.int64)
+    covered = np.maximum(0.0, program.spread(values, "y"))
+    bought = np.maximum(0.0, program.spread(values, "b"))
+    served = share_out(problem, replicas, servable(problem, replicas))
+    if as_routed:
+        sent = np.clip(program.spread(values, "x"), 0.0, problem.capacity[:, None] * replicas)
+        served = np.where(program.columns_of("x") != NONE, sent, served)
+    return Placement(replicas, served, covered, bought)
 
 
 def servable(problem: Problem, replicas: np.ndarray) -> Floats:
@@ -166,11 +184,15 @@ def share_out(problem: Problem, replicas: np.ndarray, amounts: Floats) -> Floats
     return served
 
 
-def read_shortfalls(problem: Problem, v: Vars, placement: Placement) -> Iterable[Shortfall]:
+def read_shortfalls(
+    problem: Problem, program: Program, values: Floats, placement: Placement
+) -> Iterable[Shortfall]:
     """The rules the elastic model missed by more than rounding; by how much is the checker's word."""
     found = {(violation.rule, violation.where): violation for violation in check(problem, placement)}
-    for (rule, w, t), variable in sorted(v.s.items()):
-        violation = found.get((rule, at(problem, w, t)))
-        if violation is not None and variable.varValue > 1e-7 * (1.0 + rule_size(problem, rule, w, t)):
-            missing = abs(violation.allowed - violation.found)
-            yield Shortfall(rule, problem.workloads[w], problem.periods[t], missing, violation.allowed)
+    for rule, place in sorted(missed_rules(program)):
+        missed = taken(values, place) > 1e-7 * (1.0 + rule_size(problem, rule))
+        for w, t in np.argwhere(missed):
+            violation = found.get((rule, at(problem, w, t)))
+            if violation is not None:
+                missing = abs(violation.allowed - violation.found)
+                yield Shortfall(rule, problem.workloads[w], problem.periods[t], missing, violation.allowed)

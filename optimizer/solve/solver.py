@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,27 +17,45 @@ from optimizer.solve.components import Part, by_period, groups, restrict
 from optimizer.solve.solution import Solution, last_reason
 from optimizer.solve.terms import is_plain
 
+if TYPE_CHECKING:
+    from optimizer.solve.pulp_model import OwnRows, Solver
+
 # Options times periods from which on plain workloads are placed by decomposition: at 2,160 (60 workloads) the
 # compact model proves 0.5 % not in five minutes, decomposition in less than a second.
 LARGE = 1_500
 
 
-def solve(problem: Problem, *, gap_share: float = 0.005, priced: bool = False) -> Solution:
+def solve(
+    problem: Problem,
+    *,
+    gap_share: float = 0.005,
+    priced: bool = False,
+    rows: OwnRows | None = None,
+    solver: Solver | None = None,
+) -> Solution:
     """Place every workload at least cost.
 
     Args:
         problem: every workload has at least one option (filters come before).
         gap_share: stop a part once its gap is proven to be this small.
         priced: also tell what limits and commitments are worth.
+        rows: adds rows to the compact model, see `optimizer.solve.pulp_model.to_pulp`; called for each model
+            that is made (a shortage takes two more). Small problems only. Counts may then be up to ten times
+            what could be optimal without these rows, and 100 more.
+        solver: a solver of PuLP, such as `pulp.GUROBI(msg=False)`, instead of HiGHS. Small problems only.
 
     Raises:
+        ValueError: own rows or an own solver would be ignored.
         InfeasibleError: a workload has no option at all.
         SolverError: no placement came back or the checker refused it.
     """
     bare = [name for w, name in enumerate(problem.workloads) if not len(problem.options_of(w))]
     if bare:
         raise InfeasibleError(f"no option at all for {', '.join(bare)}: add options or remove the workload")
-    whole = join(problem, list(solved_parts(problem, gap_share, priced=priced)))
+    if rows is not None or solver is not None:
+        whole = solved_with_pulp(problem, gap_share, rows, solver, priced=priced)
+    else:
+        whole = join(problem, list(solved_parts(problem, gap_share, priced=priced)))
     refused = check(problem, whole.placement)
     if whole.shortfalls:
         known = {(s.rule, f"{s.workload},{s.period}") for s in whole.shortfalls}
@@ -44,6 +63,23 @@ def solve(problem: Problem, *, gap_share: float = 0.005, priced: bool = False) -
     if refused:
         raise SolverError("the checker refuses the placement: " + "; ".join(map(str, refused[:5])))
     return whole
+
+
+def solved_with_pulp(
+    problem: Problem, gap_share: float, rows: OwnRows | None, solver: Solver | None, *, priced: bool
+) -> Solution:
+    """The whole problem as one model: own rows may tie anything together."""
+    _, options, periods = problem.shape
+    if options * periods >= LARGE:
+        raise ValueError(
+            f"own rows and solvers are for fewer than {LARGE} options times periods, here are "
+            f"{options * periods}: what is larger is placed by decomposition, which would ignore them"
+        )
+    if priced:
+        raise ValueError("shadow prices are those of the model without own rows: ask for either, not both")
+    from optimizer.solve.small import Own, solve_component  # noqa: PLC0415  a solver takes a while to load
+
+    return solve_component(problem, gap_share, Own(rows, solver))
 
 
 def solved_parts(problem: Problem, gap_share: float, *, priced: bool) -> Iterator[tuple[Part, Solution]]:
@@ -59,7 +95,7 @@ def solved_parts(problem: Problem, gap_share: float, *, priced: bool) -> Iterato
             if solution is not None:
                 yield part, solution
                 apart = [group for group in apart if not plain[group].all()]
-    from optimizer.solve.small import shadow_prices, solve_component  # noqa: PLC0415  PuLP takes a while
+    from optimizer.solve.small import shadow_prices, solve_component  # noqa: PLC0415  HiGHS takes a while
 
     for group in apart:
         for part in by_period(restrict(problem, group)):

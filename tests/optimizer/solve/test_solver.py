@@ -103,8 +103,8 @@ def test_a_placement_that_the_checker_refuses_never_leaves(
     p = problem(W(demand=[4]), [O("a", pool="p")], commitments=[plan])
     honest = small.read_placement
 
-    def faulty(problem: Problem, v: object) -> Placement:
-        read = honest(problem, v)  # type: ignore[arg-type]
+    def faulty(*given: object, **named: object) -> Placement:
+        read = honest(*given, **named)  # type: ignore[arg-type]
         return replace(read, **{fault: getattr(read, fault) + (-1 if fault == "replicas" else 9)})
 
     monkeypatch.setattr(small, "read_placement", faulty)
@@ -192,3 +192,21 @@ def test_standard_output_works_again_after_a_solve(capfd: pytest.CaptureFixture[
     solve(problem(W(demand=[1]), [O("a")]))
     print("after")
     assert capfd.readouterr().out == "after\n"
+
+
+def test_shadow_prices_are_what_one_more_unit_saves() -> None:
+    def priced(limit: float, committed: float) -> Problem:
+        plan = C(covers={"cheap": (0.5, 0.8)}, existing=committed)
+        options = [O("a", pool="cheap", price=1.0), O("b", pool="dear", price=3.0)]
+        pools = {"cheap": [limit, 9.0], "dear": 99.0}
+        return problem(W(demand=[6.0, 3.0]), options, pools=pools, commitments=[plan], hours=[1.0, 2.0])
+
+    def usd(limit: float, committed: float) -> float:
+        return solve(priced(limit, committed), gap_share=EXACT).cost_usd
+
+    found = solve(priced(4.0, 1.0), gap_share=EXACT, priced=True).shadow_prices
+    worth = {(price.kind, price.name, price.period): price.usd_per_unit for price in found}
+    assert worth["pool", "cheap", "t0"] == pytest.approx(usd(4.0, 1.0) - usd(5.0, 1.0))
+    assert worth["pool", "cheap", "t1"] == worth["pool", "dear", "t0"] == worth["pool", "dear", "t1"] == 0.0
+    both = worth["commitment", "plan", "t0"] + worth["commitment", "plan", "t1"]
+    assert both == pytest.approx((usd(4.0, 1.0) - usd(4.0, 1.25)) / 0.25)
