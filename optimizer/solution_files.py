@@ -1,4 +1,4 @@
-"""`trimtab solve`: a folder of problem tables in, `placement.parquet` and `placement.json` out."""
+"""`trimtab solve`: a folder of problem tables in, the placement, its summary and its explanation out."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 
 from optimizer.errors import Fault, InputError
+from optimizer.explanation import explained
+from optimizer.plan import Explanation
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
 from optimizer.solve import Solution, solve
 
-TABLE, SUMMARY = "placement.parquet", "placement.json"
+TABLE, SUMMARY, EXPLANATION = "placement.parquet", "placement.json", "explanation.json"
 LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
 
 
@@ -27,6 +29,7 @@ class Solved:
 
     summary: Mapping[str, Any]
     files: tuple[Path, ...]
+    explanation: Explanation
 
 
 def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
@@ -48,18 +51,20 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         )
     given = read_problem(folder)
     solution = solve(given.problem, gap_share=gap_share, priced=True)
-    files = (out / TABLE, out / SUMMARY)
+    files = (out / TABLE, out / SUMMARY, out / EXPLANATION)
     try:
         out.mkdir(parents=True, exist_ok=True)
         table_of(given, solution).to_parquet(files[0], index=False)
         summary = summary_of(given.problem, solution, gap_share, time.perf_counter() - begun)
         files[1].write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        why = explained(given.problem, solution)
+        files[2].write_text(why.model_dump_json(indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         found = f"{type(error).__name__} ({error.strerror})"
         raise InputError(
             [Fault(str(out), found, "a folder that can be written", "choose another --out")]
         ) from error
-    return Solved(summary, files)
+    return Solved(summary, files, why)
 
 
 def table_of(given: ProblemFiles, solution: Solution) -> pd.DataFrame:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.problem import Floats, Ints
-from optimizer.solve.components import restrict
-from optimizer.solve.prices import Plan, Priced
+from optimizer.solve.prices import Plan, Priced, part_of
 from optimizer.solve.terms import is_plain
 
 
@@ -86,7 +85,7 @@ class PlainChoices:
 
         self.workloads = workloads
         p = priced.problem
-        part = restrict(p, workloads)
+        part = part_of(p, workloads)
         self.options = part.options
         here = Priced(part.problem, priced.prices.of_part(p, part))
         self.terms, self.kinds = terms_of(part.problem)

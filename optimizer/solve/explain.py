@@ -9,21 +9,23 @@ and the bound that the prices prove.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints, Placement, Problem, cost
 from optimizer.solve.choices import Choices, Forced
-from optimizer.solve.components import Part, groups, restrict
-from optimizer.solve.prices import PLANS, Parts, Plan, Priced, Prices, Relaxation, pools_of, relax
+from optimizer.solve.components import Part, groups
+from optimizer.solve.prices import PLANS, Parts, Plan, Priced, Prices, Relaxation, part_of, pools_of, relax
 from optimizer.solve.solution import Solution
 
 MOST_TOLD = 50  # workloads with alternatives: half of them those of most regret, half those that cost most
 MOST_PRICED = 100_000  # options times periods up to which prices are found anew, more precisely
 SEARCHED_EACH = 2  # options of each kind for which the exact cost is found
-OTHERS = ("purchase", "region", "family")
+Other = Literal["purchase", "region", "family"]
+OTHERS: tuple[Other, ...] = ("purchase", "region", "family")
 LEAST_USD = 1e-6  # less is nothing
 
 
@@ -41,7 +43,7 @@ class Alternative:
     """
 
     option: str
-    other: str
+    other: Other
     partner: str | None
     more_usd: float
     parts: Parts
@@ -76,6 +78,7 @@ class Explanation:
         workloads: those told of, most regret first.
         unpriced: workloads beside a shortage, where nothing has a price.
         relaxation: prices and bound of the others.
+        part: the problem of the others.
     """
 
     source: str
@@ -84,6 +87,7 @@ class Explanation:
     workloads: tuple[WhyNot, ...]
     unpriced: tuple[str, ...] = ()
     relaxation: Relaxation | None = field(default=None, repr=False)
+    part: Problem | None = field(default=None, repr=False)
 
 
 def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explanation:
@@ -98,7 +102,7 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
     unpriced = tuple(p.workloads[w] for w in np.flatnonzero(short))
     if short.all():
         return Explanation("none", 0.0, 0.0, (), unpriced)
-    part = restrict(p, np.flatnonzero(~short))
+    part = part_of(p, np.flatnonzero(~short))
     placement = placement_of(p, part, solution.placement)
     relaxation = relaxed(part.problem, solution, anew=len(part.options) * len(p.periods) <= MOST_PRICED)
     if relaxation is None:
@@ -116,7 +120,7 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
         for w in told
     )  # fmt: skip
     unused = max(0.0, gap - float(regret.sum()))
-    return Explanation(relaxation.source, gap, unused, tuple(lines), unpriced, relaxation)
+    return Explanation(relaxation.source, gap, unused, tuple(lines), unpriced, relaxation, part.problem)
 
 
 def is_short(p: Problem, solution: Solution) -> Bools:
@@ -180,7 +184,7 @@ def alternatives(
     }
 
 
-def alternative(priced: Priced, best: Plan, forced: Forced, other: str) -> Alternative:
+def alternative(priced: Priced, best: Plan, forced: Forced, other: Other) -> Alternative:
     """A forced plan beside the best one."""
     p, w = priced.problem, int(priced.problem.option_workload[forced.option])
     least = priced.parts(w, best)
@@ -208,7 +212,7 @@ def names(p: Problem, options: Ints) -> tuple[str, ...]:
     return tuple(p.option_id[i] for i in options)
 
 
-def nearest(priced: Priced, w: int, taken: Ints) -> dict[int, str]:
+def nearest(priced: Priced, w: int, taken: Ints) -> dict[int, Other]:
     """The cheapest options, per unit at the prices, that differ from all taken ones in one way."""
     p, options = priced.problem, priced.problem.options_of(w)
     rent, saved = priced.per_unit(options)
@@ -216,14 +220,14 @@ def nearest(priced: Priced, w: int, taken: Ints) -> dict[int, str]:
     per_unit = usd / p.capacity[options][:, None] + p.egress_usd_per_unit[options][:, None] * p.hours
     order = options[np.argsort(per_unit @ p.demand[w], kind="stable")]
     known = {other: {kind_of(p, i, other) for i in taken} for other in OTHERS}
-    found: dict[int, str] = {}
+    found: dict[int, Other] = {}
     for other in OTHERS:
         differing = (int(i) for i in order if kind_of(p, i, other) not in known[other] and i not in found)
         found |= {i: other for i, _ in zip(differing, range(SEARCHED_EACH), strict=False)}
     return {i: other for i, other in found.items() if i not in taken}
 
 
-def kind_of(p: Problem, option: int | np.integer, other: str) -> str:
+def kind_of(p: Problem, option: int | np.integer, other: Other) -> str:
     """What an option is in one respect."""
     if other == "region":
         return f"{p.provider[option]}/{p.region[option]}"
@@ -239,11 +243,14 @@ def family(instance_type: str) -> str:
     return re.sub(r"^(Standard_[A-Z]+)\d+", r"\1", instance_type)
 
 
-def sentences(told: WhyNot) -> Iterator[str]:
-    """Why not, a line for each alternative."""
-    for each in told.alternatives:
-        beside = f" beside {each.partner}" if each.partner else ""
-        yield f"{each.option}{beside} would cost {each.more_usd:,.2f} USD more: {told_parts(each.parts)}"
+def sentence(each: Alternative, span: float = 1.0) -> str:
+    """Why an option was not taken, per day if all periods stand for `span` days."""
+    beside = f" beside {each.partner}" if each.partner else ""
+    parts = Parts(*(usd / span for usd in each.parts.each))
+    text = f"{each.option}{beside} would cost {parts.total:,.2f} USD more: {told_parts(parts)}"
+    if each.partner is None or each.alone_usd is None:
+        return text
+    return f"{text}; alone {each.alone_usd / span:,.2f} more"
 
 
 PART_WORDS = {

@@ -77,13 +77,18 @@ class Parts:
     churn: float = 0.0
 
     @property
+    def each(self) -> tuple[float, ...]:
+        """All of them, in their order."""
+        return tuple(getattr(self, part.name) for part in fields(self))
+
+    @property
     def total(self) -> float:
         """Their sum."""
-        return float(sum(getattr(self, part.name) for part in fields(self)))
+        return float(sum(self.each))
 
     def minus(self, other: Parts) -> Parts:
         """What one plan costs more than another."""
-        return Parts(*(getattr(self, part.name) - getattr(other, part.name) for part in fields(self)))
+        return Parts(*(mine - yours for mine, yours in zip(self.each, other.each, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -139,14 +144,16 @@ class Priced:
 
     def values(self, placement: Placement) -> Floats:
         """(W,) what each workload's share of a placement costs."""
-        p, n = self.problem, placement.replicas
-        rent, saved = self.per_unit(np.arange(len(p.option_id)))
-        new = (n.max(axis=1, initial=0) > 0) & (p.current_replicas <= 0)
-        usd = (p.price_hourly[:, None] * n + p.egress_usd_per_unit[:, None] * placement.served) @ p.hours
-        usd += (p.pool_units[:, None] * n * (rent - saved)).sum(axis=1)
-        usd += p.activation_cost_usd[p.option_workload] * new
-        usd += p.migration_cost_usd * np.abs(n[:, 0] - p.current_replicas)
-        return np.asarray(p.sum_by_workload(usd[:, None])[:, 0])
+        p = self.problem
+        usd = p.migration_cost_usd * np.abs(placement.replicas[:, 0] - p.current_replicas)
+        i = np.flatnonzero(placement.replicas.max(axis=1, initial=0) > 0)  # few of many
+        n, (rent, saved) = placement.replicas[i], self.per_unit(i)
+        usd[i] += p.price_hourly[i] * (n @ p.hours) + p.egress_usd_per_unit[i] * (
+            placement.served[i] @ p.hours
+        )
+        usd[i] += (p.pool_units[i][:, None] * n * (rent - saved)).sum(axis=1)
+        usd[i] += np.where(p.current_replicas[i] <= 0, p.activation_cost_usd[p.option_workload[i]], 0.0)
+        return np.asarray(np.bincount(p.option_workload, usd, len(p.workloads)), dtype=float)
 
     def constant(self) -> float:
         """What the bound that these prices prove has beside the workloads' cheapest plans."""
@@ -171,6 +178,18 @@ def pools_of(p: Problem, part: Part) -> Ints:
     """Places in the whole of a part's pools."""
     used = np.union1d(p.pool[part.options], p.quota_pool[part.options])
     return np.asarray(used[used >= 0], dtype=np.int64)
+
+
+def part_of(p: Problem, workloads: Ints) -> Part:
+    """The part of some workloads; the problem itself where it is that already: copies of large ones cost."""
+    used = np.union1d(p.pool, p.quota_pool)
+    covered = np.unique(p.pool[p.is_coverable & (p.pool >= 0)])
+    is_whole = len(workloads) == len(p.workloads) and int((used >= 0).sum()) == len(p.pools)
+    is_whole &= bool((~np.isnan(p.committed_rate[:, covered])).any(axis=1).all())
+    if is_whole and bool((np.diff(p.option_workload) >= 0).all()):
+        _, options, periods = p.shape
+        return Part(p, np.arange(options), np.arange(len(p.commitments)), np.arange(periods))
+    return restrict(p, workloads)
 
 
 @dataclass(frozen=True)
@@ -220,10 +239,10 @@ def relax(p: Problem, *, near: Prices | None = None) -> Relaxation | None:
 
 
 def better(one: Relaxation | None, other: Relaxation | None) -> Relaxation | None:
-    """The one that proves more; None where one of them finds no placement."""
+    """The one that proves more, the first of equals; None where one of them finds no placement."""
     if one is None or other is None:
         return None
-    return one if one.bound_usd >= other.bound_usd else other
+    return one if one.bound_usd >= other.bound_usd - PRECISE * abs(one.bound_usd) else other
 
 
 def relax_plans(p: Problem, near: Prices | None) -> Relaxation | None:

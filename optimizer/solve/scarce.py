@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Scarcity:
         step: how much more was tried; per unit of it the confirmed number is.
     """
 
-    kind: str
+    kind: Literal["pool", "commitment", "rule"]
     name: str
     rule: str | None
     usd_per_day: float

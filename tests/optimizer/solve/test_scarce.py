@@ -79,9 +79,9 @@ def test_prices_of_a_fleet_bracket_what_steps_save() -> None:
     for here, there in itertools.pairwise(found):
         assert here is not None
         assert there is not None
-        saved, doubt = here.bound_usd - there.bound_usd, here.doubt_usd + there.doubt_usd
+        saved, slack = here.bound_usd - there.bound_usd, 2 * PRECISE * abs(here.bound_usd)
         most, least = (4.0 * each.prices.rent[p.pools.index("a")].sum() for each in (here, there))
-        assert least - doubt - 0.02 <= saved <= most + doubt + 0.02
+        assert least - slack <= saved <= most + slack
 
 
 def test_the_dearest_are_confirmed_and_told_per_day() -> None:
