@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from optimizer.plan import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
 from optimizer.problem import Problem
 from optimizer.solve import Solution
 from optimizer.solve.explain import Alternative, WhyNot, explain, sentence
-from optimizer.solve.prices import Parts
+from optimizer.solve.prices import Parts, Relaxation
 from optimizer.solve.repair import Barred, Step, repair
 from optimizer.solve.repair import sentence as repair_sentence
 from optimizer.solve.scarce import Scarcity, days, scarcities
@@ -29,13 +29,18 @@ DAYS_PER_MONTH = 365.0 / 12.0
 
 
 def explained(
-    p: Problem, solution: Solution, *, repair_of: tuple[Problem, Barred] | None = None
+    p: Problem,
+    solution: Solution,
+    *,
+    filters: Callable[[Problem, Relaxation], Sequence[Scarcity]] | None = None,
+    repair_of: tuple[Problem, Barred] | None = None,
 ) -> Explanation:
     """Everything that is told about a placement.
 
     Args:
         p: the problem solved.
         solution: its solution.
+        filters: tells what is kept out before the problem is made and what that costs.
         repair_of: the same problem with options that filters keep out, which a repair may let in.
     """
     found, size = explain(p, solution), len(p.option_id) * len(p.periods)
@@ -43,6 +48,8 @@ def explained(
     if found.relaxation is not None and found.part is not None:
         confirm = next((count for most, count in CONFIRMED if size <= most), 0)
         scarce = scarcities(found.part, found.relaxation, confirm=confirm, rules=size <= MOST_RULES)
+        more = filters(found.part, found.relaxation) if filters and not found.unpriced else ()
+        scarce = tuple(sorted((*scarce, *more), key=lambda each: -each.best_usd_per_day))
     span = days(p)
     return Explanation(
         prices=found.source,

@@ -26,7 +26,7 @@ MOST_PRICED = 100_000  # options times periods up to which prices are found anew
 SEARCHED_EACH = 2  # options of each kind for which the exact cost is found
 Other = Literal["purchase", "region", "family"]
 OTHERS: tuple[Other, ...] = ("purchase", "region", "family")
-LEAST_USD = 1e-6  # less is nothing
+LEAST_USD = 0.005  # less is not told
 
 
 @dataclass(frozen=True)
