@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from optimizer.plan import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
-from optimizer.problem import Problem
+from optimizer.problem import Floats, Problem
 from optimizer.solve import Solution
 from optimizer.solve.explain import Alternative, WhyNot, explain, sentence
 from optimizer.solve.prices import Parts, Relaxation
@@ -25,6 +25,8 @@ RULE_WORDS = {
     "max_region_share": "max_region_share",
     "survive_region_loss": "surviving the loss of a region",
 }
+# Prices what is kept out before a problem is made: of the problem, its prices, (W,) cheapest plans at these.
+Filters = Callable[[Problem, Relaxation, Floats], Sequence[Scarcity]]
 DAYS_PER_MONTH = 365.0 / 12.0
 
 
@@ -32,7 +34,7 @@ def explained(
     p: Problem,
     solution: Solution,
     *,
-    filters: Callable[[Problem, Relaxation], Sequence[Scarcity]] | None = None,
+    filters: Filters | None = None,
     repair_of: tuple[Problem, Barred] | None = None,
 ) -> Explanation:
     """Everything that is told about a placement.
@@ -45,10 +47,12 @@ def explained(
     """
     found, size = explain(p, solution), len(p.option_id) * len(p.periods)
     scarce: tuple[Scarcity, ...] = ()
-    if found.relaxation is not None and found.part is not None:
+    if found.relaxation is not None and found.part is not None and found.best_usd is not None:
         confirm = next((count for most, count in CONFIRMED if size <= most), 0)
-        scarce = scarcities(found.part, found.relaxation, confirm=confirm, rules=size <= MOST_RULES)
-        more = filters(found.part, found.relaxation) if filters and not found.unpriced else ()
+        scarce = scarcities(
+            found.part, found.relaxation, confirm=confirm, rules=size <= MOST_RULES, best_usd=found.best_usd
+        )
+        more = filters(found.part, found.relaxation, found.best_usd) if filters and not found.unpriced else ()
         scarce = tuple(sorted((*scarce, *more), key=lambda each: -each.best_usd_per_day))
     span = days(p)
     return Explanation(

@@ -7,7 +7,7 @@ at the prices of the plan; the dearest are confirmed by solving the day without 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,13 @@ from optimizer.admissible import FILTERS, Context, admissible
 from optimizer.formulate import pair_options
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook
-from optimizer.problem import Problem
+from optimizer.problem import Floats, Problem
 from optimizer.solve import prune_dominated
 from optimizer.solve.choices import Choices
 from optimizer.solve.prices import Priced, Prices, Relaxation, relax
 from optimizer.solve.repair import Barred
 from optimizer.solve.scarce import LEAST_USD_PER_DAY, MOST_CONFIRMED, Scarcity, days
+from optimizer.solve.terms import is_plain
 
 # Filters that people decide about; the others are facts.
 DECIDED = ("placement.providers", "placement.regions", "residency", "excluded", "pinned", "max_rtt_ms")
@@ -29,30 +30,39 @@ MOST_TRIED = 60  # workloads times filters
 Day = Callable[[Outlook], Problem]
 
 
-def filter_prices(
-    inputs: Inputs, outlook: Outlook, day: Day, p: Problem, found: Relaxation
-) -> tuple[Scarcity, ...]:
-    """What each decided filter of each workload costs per day, the dearest first and confirmed.
+@dataclass(frozen=True)
+class FilterPrices:
+    """What each decided filter of each workload costs per day.
 
-    Args:
+    Attributes:
         inputs: what is known.
         outlook: candidates with their admissible options.
         day: makes the problem of an outlook.
-        p: the problem that was solved.
-        found: its prices and bound.
     """
-    tried = [pair for c in outlook.candidates for pair in without_each(c, inputs)][:MOST_TRIED]
-    own = dict(zip(p.workloads, Choices(Priced(p, found.prices)).values(), strict=True))
-    told = []
-    for wide, name in tried:
-        q = day(replace(outlook, candidates=(wide,)))
-        least = float(Choices(Priced(q, named_prices(q, p, found.prices))).values()[0])
-        usd = (own[wide.workload.name] - least) / days(p)
-        if usd >= LEAST_USD_PER_DAY:
-            told.append((Scarcity("rule", wide.workload.name, name, usd, ()), wide))
-    told.sort(key=lambda pair: (-pair[0].usd_per_day, pair[0].name, str(pair[0].rule)))
-    sure = [confirmed(outlook, day, wide, each, found) for each, wide in told[:MOST_CONFIRMED]]
-    return (*sure, *(each for each, _ in told[MOST_CONFIRMED:]))
+
+    inputs: Inputs
+    outlook: Outlook
+    day: Day
+
+    def __call__(self, p: Problem, found: Relaxation, best_usd: Floats) -> tuple[Scarcity, ...]:
+        """The dearest first and confirmed, at the prices of a problem solved.
+
+        Workloads with rules about regions are left out: each would take a program of its own.
+        """
+        tried = [pair for c in self.outlook.candidates for pair in without_each(c, self.inputs)][:MOST_TRIED]
+        own = dict(zip(p.workloads, best_usd, strict=True))
+        told = []
+        for wide, name in tried:
+            q = self.day(replace(self.outlook, candidates=(wide,)))
+            if not is_plain(q).all():
+                continue
+            least = float(Choices(Priced(q, named_prices(q, p, found.prices))).values()[0])
+            usd = (own[wide.workload.name] - least) / days(p)
+            if usd >= LEAST_USD_PER_DAY:
+                told.append((Scarcity("rule", wide.workload.name, name, usd, ()), wide))
+        told.sort(key=lambda pair: (-pair[0].usd_per_day, pair[0].name, str(pair[0].rule)))
+        sure = [confirmed(self.outlook, self.day, wide, one, found) for one, wide in told[:MOST_CONFIRMED]]
+        return (*sure, *(one for one, _ in told[MOST_CONFIRMED:]))
 
 
 def confirmed(outlook: Outlook, day: Day, wide: Candidate, each: Scarcity, found: Relaxation) -> Scarcity:

@@ -26,7 +26,7 @@ from optimizer.config import Settings
 from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.explanation import explained
-from optimizer.filter_prices import filter_prices, with_barred
+from optimizer.filter_prices import FilterPrices, with_barred
 from optimizer.formulate import Need, Offer, Policy, assemble, with_commitments
 from optimizer.inputs import Inputs
 from optimizer.needs import Outlook, look_ahead, needs, work_rate
@@ -92,7 +92,7 @@ def explain_day(
     return explained(
         problem,
         solution,
-        filters=partial(filter_prices, inputs, outlook, day),
+        filters=FilterPrices(inputs, outlook, day),
         repair_of=with_barred(inputs, outlook, day, short) if short else None,
     )
 

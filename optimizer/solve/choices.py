@@ -22,19 +22,27 @@ class Forced:
     alone_usd: float
 
 
+MOST_PROGRAMS = 12  # workloads that are priced by a program: half a second each
+MOST_FORCED = 3  # of them with alternatives
+
+
 class Choices:
-    """Cheapest plans at prices: by the compiled kernel for plain workloads, by a small program for others."""
+    """Cheapest plans at prices: by the compiled kernel for plain workloads, by a small program for others.
+
+    Of the others only the first MOST_PROGRAMS are priced: no price is told of the rest.
+    """
 
     def __init__(self, priced: Priced) -> None:
         self.priced = priced
         p = priced.problem
         plain = is_plain(p)
-        self.others = np.flatnonzero(~plain)
+        self.others = np.flatnonzero(~plain)[:MOST_PROGRAMS]
+        self.known: dict[tuple[int, int | None, bool], Plan | None] = {}
         self.plain = PlainChoices(priced, np.flatnonzero(plain)) if plain.any() else None
 
     def values(self) -> Floats:
-        """(W,) cost of every workload's cheapest plan."""
-        value = np.zeros(len(self.priced.problem.workloads))
+        """(W,) cost of every workload's cheapest plan; NaN where it is not known."""
+        value = np.full(len(self.priced.problem.workloads), np.nan)
         if self.plain is not None:
             value[self.plain.workloads] = self.plain.values()
         for w in self.others:
@@ -48,7 +56,7 @@ class Choices:
         if self.plain is not None:
             found |= self.plain.best(workloads)
         for w in workloads:
-            plan = self.program(w, None) if w not in found else None
+            plan = self.program(w, None) if w in self.others else None
             if plan is not None:
                 found[w] = plan
         return found
@@ -59,7 +67,7 @@ class Choices:
         if self.plain is not None:
             found += self.plain.forced(jobs)
         for w, i in jobs:
-            if w in self.others:
+            if w in self.others[:MOST_FORCED]:
                 plan, alone = self.program(w, i), self.program(w, i, alone=True)
                 if plan is not None:
                     found.append(Forced(i, plan, self.total(w, plan), self.total(w, alone)))
@@ -71,9 +79,12 @@ class Choices:
 
     def program(self, workload: int, must: int | None, *, alone: bool = False) -> Plan | None:
         """The cheapest plan of a workload with any rules; None where it has none."""
-        from optimizer.solve.one_workload import cheapest_plan  # noqa: PLC0415  SciPy's MILP takes a while
+        from optimizer.solve.one_workload import cheapest_plan  # noqa: PLC0415  HiGHS takes a while
 
-        return cheapest_plan(self.priced, workload, must, alone=alone)
+        key = (workload, must, alone)
+        if key not in self.known:
+            self.known[key] = cheapest_plan(self.priced, workload, must, alone=alone)
+        return self.known[key]
 
 
 class PlainChoices:

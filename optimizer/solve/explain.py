@@ -79,6 +79,7 @@ class Explanation:
         unpriced: workloads beside a shortage, where nothing has a price.
         relaxation: prices and bound of the others.
         part: the problem of the others.
+        best_usd: (W,) what their cheapest plans cost at the prices.
     """
 
     source: str
@@ -88,6 +89,7 @@ class Explanation:
     unpriced: tuple[str, ...] = ()
     relaxation: Relaxation | None = field(default=None, repr=False)
     part: Problem | None = field(default=None, repr=False)
+    best_usd: Floats | None = field(default=None, repr=False)
 
 
 def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explanation:
@@ -110,8 +112,11 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
     priced = Priced(part.problem, relaxation.prices)
     choices = Choices(priced)
     value, best = priced.values(placement), choices.values()
+    is_known = np.isfinite(best)
+    bound = float(best.sum()) + priced.constant() if is_known.all() else relaxation.bound_usd
+    gap = max(0.0, cost(part.problem, placement) - bound)
+    best = np.where(is_known, best, value)
     regret = np.maximum(value - best, 0.0)
-    gap = max(0.0, cost(part.problem, placement) - float(best.sum()) - priced.constant())
     told = worth_telling(regret, value, most)
     found = alternatives(choices, placement, told)
     lines = (
@@ -120,7 +125,7 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
         for w in told
     )  # fmt: skip
     unused = max(0.0, gap - float(regret.sum()))
-    return Explanation(relaxation.source, gap, unused, tuple(lines), unpriced, relaxation, part.problem)
+    return Explanation(relaxation.source, gap, unused, tuple(lines), unpriced, relaxation, part.problem, best)
 
 
 def is_short(p: Problem, solution: Solution) -> Bools:
@@ -170,7 +175,7 @@ def alternatives(
         (w, i): other
         for w in told
         if w in best
-        for i, other in nearest(choices.priced, w, taken(p, placement, w, best[w])).items()
+        for i, other in nearest(choices, w, taken(p, placement, w, best[w])).items()
     }
     found: dict[int, dict[str, Alternative]] = {}
     for forced in choices.forced(sorted(kinds)):
@@ -212,9 +217,10 @@ def names(p: Problem, options: Ints) -> tuple[str, ...]:
     return tuple(p.option_id[i] for i in options)
 
 
-def nearest(priced: Priced, w: int, taken: Ints) -> dict[int, Other]:
+def nearest(choices: Choices, w: int, taken: Ints) -> dict[int, Other]:
     """The cheapest options, per unit at the prices, that differ from all taken ones in one way."""
-    p, options = priced.problem, priced.problem.options_of(w)
+    priced, p = choices.priced, choices.priced.problem
+    options, searched = p.options_of(w), 1 if w in choices.others else SEARCHED_EACH
     rent, saved = priced.per_unit(options)
     usd = p.price_hourly[options][:, None] * p.hours + p.pool_units[options][:, None] * (rent - saved)
     per_unit = usd / p.capacity[options][:, None] + p.egress_usd_per_unit[options][:, None] * p.hours
@@ -223,7 +229,7 @@ def nearest(priced: Priced, w: int, taken: Ints) -> dict[int, Other]:
     found: dict[int, Other] = {}
     for other in OTHERS:
         differing = (int(i) for i in order if kind_of(p, i, other) not in known[other] and i not in found)
-        found |= {i: other for i, _ in zip(differing, range(SEARCHED_EACH), strict=False)}
+        found |= {i: other for i, _ in zip(differing, range(searched), strict=False)}
     return {i: other for i, other in found.items() if i not in taken}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from optimizer.problem import Floats, Problem
 from optimizer.solve.choices import Choices
 from optimizer.solve.components import restrict
 from optimizer.solve.prices import Priced, Relaxation, relax
+from optimizer.solve.terms import is_plain
 
 MOST_TOLD = 10
 MOST_CONFIRMED = 3  # of each kind
@@ -65,7 +67,12 @@ class Scarcity:
 
 
 def scarcities(
-    p: Problem, found: Relaxation, *, confirm: int = MOST_CONFIRMED, rules: bool = True
+    p: Problem,
+    found: Relaxation,
+    *,
+    confirm: int = MOST_CONFIRMED,
+    rules: bool = True,
+    best_usd: Floats | None = None,
 ) -> tuple[Scarcity, ...]:
     """The dearest limits, commitments and rules of a problem, the dearest first.
 
@@ -74,8 +81,10 @@ def scarcities(
         found: its prices and bound.
         confirm: so many of each kind are solved again.
         rules: also what rules of workloads cost.
+        best_usd: (W,) what the cheapest plans cost at the prices; found here by default.
     """
     told: list[Scarcity] = []
+    rules_of = partial(rules_at, best_usd=best_usd)
     for kind in (limits, commitments, *((rules_of,) if rules else ())):
         dearest = sorted(kind(p, found), key=lambda x: (-x.usd_per_day, x.name, x.rule or ""))[:MOST_TOLD]
         sure = [confirmed(p, found, each) for each in dearest[:confirm]]
@@ -108,17 +117,21 @@ def where(p: Problem, usd: Floats) -> tuple[str, ...]:
     return tuple(p.periods[t] for t in np.flatnonzero(per_hour > 0.01 * per_hour.max()))
 
 
-def rules_of(p: Problem, found: Relaxation) -> Iterator[Scarcity]:
-    """Rules of workloads: what the cheapest plan costs less at the prices without one of them."""
+def rules_at(p: Problem, found: Relaxation, best_usd: Floats | None) -> Iterator[Scarcity]:
+    """Rules of workloads: what the cheapest plan costs less at the prices without one of them.
+
+    Only of those that are plain without it: others take a program each.
+    """
     priced = Priced(p, found.prices)
+    own = Choices(priced).values() if best_usd is None else best_usd
     for rule, nothing in DROPPED.items():
         ruled = np.flatnonzero(getattr(p, rule) != nothing)
+        ruled = ruled[is_plain(dropped(p, rule, ruled))[ruled]]
         if not len(ruled):
             continue
         part = restrict(p, ruled)
-        here = Priced(part.problem, priced.prices.of_part(p, part))
-        free = replace(here, problem=dropped(part.problem, rule, np.arange(len(ruled))))
-        saved = (Choices(here).values() - Choices(free).values()) / days(p)
+        free = dropped(part.problem, rule, np.arange(len(ruled)))
+        saved = (own[ruled] - Choices(Priced(free, priced.prices.of_part(p, part))).values()) / days(p)
         for w, usd in zip(ruled, saved, strict=True):
             if usd >= LEAST_USD_PER_DAY:
                 yield Scarcity("rule", p.workloads[w], rule, float(usd), ())
