@@ -171,6 +171,8 @@ def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
     for item in plan.shortfalls:
         missing = f"{item.rule} misses {item.missing:.4g} of {item.wanted:.4g}"
         out.print(f"shortfall: {item.workload} at {item.period}: {missing}", markup=False)
+    if plan.plan_schema == "placement-plan/1":
+        show_explanation(plan.explanation)
     for note in plan.notes:
         out.print(f"note: {note}", markup=False)
     out.print(f"wrote {path}", markup=False, soft_wrap=True)

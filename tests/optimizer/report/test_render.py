@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from data.errors import InputError, TrimtabError
-from optimizer.report.data import Headline, ReportData, SolverFacts, empty
+from optimizer.report.data import (
+    Alternative,
+    Headline,
+    ReportData,
+    Scarce,
+    SolverFacts,
+    Why,
+    WhyNot,
+    empty,
+)
 from optimizer.report.render import Rendered, render, write
 from tests.optimizer.report.sample import forecasts, history, nothing, sample
 
@@ -198,6 +207,11 @@ def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
         recommendations=recommendations,
         solver=SolverFacts(next(at), 1.0, 1.0, 0.0, next(at)),
         shortfalls=(next(at), next(at)), notes=tuple(words),
+        why=Why(
+            (Scarce(next(at), next(at), 1.0, None, next(at)),),
+            (WhyNot(next(at), (next(at),), 1.0, (Alternative(next(at), next(at), next(at), 1.0, next(at)),)),),
+            (next(at),),
+        ),
     )  # fmt: skip
 
 
