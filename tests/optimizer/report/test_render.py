@@ -183,7 +183,7 @@ def storable(text: str) -> str:
 
 def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
     """The sample with hostile words wherever a bill, a tag, a cloud or a user can put some."""
-    data, at = sample(), iter(words * 20)
+    data, at = sample(), iter(words * 40)
 
     def spoiled(frame: pd.DataFrame) -> pd.DataFrame:
         texts = [name for name in frame.columns if isinstance(frame[name].dtype, pd.StringDtype)]
@@ -199,6 +199,7 @@ def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
         )
         for each in data.recommendations
     )  # fmt: skip
+    instead = Alternative(next(at), next(at), next(at), 1.0, next(at))
     return replace(
         data,
         workspace=next(at), currency=next(at), demand_unit=next(at),
@@ -209,7 +210,7 @@ def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
         shortfalls=(next(at), next(at)), notes=tuple(words),
         why=Why(
             (Scarce(next(at), next(at), 1.0, None, next(at)),),
-            (WhyNot(next(at), (next(at),), 1.0, (Alternative(next(at), next(at), next(at), 1.0, next(at)),)),),
+            (WhyNot(next(at), (next(at),), 1.0, (instead,)),),
             (next(at),),
         ),
     )  # fmt: skip
