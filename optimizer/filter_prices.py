@@ -21,12 +21,13 @@ from optimizer.solve import prune_dominated
 from optimizer.solve.choices import Choices
 from optimizer.solve.prices import Priced, Prices, Relaxation, relax
 from optimizer.solve.repair import Barred
-from optimizer.solve.scarce import LEAST_USD_PER_DAY, MOST_CONFIRMED, Scarcity, days
+from optimizer.solve.scarce import LEAST_USD_PER_DAY, Scarcity, days
 from optimizer.solve.terms import is_plain
 
 # Filters that people decide about; the others are facts.
 DECIDED = ("placement.providers", "placement.regions", "residency", "excluded", "pinned", "max_rtt_ms")
 MOST_TRIED = 60  # workloads times filters
+MOST_CONFIRMED = 2
 Day = Callable[[Outlook], Problem]
 
 
@@ -61,18 +62,17 @@ class FilterPrices:
             if usd >= LEAST_USD_PER_DAY:
                 told.append((Scarcity("rule", wide.workload.name, name, usd, ()), wide))
         told.sort(key=lambda pair: (-pair[0].usd_per_day, pair[0].name, str(pair[0].rule)))
-        sure = [confirmed(self.outlook, self.day, wide, one, found) for one, wide in told[:MOST_CONFIRMED]]
+        sure = [self.confirmed(wide, one, p, found) for one, wide in told[:MOST_CONFIRMED]]
         return (*sure, *(one for one, _ in told[MOST_CONFIRMED:]))
 
-
-def confirmed(outlook: Outlook, day: Day, wide: Candidate, each: Scarcity, found: Relaxation) -> Scarcity:
-    """The same with what solving the day without the filter saves."""
-    others = tuple(wide if c.workload.name == each.name else c for c in outlook.candidates)
-    q = prune_dominated(day(replace(outlook, candidates=others)))
-    after = relax(q)
-    if after is None:
-        return each
-    return replace(each, confirmed_usd_per_day=max(0.0, (found.bound_usd - after.bound_usd) / days(q)))
+    def confirmed(self, wide: Candidate, one: Scarcity, p: Problem, found: Relaxation) -> Scarcity:
+        """The same with what solving the day without the filter saves."""
+        others = tuple(wide if c.workload.name == one.name else c for c in self.outlook.candidates)
+        q = prune_dominated(self.day(replace(self.outlook, candidates=others)))
+        after = relax(q, near=named_prices(q, p, found.prices))
+        if after is None:
+            return one
+        return replace(one, confirmed_usd_per_day=max(0.0, (found.bound_usd - after.bound_usd) / days(q)))
 
 
 def without_each(c: Candidate, inputs: Inputs) -> Iterator[tuple[Candidate, str]]:
