@@ -51,9 +51,24 @@ class PlacementSettings(Section):
     max_options: int = Field(2, ge=1, description="distinct options per workload")
     activation_cost_usd: float = Field(20.0, ge=0, description="once per option newly used by a workload")
     offer_commitments: bool = Field(
-        default=True, description="weigh 1-year commitments (advice only, never bought)"
+        default=True, description="weigh new commitments (advice only, never bought)"
     )
     gap_share: float = Field(0.01, gt=0, lt=1, description="proven gap at which the solver stops")
+
+
+class CommitmentSettings(Section):
+    """How new commitments are weighed; see commitments.md."""
+
+    risk_weight: float = Field(0.1, ge=0, lt=1, description="weight of the worst draws against the mean")
+    tail_share: float = Field(0.05, gt=0, le=1, description="share of draws that are the worst")
+    draws: int = Field(200, ge=20, le=5000, description="futures of demand")
+    capital_cost_share: float = Field(
+        0.08, ge=0, le=1, description="yearly cost of capital, for what is paid upfront"
+    )
+    reservations_of: list[str] = Field(
+        default_factory=list,
+        description="providers whose commitments are each for one type in one region",
+    )
 
 
 class ForecastSettings(Section):
@@ -79,6 +94,7 @@ class Settings(BaseSettings):
 
     planning: Planning = Planning()
     placement: PlacementSettings = PlacementSettings()
+    commitments: CommitmentSettings = CommitmentSettings()
     forecast: ForecastSettings = ForecastSettings()
     allocation: Allocation = Allocation()
     budgets: tuple[Budget, ...] = Field((), description="tables [[budgets]]")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,7 @@ class Offer:
 
     Attributes:
         rates: (provider, region, instance_type) to committed USD per instance-hour.
+        ends: when an existing one ends; None if that is not known.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Offer:
     offered_max_usd_per_hour: float
     rates: Mapping[tuple[str, str, str], float]
     fee_per_usd: float = 1.0
+    ends: datetime | None = None
 
 
 @dataclass(frozen=True)

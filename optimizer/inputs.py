@@ -74,9 +74,7 @@ class Inputs:
             digest.update(pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy().tobytes())
         for capacity in (self.spot_capacity, self.usual_spot_capacity):
             digest.update(repr(sorted(capacity.items())).encode())
-        digest.update(
-            repr([(offer.name, offer.existing_usd_per_hour) for offer in self.commitments]).encode()
-        )
+        digest.update(repr([(o.name, o.existing_usd_per_hour, o.ends) for o in self.commitments]).encode())
         return digest.hexdigest()
 
 

@@ -119,12 +119,16 @@ class LakeTables:
     def commitments(self, options: pd.DataFrame) -> tuple[Offer, ...]:
         """Commitments running at as-of, each with the machines it reaches at their committed price."""
         rows = self.active_commitments()
-        columns = ("commitment", "cost_per_hour", "provider", "category", *SCOPE)
+        columns = ("commitment", "cost_per_hour", "provider", "category", "period_end", *SCOPE)
         return tuple(
             Offer(
-                name, float(cost), 0.0, committed_rates(options, provider, None if by_spend(kind) else scope)
+                name,
+                float(cost),
+                0.0,
+                committed_rates(options, provider, None if by_spend(kind) else scope),
+                ends=end.to_pydatetime(),
             )
-            for name, cost, provider, kind, *scope in rows_of(rows.loc[usable(rows)], *columns)
+            for name, cost, provider, kind, end, *scope in rows_of(rows.loc[usable(rows)], *columns)
         )
 
     def unused_commitments(self) -> list[str]:
@@ -137,7 +141,15 @@ class LakeTables:
         """View `commitments_active` at as-of; empty where there is no lake."""
         if self.lake is None:
             return pd.DataFrame(
-                columns=["commitment", "cost_per_hour", "provider", "currency", "category", *SCOPE]
+                columns=[
+                    "commitment",
+                    "cost_per_hour",
+                    "provider",
+                    "currency",
+                    "category",
+                    "period_end",
+                    *SCOPE,
+                ]
             )
         return self.lake.read("commitments_active", as_of=self.as_of.to_pydatetime())
 

@@ -22,15 +22,15 @@ from optimizer.capacity import (
     present_cost,
     running_cost,
 )
+from optimizer.commitments import Days, advise
 from optimizer.config import Settings
-from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
+from optimizer.coverage import best_cover, saved_per_unit_hour
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.explanation import explained
 from optimizer.filter_prices import FilterPrices, with_barred
-from optimizer.formulate import Need, Offer, Policy, assemble, with_commitments
+from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.needs import Outlook, look_ahead, needs, work_rate
-from optimizer.options import committed_options
 from optimizer.plan import (
     CommitmentAdvice,
     Explanation,
@@ -42,14 +42,10 @@ from optimizer.plan import (
 )
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
-from optimizer.rows import prices_of
 from optimizer.solve import Solution, prune_dominated, solve
 
 LOW, HIGH = 0.1, 0.99  # quantiles that bound a saving
 PAYBACK_DAYS = 30.0  # one-off costs of a change are weighed against this many days of saving
-MIN_COMMITMENT_USD_PER_HOUR = 0.01
-LEAST_SAVING_USD_PER_DAY = 0.01  # a purchase that only breaks even is as good to the program as none
-OFFER_LIMIT_USD_PER_HOUR = 10_000.0
 
 
 def plan_placement(
@@ -148,12 +144,6 @@ def typical_profile(need: Need, shape: tuple[int, int], from_now: pd.DatetimeInd
     return np.asarray(np.median(need.demand.reshape(shape), axis=0), dtype=float)
 
 
-def offered(inputs: Inputs) -> Iterator[Offer]:
-    """One 1-year commitment per provider, at the committed price of each of its types."""
-    for provider, rows in committed_options(inputs.options).groupby("provider"):
-        yield Offer(f"{provider} 1-year commitment", 0.0, OFFER_LIMIT_USD_PER_HOUR, prices_of(rows))
-
-
 def document(
     inputs: Inputs,
     outlook: Outlook,
@@ -179,7 +169,7 @@ def document(
             else (),
             placements=tuple(rows(*solved, inputs)) if solved else (),
             workload_costs=costs,
-            commitments=tuple(advice(inputs, outlook, *solved))
+            commitments=advice(inputs, outlook, settings, *solved)
             if solved and settings.placement.offer_commitments
             else (),
             sunk_usd=sunk_usd(problem) if problem else 0.0,
@@ -263,31 +253,19 @@ def option_cost(problem: Problem, replicas: Floats | Ints, covered: Floats) -> F
 
 
 def advice(
-    inputs: Inputs, outlook: Outlook, problem: Problem, solution: Solution
-) -> Iterator[CommitmentAdvice]:
-    """New commitments that pay for this plan beside the existing ones, with what they save after fees.
-
-    A commitment's saving is what would be lost without it, all others kept.
-    """
-    replicas = solution.placement.replicas
+    inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem, solution: Solution
+) -> tuple[CommitmentAdvice, ...]:
+    """New commitments that pay for this plan beside the existing ones."""
     left, _ = beside_held(inputs, list(outlook.held))
-    open_to = with_commitments(problem, (*left, *offered(inputs)))
-    bought = best_purchase(open_to, replicas)
-    whole = cover_usd(open_to, replicas, bought)
-    for c in np.flatnonzero(bought > MIN_COMMITMENT_USD_PER_HOUR):
-        without = np.where(np.arange(len(bought)) == c, 0.0, bought)
-        covered = whole - cover_usd(open_to, replicas, without)
-        saving = covered - float(open_to.fee_per_usd[c] * bought[c] * open_to.hours.sum())
-        if saving >= LEAST_SAVING_USD_PER_DAY:
-            yield CommitmentAdvice(
-                commitment=open_to.commitments[c],
-                usd_per_hour=float(bought[c]),
-                saving_usd_per_day=saving,
-            )
+    days = day_to_day(inputs, outlook, settings, problem)
+    return advise(inputs, problem, solution.placement.replicas, existing=left, days=days, settings=settings)
 
 
-def cover_usd(problem: Problem, replicas: Ints, bought: Floats) -> float:
-    """USD per day of list price that commitments save for given replicas."""
-    listed = np.nan_to_num(problem.covered_list_price)
-    covered = best_cover(problem, replicas, bought)
-    return float(np.einsum("cp,cpt,t->", listed, covered, problem.hours))
+def day_to_day(inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem) -> Days:
+    """How much each workload needs on a day at each quantile level, over what is planned."""
+    levels = levels_of(settings)
+    needed = [typical_needs(inputs, outlook, settings, level) for level in levels]
+    need = np.stack([np.array([n.demand for n in at_level]) for at_level in needed], axis=2)
+    planned = problem.demand[:, :, None]
+    ratio = np.divide(need, planned, out=np.ones_like(need), where=planned > 0)
+    return Days(np.array(levels), np.maximum.accumulate(ratio, axis=2))

@@ -169,12 +169,64 @@ class PlacementRow(Part):
     is_estimated_price: bool
 
 
-class CommitmentAdvice(Part):
-    """A commitment worth weighing; never bought by a machine."""
+class Spread(Part):
+    """The 10 %, 50 % and 90 % quantile over the draws, as shares."""
 
-    commitment: str
+    p10: float
+    p50: float
+    p90: float
+
+
+class CurvePoint(Part):
+    """What another amount would save per day: on average, and in the worst draws."""
+
     usd_per_hour: Usd
     saving_usd_per_day: Usd
+    saving_usd_per_day_tail: Usd
+
+
+class Tranche(Part):
+    """One part of a ladder: in how many months, and USD per hour at the demand that is expected then."""
+
+    month: Count
+    usd_per_hour: Usd
+
+
+class LadderAdvice(Part):
+    """A way of splitting the purchase over the first year, and what it saves over the term and a year."""
+
+    tranches: tuple[Tranche, ...]
+    is_recommended: bool
+    saving_usd_per_day: Usd
+    saving_usd_per_day_tail: Usd
+    saving_usd_per_day_worst: Usd
+
+
+class CommitmentAdvice(Part):
+    """A commitment worth weighing, from draws of demand over its term; never bought by a machine.
+
+    Savings are after fees, against not buying it, all other advice kept. `tail` is the mean of the worst
+    draws, `high` the 95 % quantile.
+    """
+
+    commitment: str
+    provider: str
+    term_years: int = Field(gt=0)
+    payment: str
+    usd_per_hour: Usd
+    upfront_usd: Usd
+    saving_usd_per_day: Usd
+    saving_usd_per_day_tail: Usd
+    saving_usd_per_day_worst: Usd
+    saving_usd_per_day_high: Usd
+    loss_probability: float = Field(ge=0, le=1)
+    break_even_utilization: float
+    payback_months: float | None
+    utilization: Spread
+    coverage_share: float
+    curve: tuple[CurvePoint, ...]
+    ladders: tuple[LadderAdvice, ...]
+    is_estimated_price: bool
 
 
 class WorkloadCost(Part):

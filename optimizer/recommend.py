@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from optimizer.inputs import Inputs
-from optimizer.plan import CommitmentAdvice, PlacementPlan, PlacementRow, WorkloadCost
+from optimizer.plan import CommitmentAdvice, LadderAdvice, PlacementPlan, PlacementRow, WorkloadCost
 from optimizer.report.data import Recommendation
 from optimizer.rows import rows_of
 
@@ -200,31 +200,42 @@ def newest_cost(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def commitment_advice(plan: PlacementPlan) -> Iterator[Recommendation]:
-    """Commitments worth weighing; at low demand part of the fee is paid for nothing."""
-    planned = sum(cost.planned_usd_per_day for cost in plan.workload_costs)
-    low = sum(cost.planned_usd_per_day_low for cost in plan.workload_costs)
-    use = low / planned if planned > 0 else 1.0
-    for item in plan.commitments:
-        yield commitment(item, use)
+    """Commitments worth weighing."""
+    return map(commitment, plan.commitments)
 
 
-def commitment(item: CommitmentAdvice, use: float) -> Recommendation:
-    """One commitment: saving if demand stays as planned, and if only `use` of it comes."""
-    fee = item.usd_per_hour * 24.0
-    at_low_use = use * (item.saving_usd_per_day + fee) - fee
-    mid = item.saving_usd_per_day * DAYS_PER_MONTH
+def commitment(item: CommitmentAdvice) -> Recommendation:
+    """One commitment: saving in the worst draws of demand, on average and in the best."""
+    use = item.utilization
+    evidence = [
+        ("breaks even at", f"{item.break_even_utilization:.0%} use"),
+        ("use, 10 % to 90 % of draws", f"{use.p10:.0%} to {use.p90:.0%}"),
+    ]
+    best = next((ladder for ladder in item.ladders if ladder.is_recommended), None)
+    if best is not None and len(best.tranches) > 1:
+        evidence.append(("better in parts", rungs(best)))
+    if item.payback_months is not None:
+        evidence.append(("paid back after", f"{item.payback_months:.0f} months"))
+    years = "a year" if item.term_years == 1 else f"{item.term_years} years"
     return Recommendation(
         id=f"commitment/{item.commitment}",
         kind="commitment",
         title=f"Weigh {item.usd_per_hour:,.2f} USD/h of {item.commitment}",
         target=item.commitment,
         owner=None,
-        saving_usd_per_month_low=min(at_low_use * DAYS_PER_MONTH, mid),
-        saving_usd_per_month_mid=mid,
-        saving_usd_per_month_high=mid,
-        reason="covers on-demand capacity of the plan at the committed price",
-        risk="high: paid for a year whether used or not",
+        saving_usd_per_month_low=min(item.saving_usd_per_day_tail, item.saving_usd_per_day) * DAYS_PER_MONTH,
+        saving_usd_per_month_mid=item.saving_usd_per_day * DAYS_PER_MONTH,
+        saving_usd_per_month_high=max(item.saving_usd_per_day_high, item.saving_usd_per_day) * DAYS_PER_MONTH,
+        reason="covers on-demand capacity at the committed price, as demand may go over the term",
+        risk=f"high: paid for {years} whether used or not; {item.loss_probability:.0%} of draws lose by it",
         effort="hours: a decision of finance, never automatic",
         is_estimated=True,
-        evidence=(("breaks even at", f"{fee / (item.saving_usd_per_day + fee):.0%} of planned use"),),
+        evidence=tuple(evidence),
     )
+
+
+def rungs(ladder: LadderAdvice) -> str:
+    """Tranches as people say them: "2.80 USD/h now, 3.90 in month 6"."""
+    first, *later = ladder.tranches
+    parts = [f"{first.usd_per_hour:,.2f} USD/h now"]
+    return ", ".join(parts + [f"{part.usd_per_hour:,.2f} in month {part.month}" for part in later])

@@ -64,6 +64,7 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> R
         rules=bill_rules(layout),
         prices=price_facts(layout, inputs),
         why=why(plan) if plan else None,
+        commitments=plan.commitments if plan else (),
         notes=(*(plan.notes if plan else (OF_BILLS,)), *other_currencies(spend, str(currencies[0]))),
     )
 

@@ -249,7 +249,7 @@ def show_demo(demo: Demo) -> None:
     table.add_row("planned cost", f"{usd(top.planned_usd_per_month)} a month")
     table.add_row("saving", f"{usd(top.saving_usd_per_month_mid)} a month (from {low} to {high})")
     if top.commitments_usd_per_month is not None:
-        more = f"{usd(top.commitments_usd_per_month)} a month with 1-year commitments, which are advice"
+        more = f"{usd(top.commitments_usd_per_month)} a month with commitments, which are advice"
         table.add_row("on top", more)
     table.add_row("demand covered", f"{demo.placement.demand_quantile:.0%} quantile")
     table.add_row("proven gap", f"{demo.placement.proof.gap_share:.2%}")

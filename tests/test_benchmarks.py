@@ -46,6 +46,7 @@ TINY = {
     "forecast-again": 2,
     "plan-capacity": 1,
     "plan-solve": 1,
+    "commitments": 6,
 }
 
 
@@ -115,6 +116,15 @@ def test_peers_of_the_solver_break_no_rule_and_cost_no_less_than_the_gap_allows(
     for numbers in found.values():
         assert numbers["broken rules"] == 0
         assert numbers["USD"] >= best * (1 - plan.GAP_SHARE) - 1e-9
+
+
+def test_the_advice_is_as_good_as_a_program_that_holds_every_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = judged(all_benchmarks()["commitments"], tmp_path, monkeypatch)
+    ours, program, planned = (numbers["cost over no purchase"] for numbers in found.values())
+    assert ours == pytest.approx(program, abs=1e-5)
+    assert ours < min(planned, 1.0)
 
 
 def test_generated_problems_are_equal_for_equal_seeds_and_not_easy() -> None:

@@ -156,6 +156,24 @@ def solve(
 
 @app.command()
 @ends_with_code
+def commitments(
+    workspace: Workspace = HERE,
+    placement: Annotated[
+        Path | None, typer.Option("--plan", help="Placement plan. Default: plans/placement.json.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the commitments that a placement plan advises: how much, how sure, at once or in parts."""
+    from optimizer import commitment_screen
+    from optimizer.plan import PlacementPlan, read_plan
+
+    path = placement or workspace / "plans" / "placement.json"
+    made = read_plan(path, PlacementPlan)
+    show(as_json, commitment_screen.summary(made, path), lambda: commitment_screen.show(made))
+
+
+@app.command()
+@ends_with_code
 def report(
     workspace: Workspace = HERE,
     placement: Annotated[

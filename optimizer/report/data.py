@@ -14,6 +14,8 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from optimizer.plan import CommitmentAdvice
+
 KINDS = ("placement", "rightsize", "idle", "commitment", "schedule")
 RISKS = ("low", "medium", "high")
 TIME = "datetime64[us, UTC]"
@@ -203,6 +205,7 @@ class ReportData:
     rules: tuple[Rule, ...] = ()
     prices: Prices | None = None
     why: Why | None = None
+    commitments: tuple[CommitmentAdvice, ...] = ()
 
     def __post_init__(self) -> None:
         faults = [*_faults_of_frames(self), *_faults_of_recommendations(self.recommendations)]

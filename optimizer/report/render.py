@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from data.errors import Fault, InputError, TrimtabError
-from optimizer.report import charts, text, view
+from optimizer.report import charts, commitment_charts, text, view
 from optimizer.report.data import PRICE_WORDS, RISKS, SOURCES, ReportData
 from optimizer.report.text import is_known
 
@@ -165,6 +165,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "most_scarce": MOST_SCARCE,
         "most_workloads": MOST_WORKLOADS,
         "has_plan": has_plan,
+        "days_per_month": commitment_charts.DAYS_PER_MONTH,
         "is_of_bills": bool(month) and not (has_plan or groups or outcomes),
     }
 
@@ -196,6 +197,13 @@ def _charts(data: ReportData) -> dict[str, Any]:
     costs = [(each.workload, each.usd_now, each.usd_planned) for each in groups]
     best = savings[:MOST_BARS]
     return {
+        "commitments": [
+            (
+                item.commitment,
+                _safe(commitment_charts.amount_chart(item, prefix=usd, name=f"amount-{number}")),
+            )
+            for number, item in enumerate(data.commitments[:MOST_CHARTS], 1)
+        ],
         "savings": _safe(charts.savings_chart(best, prefix=usd, name="savings")) if best else None,
         "replicas": _safe(charts.capacity_chart(replicas, prefix=None, name="replicas")) if groups else None,
         "costs": _safe(charts.capacity_chart(costs, prefix=usd, name="costs")) if groups else None,

@@ -18,7 +18,7 @@ from optimizer.errors import InfeasibleError, InputError, LakeError, TransientEr
 from tests.data.bills import focus_csv
 from tests.e2e.workspaces import AS_OF, cli, make, process
 
-VERBS = ("init", "demo", "ingest", "forecast", "plan", "report", "check")
+VERBS = ("init", "demo", "ingest", "forecast", "plan", "commitments", "report", "check")
 
 
 def test_help_names_every_verb_and_the_exit_codes() -> None:
@@ -90,6 +90,7 @@ def test_every_verb_speaks_json_alone(tmp_path: Path) -> None:
         "forecast": ("forecast", "-w", root, "--as-of", AS_OF),
         "plan": (*plan, "--horizon", "6h"),
         "placement": (*plan, "--kind", "placement"),
+        "commitments": ("commitments", "-w", root),
         "report": ("report", "-w", root),
         "check": ("check", "-w", root),
     }.items():
@@ -109,6 +110,7 @@ def test_every_verb_speaks_json_alone(tmp_path: Path) -> None:
     assert seen["plan"]["schema"] == "capacity-plan/1"
     assert Path(seen["plan"]["plan"]) == root / "plans/capacity.json"
     assert seen["placement"]["schema"] == "placement-plan/1"
+    assert seen["commitments"]["hash"] == seen["placement"]["hash"]
     assert all(Path(path).is_file() for path in seen["report"]["files"])
     assert {finding["level"] for finding in seen["check"]["findings"]} <= {"ok", "note"}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.coverage import best_cover, saved_per_unit_hour
+from optimizer.coverage import best_cover, best_purchase, saved_per_unit_hour
 from optimizer.problem import Placement, Problem, check_coverage
 from tests.optimizer.problems import C, O, W, problem
 
@@ -98,3 +98,47 @@ def test_savings_are_shared_evenly_by_running_unit_hour() -> None:
 def test_nothing_running_saves_nothing() -> None:
     p = two_pools(C(covers={"p": (0.5, 1.0)}, existing=1.0))
     assert not saved_per_unit_hour(p, np.zeros((4, 2)), np.zeros((1, 2, 2))).any()
+
+
+def cover_usd(p: Problem, replicas: np.ndarray, bought: np.ndarray) -> float:
+    """USD of list price that commitments save for given replicas."""
+    return saved(p, best_cover(p, replicas, bought))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    replicas=st.lists(st.integers(0, 6), min_size=2, max_size=2),
+    hours=st.lists(st.sampled_from([1.0, 6.0, 18.0]), min_size=2, max_size=2),
+    rate=st.floats(0.2, 3.0),
+    existing=st.sampled_from([0.0, 1.0, 2.5]),
+)
+def test_the_best_purchase_is_the_best_of_all_amounts(
+    replicas: list[int], hours: list[float], rate: float, existing: float
+) -> None:
+    terms = [C("old", {"p": (1.0, 2.0)}, existing=existing), C("new", {"p": (rate, 2.0)}, offered=50.0)]
+    p = problem(W(demand=(1.0, 1.0)), [O("a", price=2.0, pool="p")], commitments=terms, hours=hours)
+    n = np.array([replicas])
+
+    def gain(amount: float) -> float:
+        """Machines beyond the old commitment, covered as far as the amount reaches; by hand."""
+        spare = [max(count - existing, 0.0) for count in replicas]
+        covered = [min(count, amount / rate) for count in spare]
+        return sum(h * (2.0 * c - amount) for h, c in zip(hours, covered, strict=True))
+
+    bought = best_purchase(p, n)
+    best = max(gain(count * rate) for count in np.arange(0.0, 6.5, 0.5))  # kinks: multiples of half a machine
+    found = cover_usd(p, n, bought) - cover_usd(p, n, np.zeros(2)) - bought.sum() * sum(hours)
+    if rate < 1.0:  # then the new one may stand in for the old one, but never saves more by it
+        assert found >= best - 1e-6
+    else:
+        assert found == pytest.approx(best, abs=1e-6)
+
+
+def test_the_saving_of_new_commitments_counts_idle_old_ones() -> None:
+    # In the quiet half one machine runs, which the old commitment could cover as well as the new one.
+    terms = [C("old", {"p": (1.0, 3.0)}, existing=1.0), C("new", {"p": (1.0, 3.0)}, offered=9.0)]
+    p = problem(W(demand=(1.0, 1.0)), [O("a", price=3.0, pool="p")], commitments=terms, hours=[1.0, 1.0])
+    n = np.array([[2, 1]])
+    bought = best_purchase(p, n)
+    assert bought.tolist() == pytest.approx([0.0, 1.0])
+    assert cover_usd(p, n, bought) - cover_usd(p, n, np.zeros(2)) == pytest.approx(3.0)

@@ -234,6 +234,7 @@ def test_commitments_that_cannot_be_planned_with_are_left_out_and_told(lake_work
     (offer,) = read.commitments
     assert offer.name.endswith("known")
     assert offer.existing_usd_per_hour == pytest.approx(1.0)
+    assert offer.ends == rows["ContractCommitmentPeriodEnd"].iloc[0].to_pydatetime()
     assert offer.rates == {("aws", "us-east-1", "m"): 0.5}
     told = [note for note in read.notes if "is not used" in note]
     assert len(told) == 2

@@ -19,7 +19,6 @@ from optimizer.plan import (
     Allocation,
     AutoscaleRule,
     CapacityPlan,
-    CommitmentAdvice,
     ForecastRow,
     Missing,
     Period,
@@ -37,6 +36,7 @@ from optimizer.plan import (
     sealed,
     write_plan,
 )
+from tests.optimizer.commitment_cases import advised
 
 REPO = Path(__file__).resolve().parents[2]
 START = datetime(2026, 5, 12, 3, tzinfo=UTC)
@@ -119,7 +119,7 @@ def placement_plan() -> PlacementPlan:
                     planned_usd_per_day_high=50.0,
                 ),
             ),
-            commitments=(CommitmentAdvice(commitment="aws", usd_per_hour=1.0, saving_usd_per_day=3.0),),
+            commitments=(advised(),),
             sunk_usd=0.0,
         )
     )

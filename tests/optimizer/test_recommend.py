@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optimizer.inputs import Inputs
 from optimizer.placement import plan_placement
-from optimizer.plan import CommitmentAdvice, PlacementPlan
+from optimizer.plan import PlacementPlan
 from optimizer.recommend import (
     DAYS_PER_MONTH,
     commitment,
@@ -23,6 +23,7 @@ from optimizer.recommend import (
 )
 from optimizer.report.data import KINDS, RISKS, Recommendation
 from tests.optimizer import worlds
+from tests.optimizer.commitment_cases import advised
 from tests.optimizer.worlds import AS_OF as NOW
 from tests.optimizer.worlds import batch, catalogue, option, steady, workload, world
 
@@ -179,18 +180,25 @@ def test_a_running_month_shows_only_part_of_a_cost(as_of: str, months: list[str]
     assert whole_months(bill, moment)["month"].tolist() == months
 
 
-@settings(max_examples=100, deadline=None)
-@given(rate=st.floats(0.01, 100), saving=st.floats(0.01, 1000), use=st.floats(0, 1))
-def test_a_commitment_breaks_even_where_it_says(rate: float, saving: float, use: float) -> None:
-    item = CommitmentAdvice(commitment="x", usd_per_hour=rate, saving_usd_per_day=saving)
-    told = commitment(item, use)
-    fee = 24 * rate
-    covered = saving + fee
-    assert told.saving_usd_per_month_mid == pytest.approx(saving * DAYS_PER_MONTH)
-    assert told.saving_usd_per_month_low == pytest.approx((use * covered - fee) * DAYS_PER_MONTH, abs=1e-6)
-    share = fee / covered
-    assert commitment(item, share).saving_usd_per_month_low == pytest.approx(0.0, abs=1e-6 * fee * 31)
-    assert dict(told.evidence)["breaks even at"] == f"{share:.0%} of planned use"
+def test_a_commitment_says_its_range_its_break_even_and_its_parts() -> None:
+    told = commitment(advised())
+    ends = (
+        told.saving_usd_per_month_low, told.saving_usd_per_month_mid, told.saving_usd_per_month_high
+    )  # fmt: skip
+    assert ends == pytest.approx([each * DAYS_PER_MONTH for each in (-4.0, 12.0, 17.0)])
+    assert told.risk == "high: paid for a year whether used or not; 8% of draws lose by it"
+    assert told.evidence == (
+        ("breaks even at", "68% use"),
+        ("use, 10 % to 90 % of draws", "70% to 100%"),
+        ("better in parts", "1.00 USD/h now, 1.25 in month 6"),
+    )
+
+
+def test_an_upfront_commitment_says_when_it_is_paid_back() -> None:
+    item = advised(term_years=3, payment="all upfront", upfront_usd=5e4, payback_months=20.4, ladders=())
+    told = commitment(item)
+    assert dict(told.evidence)["paid back after"] == "20 months"
+    assert told.risk.startswith("high: paid for 3 years")
 
 
 @pytest.mark.parametrize(

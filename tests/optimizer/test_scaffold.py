@@ -45,6 +45,7 @@ def test_every_setting_is_shown_at_its_default(tmp_path: Path) -> None:
         "planning",
         "autoscale",
         "placement",
+        "commitments",
         "forecast",
         "sources",
         "allocation",

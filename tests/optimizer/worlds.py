@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
-from optimizer.config import ForecastSettings, PlacementSettings, Planning, Settings
+from optimizer.config import CommitmentSettings, ForecastSettings, PlacementSettings, Planning, Settings
 from optimizer.formulate import OPTION_COLUMNS, Offer
 from optimizer.inputs import Inputs
 from optimizer.lake_inputs import EMPTY
@@ -123,13 +123,19 @@ def world(
     )  # fmt: skip
 
 
-def settings(planning: Mapping[str, Any] | None = None, **placement: Any) -> Settings:
+def settings(
+    planning: Mapping[str, Any] | None = None,
+    *,
+    commitments: Mapping[str, Any] | None = None,
+    **placement: Any,
+) -> Settings:
     """Settings apart from the environment; a short typical day unless told otherwise."""
     return Settings.model_construct(
         planning=Planning.model_validate(planning or {}),
         placement=PlacementSettings.model_validate(
             {"forecast_days": 1, "activation_cost_usd": 0.0} | placement
         ),
+        commitments=CommitmentSettings.model_validate(commitments or {}),
         forecast=ForecastSettings(),
         sources={},
     )

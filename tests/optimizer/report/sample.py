@@ -21,6 +21,7 @@ from optimizer.report.data import (
     WhyNot,
     empty,
 )
+from tests.optimizer.commitment_cases import advised
 
 AS_OF = datetime(2026, 5, 12, 3, tzinfo=UTC)
 
@@ -199,6 +200,15 @@ def sample() -> ReportData:
             Rule("no service costs more than its list price", 78, 2, ("service <Storage>, list_cost 1",)),
         ),
         prices=Prices((("contract", 12), ("discount", 40), ("list", 300)), 0.997, 11),
+        commitments=(
+            advised(),
+            advised(
+                commitment="gcp 3-year commitment, all upfront",
+                upfront_usd=52_560.0,
+                payback_months=20.4,
+                is_estimated_price=False,
+            ),
+        ),
     )
 
 

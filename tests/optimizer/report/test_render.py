@@ -28,6 +28,7 @@ from optimizer.report.data import (
     empty,
 )
 from optimizer.report.render import Rendered, render, write
+from tests.optimizer.commitment_cases import advised
 from tests.optimizer.report.sample import forecasts, history, nothing, sample
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "report"
@@ -157,7 +158,7 @@ def test_every_id_is_there_once_and_every_reference_leads_somewhere(rendered: Re
 
 def test_every_chart_is_an_image_with_a_name_that_scales(rendered: Rendered) -> None:
     drawings = [ET.fromstring(each) for each in re.findall(r"<svg\b.*?</svg>", rendered.html, re.DOTALL)]
-    assert len(drawings) == 8
+    assert len(drawings) == 10
     for drawing in drawings:
         assert drawing.get("role") == "img"
         assert drawing.get("viewBox")
@@ -206,6 +207,7 @@ def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
         spend=spoiled(data.spend), capacity=spoiled(data.capacity), forecasts=spoiled(data.forecasts),
         history=spoiled(data.history), freshness=spoiled(data.freshness).assign(what=data.freshness["what"]),
         recommendations=recommendations,
+        commitments=(advised(commitment=next(at)),),
         solver=SolverFacts(next(at), 1.0, 1.0, 0.0, next(at)),
         shortfalls=(next(at), next(at)), notes=tuple(words),
         why=Why(
