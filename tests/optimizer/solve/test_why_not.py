@@ -190,3 +190,11 @@ def test_lines_name_the_other_purchase_region_and_family() -> None:
 )  # fmt: skip
 def test_a_family_is_a_type_without_its_size(instance_type: str, expected: str) -> None:
     assert family(instance_type) == expected
+
+
+def test_a_limit_that_an_option_names_twice_has_its_rent_once() -> None:
+    p = problem(W("web", [4.0]), [O("a", pool="p", quota_pool="p")], pools={"p": 9.0})
+    priced = rents(p, [0.5])
+    (forced,) = Choices(priced).forced([(0, 0)])
+    assert priced.parts(0, forced.plan).total == pytest.approx(4.0 + 4 * 0.5)
+    assert forced.usd == pytest.approx(4.0 + 4 * 0.5)
