@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,14 @@ from optimizer.commitments import Days, advise
 from optimizer.config import Settings
 from optimizer.coverage import best_cover, saved_per_unit_hour
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
+from optimizer.explanation import explained
+from optimizer.filter_prices import FilterPrices, with_barred
 from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.needs import Outlook, look_ahead, needs, work_rate
 from optimizer.plan import (
     CommitmentAdvice,
+    Explanation,
     Period,
     PlacementPlan,
     PlacementRow,
@@ -74,7 +78,22 @@ def plan_placement(
         write_problem(whole, save_problem)
     problem = prune_dominated(whole)
     solution = solve(problem, gap_share=choice.gap_share)
-    return document(inputs, outlook, settings, (problem, solution)), outlook
+    why = explain_day(inputs, outlook, settings, problem, solution)
+    return document(inputs, outlook, settings, (problem, solution), why), outlook
+
+
+def explain_day(
+    inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem, solution: Solution
+) -> Explanation:
+    """Why the placement is as it is; what filters keep out is priced, or let in by a repair."""
+    day = partial(typical_day, inputs, settings=settings)
+    short = {shortfall.workload for shortfall in solution.shortfalls}
+    return explained(
+        problem,
+        solution,
+        filters=FilterPrices(inputs, outlook, day),
+        repair_of=with_barred(inputs, outlook, day, short) if short else None,
+    )
 
 
 def levels_of(settings: Settings) -> list[float]:
@@ -131,7 +150,11 @@ def typical_profile(need: Need, shape: tuple[int, int], from_now: pd.DatetimeInd
 
 
 def document(
-    inputs: Inputs, outlook: Outlook, settings: Settings, solved: tuple[Problem, Solution] | None
+    inputs: Inputs,
+    outlook: Outlook,
+    settings: Settings,
+    solved: tuple[Problem, Solution] | None,
+    why: Explanation | None = None,
 ) -> PlacementPlan:
     """The plan as a document with its hash; costs are USD per typical day."""
     held_cost = held_usd_per_hour(inputs, list(outlook.held)) * 24.0
@@ -157,6 +180,7 @@ def document(
             sunk_usd=sunk_usd(problem) if problem else 0.0,
             routes=tuple(route_rows(*solved)) if solved else (),
             certificate=tuple(certify(solved[0], solved[1].placement)) if solved else (),
+            explanation=why,
             proof=proof(solved[1] if solved else None),
             actions=tuple(scale_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),

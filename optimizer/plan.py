@@ -300,6 +300,85 @@ class Certificate(Part):
     broken: tuple[str, ...]
 
 
+class CostParts(Part):
+    """What a difference in cost is made of, USD per typical day; the parts add up to it."""
+
+    instances: Usd
+    scarce_quota: Usd
+    lost_cover: Usd
+    egress: Usd
+    change: Usd
+
+
+class AlternativeRow(Part):
+    """An option not taken: what the best plan of its workload costs more that runs it at all.
+
+    Alone: if nothing else runs; None where it cannot serve alone. `other` is what differs from what runs.
+    """
+
+    option_id: str
+    other: Literal["purchase", "region", "family"]
+    beside: str | None
+    more_usd_per_day: Usd
+    alone_more_usd_per_day: Usd | None
+    parts: CostParts
+    text: str
+
+
+class WhyNotRow(Part):
+    """A workload at the prices of what is scarce: its cost, its share of the gap, what else it could run."""
+
+    workload: str
+    runs: tuple[str, ...]
+    usd_per_day: Usd
+    regret_usd_per_day: Usd
+    alternatives: tuple[AlternativeRow, ...]
+
+
+class ScarceRow(Part):
+    """What one more unit of a limit, one more committed USD/h, or one rule less saves per day.
+
+    `usd_per_day` is the price at the plan; `confirmed_usd_per_day` that of solving again with `tried` more
+    (without whole numbers), per unit; None where that was not done.
+    """
+
+    kind: Literal["pool", "commitment", "rule"]
+    name: str
+    rule: str | None
+    usd_per_day: Usd
+    confirmed_usd_per_day: Usd | None
+    tried: float
+    periods: tuple[str, ...]
+    text: str
+
+
+class RepairRow(Part):
+    """One step of the cheapest way out of the shortfalls; all steps together are one."""
+
+    rule: str
+    where: str
+    periods: tuple[str, ...]
+    found: float | None
+    needed: float | None
+    option_id: str | None
+    text: str
+
+
+class Explanation(Part):
+    """Why the placement is as it is, USD per typical day.
+
+    `prices` says what they are of: "plans" (decomposition), "relaxed" (the model without whole numbers),
+    both, or "none". The gap to the bound that they prove is the regrets of workloads and what is left unused.
+    """
+
+    prices: str
+    gap_usd_per_day: Usd
+    unused_usd_per_day: Usd
+    why_not: tuple[WhyNotRow, ...]
+    scarce: tuple[ScarceRow, ...]
+    repair: tuple[RepairRow, ...]
+
+
 class PlacementPlan(PlanBase):
     """The joint plan over a typical day, for people. Costs are USD per typical day."""
 
@@ -311,6 +390,7 @@ class PlacementPlan(PlanBase):
     sunk_usd: Usd
     routes: tuple[RouteRow, ...] = ()
     certificate: tuple[Certificate, ...] = ()
+    explanation: Explanation | None = None
 
 
 MAKE_ONE = "make one with `trimtab plan`"

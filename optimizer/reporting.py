@@ -14,19 +14,23 @@ from optimizer.forecasts import actuals, request_series
 from optimizer.inputs import Inputs
 from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout
-from optimizer.plan import CapacityPlan, PlacementPlan
+from optimizer.plan import CapacityPlan, CostParts, PlacementPlan
 from optimizer.prices import FITTED_DAYS, LOOKBACK, fit
 from optimizer.recommend import DAYS_PER_MONTH, recommend
 from optimizer.reconciliation import reconciled
 from optimizer.report.data import (
     FRAMES,
     PRICE_WORDS,
+    Alternative,
     Headline,
     Prices,
     Recommendation,
     ReportData,
     Rule,
+    Scarce,
     SolverFacts,
+    Why,
+    WhyNot,
     empty,
 )
 
@@ -59,6 +63,7 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> R
         shortfalls=shortfalls(plan) if plan else (),
         rules=bill_rules(layout),
         prices=price_facts(layout, inputs),
+        why=why(plan) if plan else None,
         commitments=plan.commitments if plan else (),
         notes=(*(plan.notes if plan else (OF_BILLS,)), *other_currencies(spend, str(currencies[0]))),
     )
@@ -82,6 +87,61 @@ def shortfalls(plan: PlacementPlan) -> tuple[str, ...]:
         f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
         for s in plan.shortfalls
     )
+
+
+SCARCE_WORDS = {
+    "pool": "one more unit of quota or spot capacity",
+    "commitment": "one more committed USD per hour, before its fee",
+    "rule": "going without this rule",
+}
+LEAST_USD_TOLD = 0.005
+
+
+def why(plan: PlacementPlan) -> Why | None:
+    """Why the plan is as it is, from its explanation; only workloads that have something to tell."""
+    told = plan.explanation
+    if told is None:
+        return None
+    periods = [period.name for period in plan.periods]
+    return Why(
+        scarce=tuple(
+            Scarce(
+                what=each.name if each.rule is None else f"{each.name}: {each.rule}",
+                means=SCARCE_WORDS[each.kind],
+                usd_per_day=each.usd_per_day,
+                confirmed_usd_per_day=each.confirmed_usd_per_day,
+                when="" if len(each.periods) == len(periods) else ", ".join(each.periods),
+            )
+            for each in told.scarce
+        ),
+        why_not=tuple(
+            WhyNot(
+                workload=row.workload,
+                runs=row.runs,
+                regret_usd_per_day=row.regret_usd_per_day,
+                alternatives=tuple(
+                    Alternative(
+                        each.option_id, each.other, each.beside, each.more_usd_per_day, because(each.parts)
+                    )
+                    for each in row.alternatives
+                ),
+            )
+            for row in sorted(told.why_not, key=lambda row: row.workload)
+            if row.alternatives or row.regret_usd_per_day >= LEAST_USD_TOLD
+        ),
+        repair=tuple(step.text for step in told.repair),
+        unused_usd_per_day=told.unused_usd_per_day,
+    )
+
+
+def because(parts: CostParts) -> str:
+    """The parts of a difference in words, the largest first."""
+    named = {
+        "instances": parts.instances, "scarce quota": parts.scarce_quota, "commitments": parts.lost_cover,
+        "egress": parts.egress, "change": parts.change,
+    }  # fmt: skip
+    told = sorted(named.items(), key=lambda item: -abs(item[1]))
+    return ", ".join(f"{name} {usd:+,.2f}" for name, usd in told if abs(usd) >= LEAST_USD_TOLD)
 
 
 def bill_rules(layout: Layout) -> tuple[Rule, ...]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from data.ingest import Loads
     from optimizer.checkup import Finding
     from optimizer.demo import Demo
-    from optimizer.plan import CapacityPlan, PlacementPlan
+    from optimizer.plan import CapacityPlan, Explanation, PlacementPlan
     from optimizer.solution_files import Solved
 
 KINDS = ("capacity", "placement")
@@ -171,6 +171,8 @@ def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
     for item in plan.shortfalls:
         missing = f"{item.rule} misses {item.missing:.4g} of {item.wanted:.4g}"
         out.print(f"shortfall: {item.workload} at {item.period}: {missing}", markup=False)
+    if plan.plan_schema == "placement-plan/1":
+        show_explanation(plan.explanation)
     for note in plan.notes:
         out.print(f"note: {note}", markup=False)
     out.print(f"wrote {path}", markup=False, soft_wrap=True)
@@ -189,14 +191,26 @@ def plan_table(plan: CapacityPlan | PlacementPlan) -> Table:
 
 
 def show_solved(made: Solved) -> None:
-    """Status, cost, bound and gap, what is missed, and the files."""
+    """Status, cost, bound and gap, what is missed, what would mend it, what is scarce, and the files."""
     found = made.summary
     told = f"{found['status'].replace('_', ' ')}: cost {found['cost']:,.2f} USD"
     out.print(f"{told}, proven bound {found['bound']:,.2f} USD, gap {found['gap']:.2%}", highlight=False)
     for missed in found["shortfalls"]:
         where = f"{missed['rule']} of {missed['workload']} at {missed['period']}"
         out.print(f"missed: {where}: {missed['missing']:.6g} of {missed['wanted']:.6g}", markup=False)
+    show_explanation(made.explanation)
     show_files(made.files)
+
+
+MOST_LINES = 5  # of each kind on the screen; the files have all
+
+
+def show_explanation(why: Explanation | None) -> None:
+    """What would mend a shortage, and what is scarce, the dearest first."""
+    for step in why.repair[:MOST_LINES] if why else ():
+        out.print(f"to mend it: {step.text}", markup=False, highlight=False)
+    for each in why.scarce[:MOST_LINES] if why else ():
+        out.print(f"scarce: {each.text}", markup=False, highlight=False)
 
 
 def show_files(files: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""`trimtab solve`: a folder of problem tables in; `placement.parquet`, `.json` and `certificate.json` out."""
+"""`trimtab solve`: a folder of problem tables in; the placement, its certificate and explanation out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ import pandas as pd
 
 from optimizer.certificate import certify
 from optimizer.errors import Fault, InputError
+from optimizer.explanation import explained
+from optimizer.plan import Explanation
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
 from optimizer.solve import Solution, solve
 from optimizer.violations import TOLERANCE
 
 TABLE, SUMMARY, CERTIFICATE = "placement.parquet", "placement.json", "certificate.json"
+EXPLANATION = "explanation.json"
 ROUTES = "routes.parquet"  # only where workloads have origins
 LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
 
@@ -30,6 +33,7 @@ class Solved:
 
     summary: Mapping[str, Any]
     files: tuple[Path, ...]
+    explanation: Explanation
 
 
 def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
@@ -51,7 +55,7 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         )
     given = read_problem(folder)
     solution = solve(given.problem, gap_share=gap_share, priced=True)
-    files = [out / TABLE, out / SUMMARY, out / CERTIFICATE]
+    files = [out / TABLE, out / SUMMARY, out / CERTIFICATE, out / EXPLANATION]
     try:
         out.mkdir(parents=True, exist_ok=True)
         table_of(given, solution).to_parquet(files[0], index=False)
@@ -59,6 +63,8 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         files[1].write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         stated = [one.model_dump(mode="json") for one in certify(given.problem, solution.placement)]
         files[2].write_text(json.dumps({"workloads": stated}, indent=1) + "\n", encoding="utf-8")
+        why = explained(given.problem, solution)
+        files[3].write_text(why.model_dump_json(indent=1) + "\n", encoding="utf-8")
         if len(given.problem.routes):
             files.append(out / ROUTES)
             routes_of(given.problem, solution).to_parquet(files[-1], index=False)
@@ -67,7 +73,7 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         raise InputError(
             [Fault(str(out), found, "a folder that can be written", "choose another --out")]
         ) from error
-    return Solved(summary, tuple(files))
+    return Solved(summary, tuple(files), why)
 
 
 def table_of(given: ProblemFiles, solution: Solution) -> pd.DataFrame:

@@ -140,7 +140,7 @@ def plan(
 @ends_with_code
 def solve(
     folder: Annotated[Path, typer.Argument(help="Folder of problem tables, Parquet.")],
-    out: Annotated[Path, typer.Option(help="Folder for the placement and its certificate.")],
+    out: Annotated[Path, typer.Option(help="Folder for the placement, its certificate and its explanation.")],
     gap: Annotated[float, typer.Option(help="Gap between cost and bound that is close enough.")] = 0.005,
     as_json: Json = False,
 ) -> None:

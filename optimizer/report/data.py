@@ -102,6 +102,51 @@ class SolverFacts:
 
 
 @dataclass(frozen=True)
+class Scarce:
+    """A limit, a commitment or a rule: what one more of it, or going without it, saves a day in USD.
+
+    `confirmed` is what solving again gives, None where only the price at the plan is known.
+    """
+
+    what: str
+    means: str
+    usd_per_day: float
+    confirmed_usd_per_day: float | None
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """An option that was not taken, what differs with it and what it costs more, in USD a day."""
+
+    option: str
+    other: str
+    beside: str | None
+    more_usd_per_day: float
+    because: str
+
+
+@dataclass(frozen=True)
+class WhyNot:
+    """What a workload runs and what it could run instead; its regret is its share of the gap."""
+
+    workload: str
+    runs: tuple[str, ...]
+    regret_usd_per_day: float
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why the plan is as it is; `repair` are the steps that would end its shortfalls."""
+
+    scarce: tuple[Scarce, ...] = ()
+    why_not: tuple[WhyNot, ...] = ()
+    repair: tuple[str, ...] = ()
+    unused_usd_per_day: float = 0.0
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule of reconciliation: how many things it looked at, how many broke it, a line for the worst."""
 
@@ -159,6 +204,7 @@ class ReportData:
     demand_unit: str = "requests/s"
     rules: tuple[Rule, ...] = ()
     prices: Prices | None = None
+    why: Why | None = None
     commitments: tuple[CommitmentAdvice, ...] = ()
 
     def __post_init__(self) -> None:

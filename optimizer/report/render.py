@@ -24,6 +24,8 @@ from optimizer.report.text import is_known
 TEMPLATES = Path(__file__).with_name("templates")
 MOST_CHARTS = 24  # workloads with a demand chart; one screen of charts each takes a twentieth of a second
 MOST_BARS = 15
+MOST_SCARCE = 10  # rows of what is scarce
+MOST_WORKLOADS = 24  # with their alternatives
 GROUPINGS = ("provider", "service", "team")
 
 
@@ -160,6 +162,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "freshness": view.records(data.freshness),
         "cited": {what: _cited(data, what) for what in SOURCES},
         "price_words": PRICE_WORDS,
+        "most_scarce": MOST_SCARCE,
+        "most_workloads": MOST_WORKLOADS,
         "has_plan": has_plan,
         "days_per_month": commitment_charts.DAYS_PER_MONTH,
         "is_of_bills": bool(month) and not (has_plan or groups or outcomes),

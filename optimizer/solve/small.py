@@ -64,19 +64,33 @@ def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
     """What one more unit of each limit or commitment is worth: duals without whole numbers."""
     if not np.isfinite(problem.pool_limit).any() and not len(problem.commitments):
         return
+    found = relaxed(problem)
+    if found is None:
+        return  # a shortage: what more would be worth has no price
+    _, pools, commitments = found
+    for t, period in enumerate(problem.periods):
+        for k, name in enumerate(problem.pools):
+            yield ShadowPrice("pool", name, period, float(pools[k, t]))
+        for c, name in enumerate(problem.commitments):
+            yield ShadowPrice("commitment", name, period, float(commitments[c, t]))
+
+
+def relaxed(problem: Problem) -> tuple[float, Floats, Floats] | None:
+    """Cost without whole numbers, (P, T) rents, (C, T) worths of commitments; None where infeasible."""
     program = build(problem).relaxed()
     run = minimise(program, 0.0)
     if run is None:
-        return  # a shortage: what more would be worth has no price
+        return None
     pools, commitments = (
         np.maximum(0.0, -taken(run.duals, program.rows_of(name)))
         for name in ("within_pool", "within_commitment")
     )
-    for t, period in enumerate(problem.periods):
-        for k, name in enumerate(problem.pools):
-            yield ShadowPrice("pool", name, period, float(pools[k, t]) if pools.size else 0.0)
-        for c, name in enumerate(problem.commitments):
-            yield ShadowPrice("commitment", name, period, float(commitments[c, t]))
+    periods = len(problem.periods)
+    return (
+        run.objective,
+        pools if pools.size else np.zeros((len(problem.pools), periods)),
+        commitments if commitments.size else np.zeros((len(problem.commitments), periods)),
+    )
 
 
 @dataclass(frozen=True)

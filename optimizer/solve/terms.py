@@ -100,7 +100,8 @@ def is_plain(p: Problem) -> Bools:
     free &= ~p.survival.survive_zone_loss & ~np.isfinite(p.ramp.max_replicas) & p.routes.is_free
     free[p.option_workload[p.bounds.option]] = False
     free[p.option_workload[~p.is_admissible]] = False
-    return np.asarray(free & (p.max_options <= PAIR), dtype=bool)
+    count = np.bincount(p.option_workload, minlength=len(p.workloads))
+    return np.asarray(free & (np.minimum(p.max_options, count) <= PAIR), dtype=bool)
 
 
 def terms_of(p: Problem) -> tuple[Terms, Kinds]:

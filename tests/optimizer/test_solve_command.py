@@ -42,6 +42,11 @@ def test_the_answer_adds_up_and_says_what_is_proven(tmp_path: Path) -> None:
     assert found["sunk_usd"] == 0.0
     assert {dual["kind"] for dual in found["duals"]} <= {"pool", "commitment"}
     assert found["seconds"] > 0
+    why = json.loads((tmp_path / "out/explanation.json").read_text())
+    (told,) = why["why_not"]
+    assert (told["workload"], why["repair"]) == ("web", [])
+    for other in told["alternatives"]:
+        assert other["more_usd_per_day"] == pytest.approx(sum(other["parts"].values()), abs=1e-5)
 
 
 def test_the_certificate_and_the_routes_stand_beside_the_answer(tmp_path: Path) -> None:
@@ -81,6 +86,9 @@ def test_a_shortage_is_no_failure(tmp_path: Path) -> None:
     assert ran.code == 0
     assert "missed: meet_demand of web at t0: 1 of 4" in ran.out
     assert json.loads((tmp_path / "out/placement.json").read_text())["status"] == "shortfall"
+    assert "to mend it: raise the limit of p by 1, from 3 to 4 at t0" in ran.out
+    (step,) = json.loads((tmp_path / "out/explanation.json").read_text())["repair"]
+    assert (step["rule"], step["where"], step["needed"]) == ("within_pool", "p", 4.0)
 
 
 def test_a_fleet_goes_through_decomposition_with_nothing_else_on_the_output(tmp_path: Path) -> None:
@@ -89,6 +97,9 @@ def test_a_fleet_goes_through_decomposition_with_nothing_else_on_the_output(tmp_
     found = json.loads(ran.out)
     assert found["gap"] <= 0.01
     assert any(dual["name"] == "a" and dual["usd_per_unit"] > 0 for dual in found["duals"])
+    why = json.loads((tmp_path / "out/explanation.json").read_text())
+    pool = next(each for each in why["scarce"] if each["name"] == "a")
+    assert pool["confirmed_usd_per_day"] == pytest.approx(pool["usd_per_day"], rel=0.1)
 
 
 @pytest.mark.parametrize(

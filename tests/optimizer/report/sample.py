@@ -9,12 +9,16 @@ import pandas as pd
 
 from optimizer.report.data import (
     FRAMES,
+    Alternative,
     Headline,
     Prices,
     Recommendation,
     ReportData,
     Rule,
+    Scarce,
     SolverFacts,
+    Why,
+    WhyNot,
     empty,
 )
 from tests.optimizer.commitment_cases import advised
@@ -136,6 +140,29 @@ RECOMMENDATIONS = (
     ),
 )  # fmt: skip
 
+WHY = Why(
+    scarce=(
+        Scarce("train: residency", "going without this rule", 61.4, 58.02),
+        Scarce("quota:az-weu-h100", "one more unit of quota or spot capacity", 12.3, 11.85, "14:00, 18:00"),
+        Scarce("compute-1y", "one more committed USD per hour, before its fee", 30.0, None),
+    ),
+    why_not=(
+        WhyNot(
+            "chat",
+            ("gcp-usc1-l4-spot", "gcp-euw4-l4-od"),
+            1.75,
+            (
+                Alternative(
+                    "aws-use1-g6-od", "family", "gcp-euw4-l4-od", 3.02, "instances +4.10, scarce quota -1.08"
+                ),
+                Alternative("gcp-usc1-l4-od", "purchase", None, 41.5, "instances +41.50"),
+            ),
+        ),
+    ),
+    repair=("raise the limit of quota:az-weu-h100 by 1, from 2 to 3 at 14:00",),
+    unused_usd_per_day=0.4,
+)
+
 FRESHNESS = [
     ("bill", "focus_2026-05.csv.gz", pd.Timestamp("2026-05-11T22:00Z"), 5.0, "billing period still open"),
     ("demand", "history/usage.parquet", pd.Timestamp("2026-05-12T02:00Z"), 1.0, "4 hours missing on 11 May"),
@@ -166,6 +193,7 @@ def sample() -> ReportData:
             "4 hours of metrics are missing on 11 May; they count as not known.",
             "Spot prices of Azure are estimated.",
         ),
+        why=WHY,
         rules=(
             Rule("BilledCost of each load equals the provider's own invoice column", 9, 0),
             Rule("over a whole term, EffectiveCost of a commitment equals its BilledCost", 0, 0),

@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from data.errors import InputError, TrimtabError
-from optimizer.report.data import Headline, ReportData, SolverFacts, empty
+from optimizer.report.data import (
+    Alternative,
+    Headline,
+    ReportData,
+    Scarce,
+    SolverFacts,
+    Why,
+    WhyNot,
+    empty,
+)
 from optimizer.report.render import Rendered, render, write
 from tests.optimizer.commitment_cases import advised
 from tests.optimizer.report.sample import forecasts, history, nothing, sample
@@ -175,7 +184,7 @@ def storable(text: str) -> str:
 
 def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
     """The sample with hostile words wherever a bill, a tag, a cloud or a user can put some."""
-    data, at = sample(), iter(words * 20)
+    data, at = sample(), iter(words * 40)
 
     def spoiled(frame: pd.DataFrame) -> pd.DataFrame:
         texts = [name for name in frame.columns if isinstance(frame[name].dtype, pd.StringDtype)]
@@ -191,6 +200,7 @@ def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
         )
         for each in data.recommendations
     )  # fmt: skip
+    instead = Alternative(next(at), next(at), next(at), 1.0, next(at))
     return replace(
         data,
         workspace=next(at), currency=next(at), demand_unit=next(at),
@@ -200,6 +210,11 @@ def hostile_everywhere(words: tuple[str, ...]) -> ReportData:
         commitments=(advised(commitment=next(at)),),
         solver=SolverFacts(next(at), 1.0, 1.0, 0.0, next(at)),
         shortfalls=(next(at), next(at)), notes=tuple(words),
+        why=Why(
+            (Scarce(next(at), next(at), 1.0, None, next(at)),),
+            (WhyNot(next(at), (next(at),), 1.0, (instead,)),),
+            (next(at),),
+        ),
     )  # fmt: skip
 
 

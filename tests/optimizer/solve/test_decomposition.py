@@ -258,10 +258,13 @@ def test_a_shortage_goes_to_the_model_that_can_miss_rules(monkeypatch: pytest.Mo
 
 def test_rules_about_regions_and_more_options_are_left_to_the_compact_model() -> None:
     p = problem(
-        [W("two", max_options=2), W("any", max_options=3), W("spread", max_options=2, min_regions=2)],
-        [O("x", "two"), O("y", "any"), O("z", "spread")],
-    )
-    assert is_plain(p).tolist() == [True, False, False]
+        [
+            W("two", max_options=2), W("three", max_options=3), W("any", max_options=3),
+            W("spread", max_options=2, min_regions=2),
+        ],
+        [O("x", "two"), O("y1", "three"), O("y2", "three"), *(O(f"v{k}", "any") for k in range(3)), O("z", "spread")],
+    )  # fmt: skip
+    assert is_plain(p).tolist() == [True, True, False, False]  # three of two options are two
 
 
 PLAIN = {

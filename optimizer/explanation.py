@@ -1,0 +1,155 @@
+"""A placement explained, as it stands in documents: why not another option, what is scarce, how to repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from optimizer.plan import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
+from optimizer.problem import Floats, Problem
+from optimizer.solve import Solution
+from optimizer.solve.explain import Alternative, WhyNot, explain, sentence
+from optimizer.solve.prices import Parts, Relaxation
+from optimizer.solve.repair import Barred, Step, repair
+from optimizer.solve.repair import sentence as repair_sentence
+from optimizer.solve.scarce import Scarcity, days, scarcities
+
+# Options times periods up to which scarce things are confirmed by solving again: so many of each kind.
+CONFIRMED = ((30_000, 3), (100_000, 1))
+MOST_RULES = 1_000_000  # options times periods up to which rules are priced
+RULE_WORDS = {
+    "max_spot_share": "the cap on spot",
+    "min_on_demand_replicas": "min_on_demand_replicas",
+    "min_replicas": "min_replicas",
+    "max_replicas": "max_replicas",
+    "min_regions": "min_regions",
+    "max_region_share": "max_region_share",
+    "survive_region_loss": "surviving the loss of a region",
+}
+# Prices what is kept out before a problem is made: of the problem, its prices, (W,) cheapest plans at these.
+Filters = Callable[[Problem, Relaxation, Floats], Sequence[Scarcity]]
+DAYS_PER_MONTH = 365.0 / 12.0
+
+
+def explained(
+    p: Problem,
+    solution: Solution,
+    *,
+    filters: Filters | None = None,
+    repair_of: tuple[Problem, Barred] | None = None,
+) -> Explanation:
+    """Everything that is told about a placement.
+
+    Args:
+        p: the problem solved.
+        solution: its solution.
+        filters: tells what is kept out before the problem is made and what that costs.
+        repair_of: the same problem with options that filters keep out, which a repair may let in.
+    """
+    found, size = explain(p, solution), len(p.option_id) * len(p.periods)
+    scarce: tuple[Scarcity, ...] = ()
+    if found.relaxation is not None and found.part is not None and found.best_usd is not None:
+        confirm = next((count for most, count in CONFIRMED if size <= most), 0)
+        scarce = scarcities(
+            found.part, found.relaxation, confirm=confirm, rules=size <= MOST_RULES, best_usd=found.best_usd
+        )
+        more = filters(found.part, found.relaxation, found.best_usd) if filters and not found.unpriced else ()
+        scarce = tuple(sorted((*scarce, *more), key=lambda each: -each.best_usd_per_day))
+    span = days(p)
+    return Explanation(
+        prices=found.source,
+        gap_usd_per_day=found.gap_usd / span,
+        unused_usd_per_day=found.unused_usd / span,
+        why_not=tuple(why_not_row(told, span) for told in found.workloads),
+        scarce=tuple(scarce_row(each, p) for each in scarce),
+        repair=tuple(repair_rows(p, solution, repair_of)),
+    )
+
+
+def why_not_row(told: WhyNot, span: float) -> WhyNotRow:
+    """One workload, per day."""
+    return WhyNotRow(
+        workload=told.workload,
+        runs=told.runs,
+        usd_per_day=told.usd / span,
+        regret_usd_per_day=told.regret_usd / span,
+        alternatives=tuple(alternative_row(each, span) for each in told.alternatives),
+    )
+
+
+def alternative_row(each: Alternative, span: float) -> AlternativeRow:
+    """One option, per day."""
+    parts = Parts(*(usd / span for usd in each.parts.each))
+    return AlternativeRow(
+        option_id=each.option,
+        other=each.other,
+        beside=each.partner,
+        more_usd_per_day=parts.total,
+        alone_more_usd_per_day=None if each.alone_usd is None else each.alone_usd / span,
+        parts=CostParts(
+            instances=parts.instances,
+            scarce_quota=parts.quota_rent,
+            lost_cover=parts.lost_cover,
+            egress=parts.egress,
+            change=parts.churn,
+        ),
+        text=sentence(each, span),
+    )
+
+
+def scarce_row(each: Scarcity, p: Problem) -> ScarceRow:
+    """One scarce thing."""
+    return ScarceRow(
+        kind=each.kind,
+        name=each.name,
+        rule=each.rule,
+        usd_per_day=each.usd_per_day,
+        confirmed_usd_per_day=each.confirmed_usd_per_day,
+        tried=each.step,
+        periods=each.periods,
+        text=scarce_text(each, p),
+    )
+
+
+def scarce_text(each: Scarcity, p: Problem) -> str:
+    """What it saves, in money per day, and when it is scarce."""
+    usd = each.best_usd_per_day
+    if each.kind == "rule":
+        word = RULE_WORDS.get(str(each.rule), str(each.rule))
+        return f"{word} of {each.name} costs {usd:,.2f} USD a day, {usd * DAYS_PER_MONTH:,.0f} a month"
+    when = ""
+    if 0 < len(each.periods) < len(p.periods):
+        when = (
+            f" (at {', '.join(each.periods)})"
+            if len(each.periods) <= 3
+            else (f" (between {each.periods[0]} and {each.periods[-1]})")
+        )
+    if each.kind == "commitment":
+        return (
+            f"one more committed USD per hour in {each.name} saves {usd:,.2f} USD a day before its fee{when}"
+        )
+    return f"one more unit of {each.name} saves {usd:,.2f} USD a day{when}"
+
+
+def repair_rows(
+    p: Problem, solution: Solution, repair_of: tuple[Problem, Barred] | None
+) -> Iterator[RepairRow]:
+    """Steps that end the shortfalls."""
+    short = {shortfall.workload for shortfall in solution.shortfalls}
+    if not short:
+        return
+    whole, barred = repair_of or (p, {})
+    for step in repair(whole, short, barred=barred).steps:
+        yield repair_row(step)
+
+
+def repair_row(step: Step) -> RepairRow:
+    """One step."""
+    return RepairRow(
+        rule=step.rule if step.by_rule is None else step.by_rule,
+        where=step.where,
+        periods=step.periods,
+        found=step.found,
+        needed=step.needed,
+        option_id=step.option,
+        text=repair_sentence(step),
+    )

@@ -1,0 +1,52 @@
+"""Placement plans say why: filters have a price, shortages a way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizer.placement import plan_placement
+from optimizer.plan import Explanation
+from tests.optimizer import worlds
+from tests.optimizer.worlds import catalogue, option, steady, workload, world
+
+EU = {"placement": {"regions": ["eu"]}}
+
+
+def why(*options: dict[str, object], **changes: object) -> Explanation:
+    made, _ = plan_placement(
+        world([workload(**changes)], catalogue(*options), [steady(28.0)]), worlds.settings()
+    )
+    assert made.explanation is not None
+    return made.explanation
+
+
+def test_a_filter_costs_what_the_plan_without_it_saves() -> None:
+    found = why(option("a", 2.0), option("us", 0.5, region="us"), **EU)
+    (rule,) = [each for each in found.scarce if each.kind == "rule"]
+    assert (rule.name, rule.rule) == ("web", "placement.regions")
+    (told,) = found.why_not
+    assert rule.usd_per_day == pytest.approx(told.usd_per_day * 0.75, rel=0.02)
+    assert rule.confirmed_usd_per_day == pytest.approx(rule.usd_per_day, rel=1e-3)
+    assert rule.text.startswith("placement.regions of web costs ")
+
+
+def test_filters_that_keep_out_what_is_dear_cost_nothing() -> None:
+    assert why(option("a", 2.0), option("us", 3.0, region="us"), **EU).scarce == ()
+
+
+def test_a_shortage_is_ended_by_more_quota_or_by_what_a_filter_keeps_out() -> None:
+    quota = why(option("a", 2.0, quota=2.0))
+    assert [(step.rule, step.where, step.found) for step in quota.repair] == [("within_pool", "quota:a", 2.0)]
+    assert (quota.prices, quota.why_not) == ("none", ())
+    both = why(option("a", 2.0, quota=0.0), option("us", 2.0, region="us"), max_replicas=1, **EU)
+    assert {step.rule for step in both.repair} >= {"max_replicas"}
+    assert len(both.repair) > 1
+
+
+def test_the_nearest_other_region_is_told_with_its_price() -> None:
+    found = why(option("a", 2.0), option("us", 7.5, region="us", instance_type="big"))
+    (told,) = found.why_not
+    (other,) = told.alternatives
+    assert (other.option_id, other.other) == ("us", "region")
+    assert other.more_usd_per_day == pytest.approx(other.parts.instances + other.parts.change)
+    assert other.more_usd_per_day > 0
