@@ -45,7 +45,7 @@ def single_choice(problem: Problem, *, autoscaled: bool = True) -> Placement | N
 
 
 def greedy(problem: Problem) -> Placement | None:
-    """The cheapest on-demand option for what spot may not carry, the cheapest spot for the rest: as Karpenter.
+    """As Karpenter: the cheapest on-demand option for what spot may not carry, the cheapest spot beside it.
 
     A full pool sends a workload to the next in the list.
     """
@@ -63,9 +63,11 @@ def greedy(problem: Problem) -> Placement | None:
             continue
         rest = demand - problem.capacity[taken] * room.replicas[taken]
         missing = np.maximum(problem.min_replicas[w] - room.replicas[taken], 0)
-        if room.take_cheapest(spot, rest, missing) is None:
-            if room.take_cheapest(np.array([taken]), rest, missing) is None:
-                return None
+        for choice in (spot, np.array([taken])):
+            if room.take_cheapest(choice, rest, missing) is not None:
+                break
+        else:
+            return None
     return judged(problem, room.replicas)
 
 
