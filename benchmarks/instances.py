@@ -2,8 +2,8 @@
 
 12 regions, 5 families, 5 sizes, on demand and spot. Workloads of log-normal size and a day's rhythm may use
 three to seven regions and two to four families (some 150 options), up to 70 % on spot. The 12 on-demand
-pools and the 8 spot pools most in demand hold 60 and 70 % of what cheapest choices would draw at their peak; a
-savings plan covers 12 % of that spending, five commitments to single pools 4 % each.
+pools and the 8 spot pools most in demand hold 60 and 70 % of what cheapest choices would draw at their
+peak; a savings plan covers 12 % of that spending, five commitments to single pools 4 % each.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ from optimizer.problem import Floats, Placement, Problem, check, cost
 from optimizer.solve import baselines, highs, pulp_model
 from optimizer.solve.compact import build
 from optimizer.solve.decomposition import with_cover
-from optimizer.solve.highs import Limits
+from optimizer.solve.highs import Found, Limits
+from optimizer.solve.program import Program
 from optimizer.solve.small import read_placement
 
 GAP_SHARE = 0.005
@@ -116,12 +117,12 @@ def policy(decide: Callable[[Problem], Placement | None]) -> Callable[[Instance]
 
 def by_highs(instance: Instance) -> Made:
     """The compact model by HiGHS, handed over as arrays."""
-    return compact(instance, lambda program: highs.minimise(program, limits()).values)
+    return compact(instance, lambda program: highs.minimise(program, limits()))
 
 
 def by_pulp_highs(instance: Instance) -> Made:
     """The compact model through PuLP, HiGHS."""
-    return compact(instance, lambda program: pulp_model.minimise(program, limits()).values)
+    return compact(instance, lambda program: pulp_model.minimise(program, limits()))
 
 
 def by_cbc(instance: Instance) -> Made:
@@ -130,13 +131,13 @@ def by_cbc(instance: Instance) -> Made:
     solver = pulp.COIN_CMD(path=brought, msg=False, gapRel=GAP_SHARE, threads=1, timeLimit=SECONDS)
     if not solver.available():
         raise Unavailable("PuLP finds no CBC; pip install 'pulp[cbc]'")
-    return compact(instance, lambda program: pulp_model.minimise(program, limits(), solver=solver).values)
+    return compact(instance, lambda program: pulp_model.minimise(program, limits(), solver=solver))
 
 
 def by_file(solver: str, package: str) -> Callable[[Instance], Made]:
     """The compact model as a file, solved by another process."""
 
-    def values(program: highs.Program) -> Floats | None:
+    def values(program: Program) -> Floats | None:
         model = highspy.Highs()
         model.setOptionValue("output_flag", False)  # noqa: FBT003 - HiGHS names its options by text
         highs.hand_over(program, model)
@@ -156,11 +157,12 @@ def by_file(solver: str, package: str) -> Callable[[Instance], Made]:
     return run
 
 
-def compact(instance: Instance, solved: Callable[[highs.Program], Floats | None]) -> Made:
+def compact(instance: Instance, solved: Callable[[Program], Found | Floats | None]) -> Made:
     """The compact model solved by someone, its counts with commitments at their best."""
     began = time.perf_counter()
     program = build(instance.problem)
-    values = solved(program)
+    found = solved(program)
+    values = found.values if isinstance(found, Found) else found
     if values is None:
         return Made(None, time.perf_counter() - began)
     placement = with_cover(instance.problem, read_placement(instance.problem, program, values))
@@ -197,11 +199,8 @@ def usd(instances: list[Instance], made: list[Made]) -> Sequence[Losses]:
         float("nan") if m.placement is None else cost(i.problem, m.placement)
         for i, m in zip(instances, made, strict=True)
     ]
-    return (
-        Losses(
-            "", "USD", costs, {"mean USD": float(np.nanmean(costs)) if any(np.isfinite(costs)) else np.nan}
-        ),
-    )
+    mean = float(np.nanmean(costs)) if np.isfinite(costs).any() else float("nan")
+    return (Losses("", "USD", costs, {"mean USD": mean}),)
 
 
 POLICIES = (

@@ -1,4 +1,4 @@
-"""One model file solved by SCIP or CP-SAT: `python -m benchmarks.solvers SOLVER MODEL.mps RESULT.json SECONDS`.
+"""A model file solved by SCIP or CP-SAT: `python -m benchmarks.solvers SOLVER MODEL RESULT SECONDS`.
 
 In a process of its own, because OR-tools cannot be imported beside highspy.
 """

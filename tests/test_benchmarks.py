@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import inputs, measure, plan
+from benchmarks import inputs, instances, measure, plan
 from benchmarks.child import peak_mib
 from benchmarks.measure import Outcome, Result, Sample, machine, one_sample
 from benchmarks.problems import generated
@@ -29,7 +29,8 @@ from benchmarks.registry import (
     chosen,
 )
 from benchmarks.results import document, markdown, rows, write
-from optimizer.problem import check
+from optimizer.problem import check, cost
+from optimizer.solve import baselines, solve
 
 TINY = {
     "ingest-cur": 40,
@@ -46,6 +47,12 @@ TINY = {
     "forecast-again": 2,
     "plan-capacity": 1,
     "plan-solve": 1,
+    "placement-100x1": 1,
+    "placement-solvers": 1,
+    "placement-100x24": 1,
+    "placement-1000x1": 1,
+    "placement-1000x24": 1,
+    "placement-10000x24": 1,
     "commitments": 6,
 }
 
@@ -125,6 +132,18 @@ def test_the_advice_is_as_good_as_a_program_that_holds_every_hour(
     ours, program, planned = (numbers["cost over no purchase"] for numbers in found.values())
     assert ours == pytest.approx(program, abs=1e-5)
     assert ours < min(planned, 1.0)
+
+
+def test_instances_are_equal_for_equal_seeds_and_policies_break_no_rule() -> None:
+    one, same, other = (instances.generated(20, 2, seed) for seed in (1, 1, 2))
+    assert (one.demand == same.demand).all()
+    assert one.demand.shape != other.demand.shape or not (one.demand == other.demand).all()
+    best = solve(one).cost_usd
+    for policy in (baselines.greedy, baselines.single_choice, baselines.per_workload):
+        placed = policy(one)
+        assert placed is not None
+        assert not check(one, placed)
+        assert cost(one, placed) > best
 
 
 def test_generated_problems_are_equal_for_equal_seeds_and_not_easy() -> None:
