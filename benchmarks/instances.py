@@ -109,7 +109,7 @@ def as_problem(
     workloads, periods = demand.shape
     hours = np.full(periods, 24.0 / periods)
     pools, spot = len(m.list_per_vcpu), m.is_spot[offer] == 1
-    drawn, spending = np.zeros((pools, periods)), 0.0
+    spending, drawn = 0.0, np.zeros((pools, periods))
     usd_per_unit = m.price[offer] / m.capacity[offer] + egress
     for is_spot in (0, 1):
         cheapest = first_by(owner[spot == is_spot], usd_per_unit[spot == is_spot])
@@ -117,7 +117,7 @@ def as_problem(
         share = spot_share if is_spot else 1.0 - spot_share
         replicas = share[:, None] * demand / m.capacity[of][:, None]
         np.add.at(drawn, m.pool[of], replicas * m.vcpu[of][:, None])
-        spending += 0.0 if is_spot else float((replicas * m.price[of][:, None]).sum(axis=0) @ hours) / 24
+        spending += (1 - is_spot) * float((replicas * m.price[of][:, None]).sum(axis=0) @ hours) / 24
     peak, limit = drawn.max(axis=1), np.full((pools, periods), np.inf)
     for is_spot, scarce, share in SCARCE:
         bought_so = np.arange(is_spot, pools, 2)

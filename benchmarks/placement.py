@@ -100,7 +100,7 @@ def as_placement(p: Problem, table: pd.DataFrame) -> Placement:
     names = zip(p.option_workload, p.option_id, strict=True)
     place = {(p.workloads[w], option): i for i, (w, option) in enumerate(names)}
     i = [place[key] for key in zip(table["workload"], table["option_id"], strict=True)]
-    t = pd.Index(p.periods).get_indexer(table["period"])
+    t = pd.Index(p.periods).get_indexer(pd.Index(table["period"]))
     replicas = np.zeros((len(p.option_id), len(p.periods)), dtype=np.int64)
     served = np.zeros(replicas.shape)
     replicas[i, t], served[i, t] = table["replicas"], table["served"]
@@ -142,14 +142,15 @@ def by_file(solver: str, package: str) -> Callable[[Instance], Made]:
     """The compact model as a file, solved by another process."""
 
     def values(program: Program) -> Floats | None:
-        model = highspy.Highs()
+        model = highspy.Highs()  # type: ignore[no-untyped-call]
         model.setOptionValue("output_flag", False)  # noqa: FBT003 - HiGHS names its options by text
         highs.hand_over(bounded(program), model)
         model.writeModel("model.mps")
         arguments = [solver, "model.mps", "result.json", str(SECONDS)]
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.solvers", *arguments], check=True, capture_output=True
-        )
+        command = [sys.executable, "-m", "benchmarks.solvers", *arguments]
+        run = subprocess.run(command, check=False, capture_output=True, text=True)
+        if run.returncode:
+            raise Unavailable(run.stderr.strip().splitlines()[-1])
         found = json.loads(Path("result.json").read_text(encoding="utf-8"))
         return None if found is None else np.array(found)
 

@@ -36,6 +36,8 @@ def cp_sat(model: str, seconds: float) -> list[float] | None:
     solver.set_time_limit_in_seconds(seconds)
     solver.set_solver_specific_parameters("num_workers:1")
     status = solver.solve(problem)
+    if status == model_builder.SolveStatus.MODEL_INVALID:
+        sys.exit("CP-SAT refuses the model")
     if status not in (model_builder.SolveStatus.OPTIMAL, model_builder.SolveStatus.FEASIBLE):
         return None
     named = {variable.name: solver.value(variable) for variable in problem.get_variables()}

@@ -1,8 +1,8 @@
 """Generalised assignment is a placement problem: public instances have known optima, which are reached.
 
 Jobs are workloads of one replica, agents are pools; placing a job with an agent draws what it uses there.
-Cost is what a job earns less than the most that any earns. Facility location is not here: an opening cost is paid
-once by all workloads of a site, and no cost of ours is shared like that.
+Cost is what a job earns less than the most that any earns. Facility location is not here: an opening cost is
+paid once by all workloads of a site, and no cost of ours is shared like that.
 """
 
 from __future__ import annotations
