@@ -119,10 +119,10 @@ def as_problem(
         np.add.at(drawn, m.pool[of], replicas * m.vcpu[of][:, None])
         spending += (1 - is_spot) * float((replicas * m.price[of][:, None]).sum(axis=0) @ hours) / 24
     peak, limit = drawn.max(axis=1), np.full((pools, periods), np.inf)
-    for is_spot, scarce, share in SCARCE:
+    for is_spot, scarce, part in SCARCE:
         bought_so = np.arange(is_spot, pools, 2)
         wanted = bought_so[np.argsort(-peak[bought_so], kind="stable")][:scarce]
-        limit[wanted] = np.maximum(np.ceil(share * peak[wanted]), 2.0)[:, None]
+        limit[wanted] = np.maximum(np.ceil(part * peak[wanted]), 2.0)[:, None]
     firm = np.arange(0, pools, 2)
     top = firm[np.argsort(-peak[firm], kind="stable")][:5]
     listed = np.full((1 + len(top), pools), np.nan)
