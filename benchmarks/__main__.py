@@ -32,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     facts, notes = machine(), Console(stderr=True)
     screen = Console(width=max(Console().width, LEAST_WIDTH))
     for benchmark in benchmarks:
+        if not benchmark.sizes[asked.size]:
+            notes.print(f"{benchmark.name} is not measured at size {asked.size}")
+            continue
         with notes.status(benchmark.name) as status:
             amount = benchmark.sizes[asked.size]
             outcome = measure(

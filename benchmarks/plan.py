@@ -1,9 +1,8 @@
-"""Planning: the whole `trimtab plan` process, and the solver alone against CBC and a greedy rule."""
+"""Planning: the whole `trimtab plan` process."""
 
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
 import subprocess
 import sys
@@ -12,21 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pulp
 
 from benchmarks.inputs import GENERATED, START, shared, traffic
-from benchmarks.problems import generated
-from benchmarks.registry import Benchmark, Contender, Prepared, Unavailable
-from optimizer.check import check
-from optimizer.coverage import best_cover
-from optimizer.problem import Ints, Placement, Problem, cost
-from optimizer.solve import solve
-from optimizer.solve.compact import build
-from optimizer.solve.components import components
-from optimizer.solve.pulp_model import to_pulp
+from benchmarks.registry import Benchmark, Contender, Prepared
 
 GAP_SHARE = 0.005
-CBC_SECONDS = 30  # for each independent part; what it has by then counts
 TRIMTAB = "from optimizer.cli import main; main()"
 IMPORTS = "import optimizer.pipeline"
 WORKLOADS = """\
@@ -105,83 +94,6 @@ def judge_plan(_: Workspace, plan: Path | None) -> dict[str, float]:
     return {"USD": body["expected_cost_usd"], "gap": body["proof"]["gap_share"]}
 
 
-def prepare_problem(folder: Path, workloads: int) -> Prepared:
-    """One joint problem."""
-    problem = generated(workloads)
-    (folder / "problem.pickle").write_bytes(pickle.dumps(problem))
-    _, options, periods = problem.shape
-    shape = f"{workloads} workloads, {options} options, {periods} periods"
-    return Prepared(f"generated: {shape}", float(options * periods), "counts")
-
-
-def load_problem(folder: Path) -> Problem:
-    """The same problem for everyone."""
-    problem: Problem = pickle.loads((folder / "problem.pickle").read_bytes())
-    return problem
-
-
-def with_highs(problem: Problem) -> Placement:
-    """What Trimtab solves with."""
-    return solve(problem, gap_share=GAP_SHARE).placement
-
-
-def with_cbc(problem: Problem) -> Placement:
-    """The same model, part by part, with CBC: PuLP 3 brings one, PuLP 4 finds the one of `pulp[cbc]`."""
-    brought = getattr(getattr(pulp, "PULP_CBC_CMD", None), "pulp_cbc_path", None)
-    solver = pulp.COIN_CMD(path=brought, msg=False, gapRel=GAP_SHARE, threads=1, timeLimit=CBC_SECONDS)
-    if not solver.available():
-        raise Unavailable("PuLP finds no CBC; pip install 'pulp[cbc]'")
-    _, options, periods = problem.shape
-    replicas = np.zeros((options, periods), dtype=np.int64)
-    for part in components(problem):
-        model, variables = to_pulp(build(part.problem))
-        model.solve(solver)
-        for (name, *index), variable in variables.items():
-            if name == "n":
-                replicas[part.options[index[0]], part.periods[index[1]]] = round(variable.varValue)
-    return placed(problem, replicas)
-
-
-def greedy(problem: Problem) -> Placement:
-    """Period by period: spot up to its share, cheapest per unit first; the cheapest on-demand for the rest.
-
-    One option per way of buying and workload, as an autoscaler with a price-sorted list takes them.
-    """
-    _, options, periods = problem.shape
-    replicas = np.zeros((options, periods), dtype=np.int64)
-    unit_price = problem.price_hourly / problem.capacity
-    left = problem.pool_limit.copy()
-    for w in range(len(problem.workloads)):
-        mine = problem.options_of(w)
-        ranked = mine[np.argsort(unit_price[mine], kind="stable")]
-        spot, firm = (ranked[problem.is_spot[ranked] == kind][0] for kind in (True, False))
-        for t in range(periods):
-            need = float(problem.demand[w, t])
-            share = problem.max_spot_share[w] * need
-            room = left[problem.pool[spot], t]
-            replicas[spot, t] = int(min(share // problem.capacity[spot], room))
-            left[problem.pool[spot], t] -= replicas[spot, t]
-            rest = need - replicas[spot, t] * problem.capacity[spot]
-            replicas[firm, t] = max(int(np.ceil(rest / problem.capacity[firm] - 1e-9)), 1)
-    return placed(problem, replicas)
-
-
-def placed(problem: Problem, replicas: Ints) -> Placement:
-    """Counts as a placement: replicas share the load evenly, existing commitments cover what is best."""
-    room = problem.capacity[:, None] * replicas
-    total = np.zeros_like(problem.demand)
-    np.add.at(total, problem.option_workload, room)
-    busy = np.divide(np.minimum(problem.demand, total), total, out=np.zeros_like(total), where=total > 0)
-    bought = np.zeros(len(problem.commitments))
-    covered = best_cover(problem, replicas, bought)
-    return Placement(replicas, room * busy[problem.option_workload], covered, bought)
-
-
-def judge_placement(problem: Problem, placement: Placement) -> dict[str, float]:
-    """Cost, and how many rules the checker finds broken."""
-    return {"USD": cost(problem, placement), "broken rules": float(len(check(problem, placement)))}
-
-
 BENCHMARKS = (
     Benchmark(
         name="plan-capacity",
@@ -192,15 +104,5 @@ BENCHMARKS = (
         judge=judge_plan,
         subject=Contender("trimtab plan", whole_process),
         peers=(Contender("of it: imports", imports_alone),),
-    ),
-    Benchmark(
-        name="plan-solve",
-        about=f"One joint placement to a gap of {GAP_SHARE:.1%}; CBC has {CBC_SECONDS} s for each part.",
-        sizes={"small": 4, "medium": 12, "large": 30},
-        prepare=prepare_problem,
-        load=load_problem,
-        judge=judge_placement,
-        subject=Contender("trimtab (HiGHS)", with_highs),
-        peers=(Contender("same, by CBC", with_cbc), Contender("greedy", greedy)),
     ),
 )

@@ -17,7 +17,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 SIZES = ("small", "medium", "large")
-SUBJECTS = ("ingest", "forecast", "anomalies", "plan", "commitments")
+SUBJECTS = ("ingest", "forecast", "anomalies", "plan", "placement", "commitments")
 
 
 class Unavailable(Exception):  # noqa: N818 - not an error: the peer is shown as left out, with this reason
@@ -48,7 +48,7 @@ class Benchmark(Generic[In, Out]):
     Attributes:
         name: as on the command line; subject first, such as ingest-focus.
         about: what is done, in one sentence.
-        sizes: amount of input by size name, in the benchmark's own unit.
+        sizes: amount of input by size name, in the benchmark's own unit; 0 where a size leaves it out.
         prepare: writes input of an amount into a folder, once.
         load: reads that folder before the clock starts, in every process.
         judge: numbers about the result, by name; in all of them less is better.

@@ -262,7 +262,10 @@ def test_rules_about_regions_and_more_options_are_left_to_the_compact_model() ->
             W("two", max_options=2), W("three", max_options=3), W("any", max_options=3),
             W("spread", max_options=2, min_regions=2),
         ],
-        [O("x", "two"), O("y1", "three"), O("y2", "three"), *(O(f"v{k}", "any") for k in range(3)), O("z", "spread")],
+        [
+            O("x", "two"), O("y1", "three"), O("y2", "three"), O("v1", "any"), O("v2", "any"), O("v3", "any"),
+            O("z", "spread"),
+        ],
     )  # fmt: skip
     assert is_plain(p).tolist() == [True, True, False, False]  # three of two options are two
 
