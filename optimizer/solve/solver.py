@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Options times periods from which on plain workloads are placed by decomposition: at 2,160 (60 workloads) the
 # compact model proves 0.5 % not in five minutes, decomposition in less than a second.
 LARGE = 1_500
+# From which on they are tried by decomposition first, and by the compact model where that leaves a gap.
+MEDIUM = 300
+MOST_COMPARED = 1_000  # workloads up to which the answer is held against simpler policies
 
 
 def solve(
@@ -102,13 +105,25 @@ def solved_parts(problem: Problem, gap_share: float, *, priced: bool) -> Iterato
             if solution is not None:
                 yield part, solution
                 apart = [group for group in apart if not plain[group].all()]
-    from optimizer.solve.small import shadow_prices, solve_component  # noqa: PLC0415  HiGHS takes a while
-
     for group in apart:
         for part in by_period(restrict(problem, group)):
-            solution = solve_component(part.problem, gap_share)
-            prices = tuple(shadow_prices(part.problem)) if priced else ()
-            yield part, replace(solution, shadow_prices=prices)
+            yield part, solved_part(part.problem, gap_share, priced=priced)
+
+
+def solved_part(problem: Problem, gap_share: float, *, priced: bool) -> Solution:
+    """A small part: by decomposition where that proves the gap, else by the compact model as well."""
+    from optimizer.solve.small import shadow_prices, solve_component  # noqa: PLC0415  HiGHS takes a while
+
+    _, options, periods = problem.shape
+    is_medium = options * periods >= MEDIUM and bool(is_plain(problem).all())
+    first = decomposed(problem, gap_share) if is_medium else None
+    if first is not None and first.stopped_by == "gap":
+        return first
+    second = solve_component(problem, gap_share)
+    if first is not None and not second.shortfalls:
+        best = min(first, second, key=lambda solution: solution.cost_usd)
+        return replace(best, bound_usd=min(max(first.bound_usd, second.bound_usd), best.cost_usd))
+    return replace(second, shadow_prices=tuple(shadow_prices(problem)) if priced else ())
 
 
 def decomposed(problem: Problem, gap_share: float) -> Solution | None:
@@ -118,11 +133,21 @@ def decomposed(problem: Problem, gap_share: float) -> Solution | None:
     found = decompose(problem, gap_share=gap_share)
     if found is None or found.placement is None:
         return None
-    usd = cost(problem, found.placement)
+    placement = cheapest(problem, found.placement)
+    usd = cost(problem, placement)
     close = usd - found.bound_usd <= gap_share * abs(usd)
     stopped_by = "gap" if close else "rounds"
     prices = tuple(shadow_prices(problem, found))
-    return Solution(found.placement, usd, min(found.bound_usd, usd), (), stopped_by, prices)
+    return Solution(placement, usd, min(found.bound_usd, usd), (), stopped_by, prices)
+
+
+def cheapest(problem: Problem, placement: Placement) -> Placement:
+    """The placement, or what a simpler policy or the present fleet costs, if that is less."""
+    from optimizer.solve import baselines  # noqa: PLC0415  numba takes a while
+
+    policies = (baselines.current, baselines.greedy) if len(problem.workloads) <= MOST_COMPARED else ()
+    others = [other for other in (policy(problem) for policy in policies) if other is not None]
+    return min((placement, *others), key=lambda each: cost(problem, each))
 
 
 def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
