@@ -91,9 +91,9 @@ class Kinds:
 
 
 def is_plain(p: Problem) -> Bools:
-    """(W,) workloads whose plans the kernel knows: at most two options, no rule about places, changes,
-    caps, scenarios or work that may shift.
+    """(W,) workloads whose plans the kernel knows: at most two options, no rule about places or changes.
 
+    Nor about caps, scenarios or work that may shift.
     Options that may not be used must have been taken out (`optimizer.admit`); where every origin may be
     served by every option at the same cost, routing decides nothing and is filled in afterwards.
     """
