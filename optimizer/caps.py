@@ -69,7 +69,7 @@ class Caps:
 
     @property
     def is_priced(self) -> Bools:
-        """(K,)"""
+        """(K,) what costs by the unit, and is never called missed."""
         return np.asarray(~np.isnan(self.usd_per_unit), dtype=bool)
 
     @property

@@ -1,7 +1,8 @@
 """What may be lost and what is asked for in its place: scenarios, a part of `optimizer.problem`.
 
-Each scenario takes a share of every replica of a pool away and multiplies demand. The replicas are the same in
-all scenarios; what they cannot serve in one costs the workload's USD per unit and hour, times its probability.
+Each scenario takes a share of every replica of a pool away and multiplies demand. The replicas are the same
+in all scenarios; what they cannot serve in one costs the workload's USD per unit and hour, times its
+probability.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def priorities(tables: Mapping[str, pd.DataFrame]) -> Priorities:
 def scenarios(tables: Mapping[str, pd.DataFrame]) -> Scenarios:
     """Scenarios that any table names, sorted; those without a weight weigh 1.
 
-    A row of a period counts before one of every period. Pools that no option draws on lose nothing that counts.
+    A row of a period counts before one of every period. Losses of pools that no option draws on do not matter.
     """
     lost, factors, weights = (tables[name] for name in (SCENARIOS, SCENARIO_DEMAND, SCENARIO_WEIGHTS))
     names = sorted(set(lost["scenario"]) | set(factors["scenario"]) | set(weights["scenario"]))
@@ -90,7 +90,7 @@ def scenarios(tables: Mapping[str, pd.DataFrame]) -> Scenarios:
     )
 
 
-def cube(
+def cube(  # noqa: PLR0917  the table, and what its rows are called
     tables: Mapping[str, pd.DataFrame],
     rows: pd.DataFrame,
     names: list[str],
@@ -139,7 +139,7 @@ def shared_frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     yield CAPS, pd.DataFrame({"cap": np.array(c.name, dtype=object), "kind": list(c.kind), **told})
     k, w = np.nonzero(c.member & ~c.member.all(axis=1, keepdims=True))
     yield CAP_WORKLOADS, pd.DataFrame({"cap": np.array(c.name, dtype=object)[k], "workload": workloads[w]})
-    whose = np.where(r.workload < 0, None, workloads[r.workload])
+    whose = np.append(workloads, None)[r.workload]
     yield PRIORITIES, pd.DataFrame({"rule": list(r.rule), "workload": whose, "priority": r.priority})
     n, k, t = np.nonzero(s.lost_share)
     where = {"scenario": names[n], "pool": pools[k], "period": periods[t]}

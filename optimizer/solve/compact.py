@@ -374,7 +374,7 @@ def with_zone_lost(p: Problem) -> Floats:
 
 
 def in_scenarios(p: Problem) -> Floats:
-    r"""(I,) replicas of which enough are left in every scenario that leaves any: $\lceil f D / (a (1 - \lambda)) \rceil$."""
+    r"""(I,) replicas enough in every scenario that leaves any: $\lceil f D / (a (1 - \lambda)) \rceil$."""
     paid = p.scenarios.is_paid[p.option_workload]
     if not paid.any():
         return np.zeros(len(paid))
@@ -388,7 +388,7 @@ def for_work(p: Problem) -> Floats:
     """(I,) replicas that do all the work of a workload in the shortest period of its window."""
     window = p.work.window(len(p.periods))
     shortest = np.where(window, p.hours, np.inf).min(axis=1, initial=np.inf)
-    return np.ceil((p.work.amount / shortest)[p.option_workload] / p.capacity - 1e-9)
+    return np.asarray(np.ceil((p.work.amount / shortest)[p.option_workload] / p.capacity - 1e-9))
 
 
 def pinned(p: Problem) -> Floats:

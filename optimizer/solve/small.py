@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.check import check
 from optimizer.caps import EVERY_PERIOD, RULE
+from optimizer.check import check
 from optimizer.errors import SolverError
 from optimizer.problem import Floats, Placement, Problem, cost
 from optimizer.solve import highs
@@ -64,7 +64,8 @@ def by_priority(
 
     Gives the program with these rows; None where nothing is feasible at all.
     """
-    cost_usd, reasons = program.cost, []
+    cost_usd = program.cost
+    reasons: list[str] = []
     for _, weights in missed_levels(problem, program):
         first = minimise(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE, own)
         if first is None and not reasons:
@@ -198,10 +199,10 @@ def share_out(problem: Problem, replicas: np.ndarray, amounts: Floats) -> Floats
 
 
 def work_done(problem: Problem, replicas: np.ndarray) -> Floats:
-    """(I, T) work that options do in its window: cheapest egress first, then in proportion to what is left."""
+    """(I, T) work done by options in its window: cheapest egress first, then in proportion to room."""
     done, hours = np.zeros(replicas.shape), problem.hours
     window = problem.work.window(len(hours))
-    for w in np.flatnonzero(problem.work.is_asked):
+    for w in map(int, np.flatnonzero(problem.work.is_asked)):
         options, share = problem.options_of(w), 1.0 - problem.max_spot_share[w]
         room = problem.capacity[options][:, None] * replicas[options] * window[w]
         firm = float((room[~problem.is_spot[options]] @ hours).sum())

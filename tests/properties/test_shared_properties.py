@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from optimizer.caps import Caps, Priorities
 from optimizer.check import check
 from optimizer.losses import Scenarios
-from optimizer.problem import Placement, Problem, cost
+from optimizer.problem import Problem, cost
 from optimizer.shift import Work
 from optimizer.solve import prune_dominated, solve
-from optimizer.solve.small import servable, share_out, work_done
 from tests.optimizer.problems import O, W, placement, problem
 
 EXACT = 1e-9
