@@ -1,15 +1,14 @@
-"""Limits over many workloads and all periods, and how much rules that may be missed matter: parts of
-`optimizer.problem`.
+"""Caps over many workloads and all periods, and priorities of rules: parts of `optimizer.problem`.
 
 A cap says how much its workloads may use of one thing:
 
-    usd               list price of instances plus egress, over all periods, before commitments cover any of it
+    usd               list price of instances plus egress, over all periods, before commitments cover any
     kg_co2e           kg of CO2e of instances, over all periods
     changed_replicas  replicas changed against the present fleet in the first period
 
-A hard cap holds as a quota does: where there is too little, other rules are missed and reported. A soft cap has
-a priority and is missed as little as possible before cost is looked at. A priced cap costs so much per unit
-above its limit; with a limit of 0 it is a price of each unit, such as a carbon price.
+A hard cap holds as a quota does: where there is too little, other rules are missed and reported. A soft cap
+has a priority and is missed as little as possible before cost is looked at. A priced cap costs so much per
+unit above its limit; with a limit of 0 it is a price of each unit, such as a carbon price.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def priorities(tables: Mapping[str, pd.DataFrame]) -> Priorities:
 def scenarios(tables: Mapping[str, pd.DataFrame]) -> Scenarios:
     """Scenarios that any table names, sorted; those without a weight weigh 1.
 
-    A row of a period counts before one of every period. Losses of pools that no option draws on do not matter.
+    A row of a period counts before one of every period. Losses of pools that nothing draws on do not matter.
     """
     lost, factors, weights = (tables[name] for name in (SCENARIOS, SCENARIO_DEMAND, SCENARIO_WEIGHTS))
     names = sorted(set(lost["scenario"]) | set(factors["scenario"]) | set(weights["scenario"]))
