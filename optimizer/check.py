@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from optimizer.caps import RULE
 from optimizer.check_places import check_latency, check_residency, check_routes, check_survival
+from optimizer.check_shared import check_caps, check_work
 from optimizer.problem import Floats, Ints, Placement, Problem, unserved
 from optimizer.violations import TOLERANCE, Violation, at, of_option, slack
 
@@ -21,6 +23,8 @@ BEST_EFFORT = frozenset(
         "survive_zone_loss",
         "option_min_replicas",
         "max_ramp_replicas",
+        "finish_work",
+        *RULE.values(),
     }
 )
 
@@ -48,6 +52,8 @@ def check(problem: Problem, placement: Placement, *, best_effort: bool = False) 
         check_survival,
         check_bounds,
         check_ramp,
+        check_caps,
+        check_work,
     )
     found: list[Violation] = []
     for rule in rules:
@@ -94,7 +100,8 @@ def check_service(problem: Problem, placement: Placement) -> Iterator[Violation]
         where = f"{problem.option_id[i]},{problem.periods[t]}"
         yield Violation("within_capacity", where, float(placement.served[i, t]), float(room[i, t]))
     served = problem.sum_by_workload(placement.served)
-    for w, t in np.argwhere(served > problem.demand + slack(problem.demand)):
+    work = problem.work.is_asked[:, None]  # see `check_work`
+    for w, t in np.argwhere(~work & (served > problem.demand + slack(problem.demand))):
         yield Violation(
             "not_over_served", at(problem, w, t), float(served[w, t]), float(problem.demand[w, t])
         )

@@ -24,8 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.bounds import Bounds, Ramp
+from optimizer.caps import CHANGED, KG_CO2E, USD, Caps, Priorities
+from optimizer.losses import Scenarios
 from optimizer.residency import Residency
 from optimizer.routes import Routes
+from optimizer.shift import Work
 from optimizer.survival import Survival
 
 Floats = NDArray[np.float64]
@@ -98,16 +101,24 @@ class Problem:
     survival: Survival = None  # type: ignore[assignment]  # zones, and what is served after a loss
     bounds: Bounds = None  # type: ignore[assignment]  # counts of single options
     ramp: Ramp = None  # type: ignore[assignment]  # change of totals from period to period
+    caps: Caps = None  # type: ignore[assignment]  # money, carbon and change over many workloads
+    priorities: Priorities = None  # type: ignore[assignment]  # which rules are missed first in a shortage
+    scenarios: Scenarios = None  # type: ignore[assignment]  # what may be lost, and what that costs
+    work: Work = None  # type: ignore[assignment]  # work that may be done at any time in a window
 
     def __post_init__(self) -> None:
         """Groups of rules that are not given ask for nothing; that takes the sizes of the others."""
-        workloads, options, _ = self.shape
+        workloads, options, periods = self.shape
         neutral: dict[str, Callable[[], object]] = {
             "routes": lambda: Routes.none(workloads, options),
             "residency": lambda: Residency.none(options),
             "survival": lambda: Survival.none(workloads, options),
             "bounds": Bounds.none,
             "ramp": lambda: Ramp.none(workloads),
+            "caps": lambda: Caps.none(workloads, options),
+            "priorities": Priorities.none,
+            "scenarios": lambda: Scenarios.none(workloads, len(self.pools), periods),
+            "work": lambda: Work.none(workloads, periods),
         }
         for name, group in neutral.items():
             if getattr(self, name) is None:
@@ -156,14 +167,18 @@ class Problem:
         near = self.residency.keeps(self.option_workload) & self.routes.keeps(self.option_workload)
         return np.asarray(near & self.bounds.keeps(options, periods), dtype=bool)
 
-    def groups_of(self, workloads: Ints, options: Ints) -> dict[str, Any]:
-        """The groups of rules of some workloads and some of their options, in the order given."""
+    def groups_of(self, workloads: Ints, options: Ints, pools: Ints | None = None) -> dict[str, Any]:
+        """The groups of rules of some workloads, options and pools (None = all), in the order given."""
         return {
             "routes": self.routes.restrict(workloads, options),
             "residency": self.residency.restrict(workloads, options),
             "survival": self.survival.restrict(workloads, options),
             "bounds": self.bounds.restrict(options),
             "ramp": self.ramp.restrict(workloads),
+            "caps": self.caps.restrict(workloads, options),
+            "priorities": self.priorities.restrict(workloads),
+            "scenarios": self.scenarios.restrict(workloads, pools),
+            "work": self.work.restrict(workloads),
         }
 
     def members(self, pool: int) -> Ints:
@@ -201,7 +216,44 @@ def cost_parts(problem: Problem, placement: Placement) -> dict[str, float]:
         "migration": float(problem.migration_cost_usd @ changed),
         "commitment_cover": -float(np.einsum("cp,cpt,t->", saved, placement.covered, hours)),
         "commitment_fees": float(problem.fee_per_usd @ placement.bought_usd_per_hour * hours.sum()),
+        "caps": cap_usd(problem, placement),
+        "slo": slo_usd(problem, placement),
     }
+
+
+def cap_use(problem: Problem, placement: Placement) -> Floats:
+    """(K,) what the workloads of each cap use of what it is about."""
+    caps, n, hours = problem.caps, placement.replicas, problem.hours
+    usd = (
+        problem.price_hourly[:, None] * n + problem.egress_usd_per_unit[:, None] * placement.served
+    ) @ hours
+    if len(problem.routes):
+        np.add.at(usd, problem.routes.option, problem.routes.egress_usd_per_unit * (placement.routed @ hours))
+    changed = np.abs(n[:, 0] - problem.current_replicas) if n.shape[1] else np.zeros(len(n))
+    amounts = {USD: usd, KG_CO2E: caps.kg_co2e_hourly * (n @ hours), CHANGED: changed}
+    inside = caps.member[:, problem.option_workload]
+    rows = [inside[k] @ amounts[kind] for k, kind in enumerate(caps.kind)]
+    return np.array(rows, dtype=float)
+
+
+def cap_usd(problem: Problem, placement: Placement) -> float:
+    """USD for what priced caps are exceeded by."""
+    if not len(problem.caps):
+        return 0.0
+    over = np.maximum(cap_use(problem, placement) - problem.caps.limit, 0.0)
+    return float(np.nan_to_num(problem.caps.usd_per_unit) @ over)
+
+
+def slo_usd(problem: Problem, placement: Placement) -> float:
+    """USD expected for demand that scenarios leave unserved."""
+    scenarios = problem.scenarios
+    if not scenarios.is_paid.any():
+        return 0.0
+    room = problem.capacity[:, None] * placement.replicas
+    left = np.stack([problem.sum_by_workload(room * kept) for kept in scenarios.kept_share(problem.pool)])
+    unserved_units = np.maximum(scenarios.demand_factor * problem.demand - left, 0.0)
+    usd = np.einsum("swt,w,t->s", unserved_units, scenarios.slo_usd_per_unit, problem.hours)
+    return float(scenarios.probability @ usd)
 
 
 def egress_usd(problem: Problem, placement: Placement) -> float:

@@ -20,6 +20,8 @@ from optimizer.errors import Fault, InputError
 from optimizer.problem import Problem
 from optimizer.problem_clashes import check_clashes
 from optimizer.problem_rules import (
+    CAP_WORKLOADS,
+    CAPS,
     COMMITMENT_POOLS,
     COMMITMENTS,
     DEMAND,
@@ -31,9 +33,12 @@ from optimizer.problem_rules import (
     PERIODS,
     PINS,
     POOLS,
+    PRIORITIES,
     REQUIRED,
     RESIDENCY,
     RULES,
+    SCENARIO_DEMAND,
+    SCENARIOS,
     SHARES,
     WHOLE,
     WORKLOADS,
@@ -101,11 +106,18 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
         (RESIDENCY, "workload", WORKLOADS),
         (PINS, "workload", WORKLOADS),
         (PINS, "period", PERIODS),
+        (CAP_WORKLOADS, "cap", CAPS),
+        (CAP_WORKLOADS, "workload", WORKLOADS),
+        (PRIORITIES, "workload", WORKLOADS),
+        (SCENARIOS, "period", PERIODS),
+        (SCENARIO_DEMAND, "workload", WORKLOADS),
+        (SCENARIO_DEMAND, "period", PERIODS),
     ):
         check_known(sheets[name], column, sheets[other])
     check_rows(sheets)
     check_complete(sheets)
     check_bounds(sheets[WORKLOADS])
+    check_work(sheets)
     check_currency(sheets[OPTIONS])
     check_clashes(sheets)
 
@@ -152,6 +164,26 @@ def check_bounds(workloads: Sheet) -> None:
     for fewest in ("min_replicas", "min_on_demand_replicas"):
         crossed = (frame[fewest] > frame["max_replicas"]).to_numpy(dtype=bool)
         workloads.refuse(fewest, crossed, "at most max_replicas", "lower one or raise the other")
+
+
+def check_work(sheets: Mapping[str, Sheet]) -> None:
+    """Windows of work are periods in their order; a workload with work has no demand of its own."""
+    workloads, periods, demand = sheets[WORKLOADS], sheets[PERIODS], sheets[DEMAND]
+    if not (workloads.usable("workload", "work_amount") and periods.usable("period")):
+        return
+    names, frame = pd.Index(periods.frame["period"]), workloads.frame
+    place = {}
+    for column in ("work_from", "work_until"):
+        place[column] = names.get_indexer(pd.Index(frame[column]))
+        unknown = (frame[column].notna() & (place[column] < 0)).to_numpy(dtype=bool)
+        workloads.refuse(column, unknown, "a period of periods.parquet", "add it there or correct the name")
+    begin = np.maximum(place["work_from"], 0)
+    end = np.where(place["work_until"] < 0, len(names), place["work_until"])
+    workloads.refuse("work_until", begin > end, "a period not before work_from", "exchange them")
+    if demand.usable("workload", "demand"):
+        busy = frame.loc[frame["work_amount"].fillna(0) > 0, "workload"]
+        both = (demand.frame["workload"].isin(busy) & (demand.frame["demand"] > 0)).to_numpy(dtype=bool)
+        demand.refuse("demand", both, "0 where the workload has work_amount", "make two workloads of it")
 
 
 def check_currency(options: Sheet) -> None:

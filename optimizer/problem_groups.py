@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from optimizer.bounds import Bounds, Ramp
-from optimizer.problem import Floats, Ints, Problem
+from optimizer.problem import Problem
 from optimizer.problem_rules import DEFAULTS, LATENCY, ORIGINS, PERIODS, PINS, RESIDENCY, WORKLOADS
+from optimizer.problem_shared import WINDOW, shared_columns, shared_frames, shared_groups
+from optimizer.problem_values import filled, places
 from optimizer.residency import Residency
 from optimizer.routes import Routes, all_pairs
 from optimizer.survival import Survival
@@ -36,6 +38,7 @@ def groups(tables: Mapping[str, pd.DataFrame], options: pd.DataFrame) -> dict[st
             max_replicas=filled(workloads, "max_ramp_replicas"),
             from_current=workloads["ramp_from_current"].to_numpy(dtype=bool),
         ),
+        **shared_groups(tables, options),
     }
 
 
@@ -109,19 +112,21 @@ def group_columns(p: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
         "max_latency_ms": p.routes.max_latency_ms,
         "max_ramp_replicas": p.ramp.max_replicas,
         "ramp_from_current": p.ramp.from_current,
+        **shared_columns(p),
     }
     countries = np.array([country or None for country in p.residency.option_country], dtype=object)
     options = {
         "country": countries,
         "zones": p.survival.zones,
         "latency_ms": p.routes.latency_ms,
+        "kg_co2e_hourly": p.caps.kg_co2e_hourly,
     }
     return asking(workloads), asking(options)
 
 
 def asking(columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Columns that differ from what an absent one stands for."""
-    neutral = {"survive_zone_loss": False, "ramp_from_current": False, "country": None, **DEFAULTS}
+    neutral = {"survive_zone_loss": False, "ramp_from_current": False, "country": None, **WINDOW, **DEFAULTS}
     return {name: values for name, values in columns.items() if (values != neutral[name]).any()}
 
 
@@ -139,6 +144,7 @@ def group_frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     of = workloads[p.option_workload[b.option]]
     names = {"workload": of, "option_id": options[b.option], "period": periods[b.period]}
     yield PINS, pd.DataFrame({**names, "min_replicas": b.fewest, "max_replicas": b.most})
+    yield from shared_frames(p)
 
 
 def latency_frame(p: Problem) -> pd.DataFrame:
@@ -157,13 +163,3 @@ def latency_frame(p: Problem) -> pd.DataFrame:
         "egress_usd_per_unit": r.egress_usd_per_unit[told],
     })  # fmt: skip
     return frame.drop_duplicates(["origin", "provider", "region"], ignore_index=True)
-
-
-def filled(frame: pd.DataFrame, column: str) -> Floats:
-    """(rows,) a column with its default where a row does not say."""
-    return np.asarray(frame[column].astype(float).fillna(DEFAULTS[column]), dtype=np.float64)
-
-
-def places(names: pd.Index, column: pd.Series[Any]) -> Ints:
-    """(rows,) position of each name; -1 where there is none."""
-    return np.asarray(names.get_indexer(pd.Index(column)), dtype=np.int64)

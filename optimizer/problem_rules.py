@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from data.sheet import ColumnRule
 from data.workspace import PURCHASES
+from optimizer.caps import DEFAULT_PRIORITY, KINDS
 
 WORKLOADS, OPTIONS, DEMAND, PERIODS = "workloads", "options", "demand", "periods"
 POOLS, COMMITMENTS, COMMITMENT_POOLS = "pools", "commitments", "commitment_pools"
 ORIGINS, LATENCY, RESIDENCY, PINS = "origins", "latency", "residency", "pins"
 
+CAPS, CAP_WORKLOADS, PRIORITIES = "caps", "cap_workloads", "priorities"
+SCENARIOS, SCENARIO_DEMAND, SCENARIO_WEIGHTS = "scenarios", "scenario_demand", "scenario_weights"
+
+SCENARIO = ColumnRule("scenario", "key", "a scenario's name")
 WORKLOAD = ColumnRule("workload", "key", "a workload's name")
 POOL = ColumnRule("pool", "key", "a pool's name")
 ORIGIN = ColumnRule("origin", "key", "a country or region that demand comes from")
@@ -38,6 +43,18 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
             "max_ramp_replicas", "number", "replicas from period to period", required=False, minimum=0
         ),
         ColumnRule("ramp_from_current", "flag", "whether the ramp begins at the fleet now", required=False),
+        ColumnRule(
+            "slo_usd_per_unit",
+            "number",
+            "USD per unit-hour unserved in a scenario",
+            required=False,
+            minimum=0,
+        ),
+        ColumnRule(
+            "work_amount", "number", "units x hours to be done at any time", required=False, minimum=0
+        ),
+        ColumnRule("work_from", "key", "first period for the work (null = first)", required=False),
+        ColumnRule("work_until", "key", "last period for the work (null = last)", required=False),
     ),
     OPTIONS: (
         WORKLOAD,
@@ -60,6 +77,7 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ColumnRule("country", "key", "the country it runs in", required=False),
         ColumnRule("zones", "number", "zones its replicas are spread over", required=False, minimum=1),
         ColumnRule("latency_ms", "number", "ms to serve one request", required=False, minimum=0),
+        ColumnRule("kg_co2e_hourly", "number", "kg of CO2e per replica and hour", required=False, minimum=0),
         FEWEST,
         MOST,
     ),
@@ -114,10 +132,49 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         FEWEST,
         MOST,
     ),
+    CAPS: (
+        ColumnRule("cap", "key", "a cap's name"),
+        ColumnRule("kind", "text", "what it limits", allowed=KINDS),
+        ColumnRule("limit", "number", "USD, kg or replicas (null = no limit)", required=False, minimum=0),
+        ColumnRule("priority", "number", "missed after higher ones (null = hard)", required=False, minimum=0),
+        ColumnRule(
+            "usd_per_unit", "number", "USD per unit above (null = not priced)", required=False, minimum=0
+        ),
+    ),
+    CAP_WORKLOADS: (ColumnRule("cap", "key", "a cap of caps.parquet"), WORKLOAD),
+    PRIORITIES: (
+        ColumnRule("rule", "text", "a rule that may be missed", allowed=tuple(DEFAULT_PRIORITY)),
+        ColumnRule("workload", "key", "a workload (null = all)", required=False),
+        ColumnRule("priority", "number", "missed after higher ones", minimum=0),
+    ),
+    SCENARIOS: (
+        SCENARIO,
+        POOL,
+        ColumnRule("period", "key", "a period (null = every period)", required=False),
+        ColumnRule("lost_share", "number", "share of the pool's replicas that is lost", minimum=0),
+    ),
+    SCENARIO_DEMAND: (
+        SCENARIO,
+        WORKLOAD,
+        ColumnRule("period", "key", "a period (null = every period)", required=False),
+        ColumnRule("factor", "number", "times demand", minimum=0),
+    ),
+    SCENARIO_WEIGHTS: (SCENARIO, ColumnRule("weight", "number", "relative probability", above=0)),
 }
 
 REQUIRED = (WORKLOADS, OPTIONS, DEMAND, PERIODS)
-GROUPS = (ORIGINS, LATENCY, RESIDENCY, PINS)
+GROUPS = (
+    ORIGINS,
+    LATENCY,
+    RESIDENCY,
+    PINS,
+    CAPS,
+    CAP_WORKLOADS,
+    PRIORITIES,
+    SCENARIOS,
+    SCENARIO_DEMAND,
+    SCENARIO_WEIGHTS,
+)
 KEYS: dict[str, tuple[str, ...]] = {
     WORKLOADS: ("workload",),
     OPTIONS: ("workload", "option_id"),
@@ -130,6 +187,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     LATENCY: ("origin", "provider", "region"),
     RESIDENCY: ("workload", "country"),
     PINS: ("workload", "option_id", "period"),
+    CAPS: ("cap",),
+    CAP_WORKLOADS: ("cap", "workload"),
+    PRIORITIES: ("rule", "workload"),
+    SCENARIOS: ("scenario", "pool", "period"),
+    SCENARIO_DEMAND: ("scenario", "workload", "period"),
+    SCENARIO_WEIGHTS: ("scenario",),
 }
 # What a column that is absent, or empty in a row, stands for; infinity is written as null.
 DEFAULTS: dict[str, float] = {
@@ -155,8 +218,11 @@ DEFAULTS: dict[str, float] = {
     "zones": 1.0,
     "latency_ms": 0.0,
     "rtt_ms": float("inf"),
+    "slo_usd_per_unit": 0.0,
+    "work_amount": 0.0,
+    "kg_co2e_hourly": 0.0,
 }
-SHARES = ("max_spot_share", "max_region_share", "headroom_share", "share")
+SHARES = ("max_spot_share", "max_region_share", "headroom_share", "share", "lost_share")
 WHOLE = (
     "max_options",
     "min_regions",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Floats, Ints, Problem
-from optimizer.problem_groups import filled, group_columns, group_frames, groups, places
+from optimizer.problem_groups import group_columns, group_frames, groups
 from optimizer.problem_rules import (
     COMMITMENT_POOLS,
     COMMITMENTS,
@@ -19,6 +19,7 @@ from optimizer.problem_rules import (
     RULES,
     WORKLOADS,
 )
+from optimizer.problem_values import filled, places
 
 NUMBERS_OF_WORKLOADS = tuple(
     rule.name

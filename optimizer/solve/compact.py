@@ -37,11 +37,20 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from optimizer.caps import CHANGED, THIRD
 from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.solve.count_rules import bound_options, leave_out, limit_ramps
 from optimizer.solve.place_rules import meet_origins, route_egress, survive_region, survive_zone
 from optimizer.solve.program import NONE, Blocks, Program, Rows, along, everywhere, numbered, only
 from optimizer.solve.regions import has_region, region_number
+from optimizer.solve.shared_rules import (
+    cap_prices,
+    finish_work,
+    keep_caps,
+    lose_in_scenarios,
+    slo,
+    work_egress,
+)
 
 Rule = Callable[[Problem, Blocks], Iterator[Rows]]
 Cost = Callable[[Problem], tuple[str, Floats]]
@@ -55,7 +64,7 @@ def build(
     Args:
         problem: what to place.
         rules: which rules hold; all of `RULES` by default.
-        elastic: let the rules of a best effort be missed; `missed_weights` says how much that matters.
+        elastic: let the rules of a best effort be missed; `missed_levels` says how much that matters.
         roomy: allow counts beyond what these rules can make optimal, for more rules that come later.
     """
     _, options, periods = problem.shape
@@ -207,7 +216,7 @@ def honour_commitments(p: Problem, v: Blocks) -> Iterator[Rows]:
 
 def count_moves(p: Problem, v: Blocks) -> Iterator[Rows]:
     r"""$m_i \ge \lvert n_{i0} - n^0_i \rvert$: what keeping or moving the present fleet costs."""
-    m = v.add("m", p.migration_cost_usd > 0)
+    m = v.add("m", (p.migration_cost_usd > 0) | p.caps.counted(CHANGED)[p.option_workload])
     row, first = numbered(m != NONE), v["n"][:, 0]
     yield Rows("moved_up", row, [(row, m, 1.0), (row, first, -1.0)], lower=-p.current_replicas)
     yield Rows("moved_down", row, [(row, m, 1.0), (row, first, 1.0)], lower=p.current_replicas)
@@ -230,6 +239,9 @@ RULES: tuple[Rule, ...] = (
     leave_out,
     bound_options,
     limit_ramps,
+    finish_work,
+    lose_in_scenarios,
+    keep_caps,
 )
 
 
@@ -271,29 +283,35 @@ COSTS: tuple[Cost, ...] = (
     migration,
     activation,
     route_egress,
+    cap_prices,
+    slo,
+    work_egress,
 )
 
 
-MISSED_WEIGHT = {  # 1 for the rest
-    "meet_demand": 100.0,
-    "survive_region_loss": 10.0,
-    "survive_zone_loss": 10.0,
-    "min_replicas": 10.0,
-    "option_min_replicas": 10.0,
-}
+def missed_levels(p: Problem, program: Program) -> list[tuple[float, Floats]]:
+    """What may be missed, by priority: what comes first, and (columns,) how much missing it counts.
 
-
-def missed_weights(p: Problem, program: Program) -> Floats:
-    """(columns,) what missing each rule counts, relative to its size so that units do not matter.
-
-    Unserved demand weighs most: a region short is better than a request lost.
+    Within a priority it counts relative to its size, so that units do not matter.
     """
-    weights = np.zeros(len(program.cost))
+    level, weight = np.full(len(program.cost), np.nan), np.zeros(len(program.cost))
     for rule, place in missed_rules(program):
         there = place != NONE
         size = np.broadcast_to(rule_size(p, rule), place.shape)[there]
-        weights[place[there]] = MISSED_WEIGHT.get(rule, 1.0) / np.maximum(size, 1e-9)
-    return weights
+        own = np.broadcast_to(p.priorities.of(rule, len(p.workloads))[:, None], place.shape)[there]
+        level[place[there]], weight[place[there]] = own, 1.0 / np.maximum(size, 1e-9)
+    if len(p.caps):
+        over = program.columns_of("over")
+        there = over != NONE
+        level[over[there]] = p.caps.levels[there]
+        weight[over[there]] = 1.0 / np.maximum(p.caps.limit[there], 1.0)
+    return [(float(k), np.where(level == k, weight, 0.0)) for k in np.unique(level[~np.isnan(level)])]
+
+
+def is_strict_first(p: Problem) -> bool:
+    """Whether every rule comes before every soft cap: then the caps wait until the rules are kept."""
+    softest = max([THIRD, *p.priorities.priority.tolist()])
+    return bool((p.caps.levels[p.caps.is_soft] > softest).all())
 
 
 def missed_rules(program: Program) -> Iterator[tuple[str, Ints]]:
@@ -310,6 +328,7 @@ def rule_size(p: Problem, rule: str) -> Floats:
         "min_on_demand_replicas": p.min_on_demand_replicas,
         "min_regions": p.min_regions.astype(float),
         "max_ramp_replicas": np.maximum(p.ramp.max_replicas, 1.0),
+        "finish_work": p.work.amount,
     }
     if rule in asked:
         return np.broadcast_to(asked[rule][:, None], p.demand.shape)
@@ -332,11 +351,12 @@ def most_replicas(p: Problem) -> Floats:
     """
     w = p.option_workload
     floor = np.floor(np.maximum(np.maximum(p.min_replicas, p.min_on_demand_replicas), 1.0))[w]
-    present = np.where(p.migration_cost_usd > 0, np.floor(p.current_replicas), 0.0)
+    kept = (p.migration_cost_usd > 0) | p.caps.counted(CHANGED)[w]
+    present = np.where(kept, np.floor(p.current_replicas), 0.0)
     enough = np.maximum(np.ceil(p.demand.max(axis=1, initial=0.0)[w] / p.capacity - 1e-9), with_zone_lost(p))
     balanced = np.ceil(balance_room(p)[w] / p.capacity) + floor
     top = np.where(p.max_region_share[w] < 1.0, balanced, enough)
-    top = np.maximum.reduce([top, floor, present, pinned(p)])
+    top = np.maximum.reduce([top, floor, present, pinned(p), in_scenarios(p), for_work(p)])
     in_all = np.bincount(w, weights=top, minlength=len(p.workloads))
     now = np.bincount(w, weights=p.current_replicas, minlength=len(p.workloads))
     in_all = np.maximum(in_all, np.where(p.ramp.from_current, now, 0.0))
@@ -351,6 +371,24 @@ def with_zone_lost(p: Problem) -> Floats:
     need = (p.survival.headroom_share * p.demand.max(axis=1, initial=0.0))[w]
     left = np.ceil(need / p.capacity - 1e-9)
     return np.where(ruled, left + np.ceil(left / np.maximum(zones - 1, 1)), 0.0)
+
+
+def in_scenarios(p: Problem) -> Floats:
+    r"""(I,) replicas enough in every scenario that leaves any: $\lceil f D / (a (1 - \lambda)) \rceil$."""
+    paid = p.scenarios.is_paid[p.option_workload]
+    if not paid.any():
+        return np.zeros(len(paid))
+    asked = (p.scenarios.demand_factor * p.demand)[:, p.option_workload]
+    left = p.scenarios.kept_share(p.pool) * p.capacity[:, None]
+    need = np.divide(asked, left, out=np.zeros_like(asked), where=left > 0)
+    return np.where(paid, np.ceil(need.max(axis=(0, 2), initial=0.0) - 1e-9), 0.0)
+
+
+def for_work(p: Problem) -> Floats:
+    """(I,) replicas that do all the work of a workload in the shortest period of its window."""
+    window = p.work.window(len(p.periods))
+    shortest = np.where(window, p.hours, np.inf).min(axis=1, initial=np.inf)
+    return np.asarray(np.ceil((p.work.amount / shortest)[p.option_workload] / p.capacity - 1e-9))
 
 
 def pinned(p: Problem) -> Floats:
@@ -377,7 +415,7 @@ def balance_room(p: Problem) -> Floats:
     largest = np.zeros(len(share))
     np.maximum.at(largest, w, p.capacity)
     most, held = p.demand.max(axis=1, initial=0.0), np.zeros(len(share))
-    np.maximum.at(held, w, with_zone_lost(p) * p.capacity)
+    np.maximum.at(held, w, np.maximum.reduce([with_zone_lost(p), in_scenarios(p), for_work(p)]) * p.capacity)
     held = np.maximum(held, np.where(p.routes.reaches_all, 0.0, most))
     held += np.bincount(w, weights=pinned(p) * p.capacity, minlength=len(share))
     need = np.maximum(most, np.maximum(kept, held) / share)

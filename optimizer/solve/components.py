@@ -57,19 +57,22 @@ def by_period(part: Part) -> Iterator[Part]:
             # Moving from the present fleet is paid in the first period only.
             migration_cost_usd=p.migration_cost_usd if t == 0 else np.zeros_like(p.migration_cost_usd),
             bounds=p.bounds.in_period(int(t)),
+            scenarios=p.scenarios.in_period(int(t)),
+            work=p.work.in_period(),
         )
         yield replace(part, problem=one, periods=np.array([t]))
 
 
 def spans_periods(p: Problem) -> bool:
-    """Whether a count of options, an activation, a purchase or a limit on change ties periods together."""
+    """Whether a count of options, an activation, a purchase, a ramp, a cap or work ties periods together."""
     counted = np.isfinite(p.max_options).any() or (p.activation_cost_usd > 0).any()
     bought = (p.offered_max_usd_per_hour > 0).any()
-    return bool(counted or bought or np.isfinite(p.ramp.max_replicas).any())
+    shared = p.caps.ties.any() or p.work.is_asked.any()
+    return bool(counted or bought or shared or np.isfinite(p.ramp.max_replicas).any())
 
 
 def part_of(problem: Problem) -> Ints:
-    """(W + P + C,) label of the component of every workload, pool and commitment."""
+    """(W + P + C + K,) label of the component of every workload, pool, commitment and cap."""
     w, p = len(problem.workloads), len(problem.pools)
     limited = np.asarray(np.isfinite(problem.pool_limit).any(axis=1), dtype=bool)
     reached = np.asarray((~np.isnan(problem.committed_rate)).any(axis=0), dtype=bool)
@@ -81,8 +84,11 @@ def part_of(problem: Problem) -> Ints:
         for binds in [(pool >= 0) & binding[pool]]
     ]
     c, k = np.nonzero(~np.isnan(problem.committed_rate))
-    rows, columns = np.concatenate([*edges, np.stack([w + p + c, w + k])], axis=1)
-    size = w + p + len(problem.commitments)
+    cap, member = np.nonzero(problem.caps.member & problem.caps.ties[:, None])
+    after = w + p + len(problem.commitments)
+    more = (np.stack([w + p + c, w + k]), np.stack([after + cap, member]))
+    rows, columns = np.concatenate([*edges, *more], axis=1)
+    size = after + len(problem.caps)
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
@@ -124,7 +130,7 @@ def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> 
         commitments=tuple(problem.commitments[c] for c in commitments),
         committed_rate=problem.committed_rate[np.ix_(commitments, pools)],
         covered_list_price=problem.covered_list_price[np.ix_(commitments, pools)],
-        **problem.groups_of(workloads, options),
+        **problem.groups_of(workloads, options, pools),
     )
     periods = np.arange(len(problem.periods))
     return Part(part, options, commitments, periods, problem.routes.into(options))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.caps import CHANGED, KG_CO2E
 from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Ints, Problem
 
 
@@ -46,6 +47,13 @@ def dominated(p: Problem, a: int, options: Ints) -> Bools:
     if p.min_regions[w] > 1 or p.max_region_share[w] < 1.0 or survives:
         here = (p.provider[a], p.region[a])
         ok &= np.array([(p.provider[b], p.region[b]) == here for b in options], dtype=bool)
+    if p.caps.counted(KG_CO2E)[w]:
+        ok &= copies * p.caps.kg_co2e_hourly[a] <= p.caps.kg_co2e_hourly[options]
+    if p.caps.counted(CHANGED)[w]:
+        ok &= copies <= 1
+    if p.scenarios.is_paid[w]:
+        kept = p.scenarios.kept_share(p.pool[np.append(options, a)])
+        ok &= (kept[:, [-1]] >= kept[:, :-1]).all(axis=(0, 2))
     if p.max_region_share[w] < 1.0:
         # Shares count capacity, so under them only an exact stand-in is safe.
         ok &= np.isclose(copies * p.capacity[a], p.capacity[options], rtol=1e-12, atol=0.0)

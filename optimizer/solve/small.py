@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizer.caps import EVERY_PERIOD, RULE
 from optimizer.check import check
 from optimizer.errors import SolverError
 from optimizer.problem import Floats, Placement, Problem, cost
 from optimizer.solve import highs
-from optimizer.solve.compact import build, missed_rules, missed_weights, rule_size
+from optimizer.solve.compact import build, is_strict_first, missed_levels, missed_rules, rule_size
 from optimizer.solve.highs import Limits
 from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.routing import freely_routed, routed_apart
@@ -39,25 +40,47 @@ class Own:
 
 
 def solve_component(problem: Problem, gap_share: float, own: Own | None = None) -> Solution:
-    """Strictly where possible; else miss as little as possible, then at least cost."""
+    """Strictly where possible; else miss as little as possible, by priority, then at least cost."""
     roomy = own is not None and own.rows is not None
-    program = build(problem, roomy=roomy)
-    run = minimise(program, gap_share, own)
-    if run is None:
-        program = build(problem, elastic=True, roomy=roomy)
-        weights = missed_weights(problem, program)
-        first = minimise(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE, own)
-        if first is None:
-            clash = "upper limits or own rows clash" if roomy else "upper limits clash"
-            raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
-        least = first.objective * (1 + 1e-6) + 1e-7
-        run = minimise(program.and_row("least_missed", weights, least), gap_share, own)
-        if run is None:
-            raise SolverError("the solver lost the least-missed placement it had found")
-        run = replace(run, stopped_by=last_reason((first.stopped_by, run.stopped_by)))
+    found = None
+    if is_strict_first(problem):
+        found = by_priority(problem, build(problem, roomy=roomy), gap_share, own)
+    if found is None:
+        found = by_priority(problem, build(problem, elastic=True, roomy=roomy), gap_share, own)
+    if found is None:
+        clash = "upper limits or own rows clash" if roomy else "upper limits clash"
+        raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
+    program, run = found
     placement = read_placement(problem, program, run.values, as_routed=roomy)
     shortfalls = tuple(read_shortfalls(problem, program, run.values, placement))
-    return Solution(placement, cost(problem, placement), run.bound, shortfalls, run.stopped_by)
+    usd = cost(problem, placement)
+    return Solution(placement, usd, run.bound, shortfalls, run.stopped_by)
+
+
+def by_priority(
+    problem: Problem, program: Program, gap_share: float, own: Own | None
+) -> tuple[Program, Run] | None:
+    """What may be missed is minimised in the order of its priority, each kept at its least; then the cost.
+
+    Gives the program with these rows; None where nothing is feasible at all.
+    """
+    cost_usd = program.cost
+    reasons: list[str] = []
+    for _, weights in missed_levels(problem, program):
+        first = minimise(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE, own)
+        if first is None and not reasons:
+            return None
+        if first is None:
+            raise SolverError("the solver lost the least-missed placement it had found")
+        reasons.append(first.stopped_by)
+        least = first.objective * (1 + 1e-6) + 1e-7
+        program = program.and_row(f"least_missed_{len(reasons)}", weights, least)
+    run = minimise(replace(program, cost=cost_usd), gap_share, own)
+    if run is None and reasons:
+        raise SolverError("the solver lost the least-missed placement it had found")
+    return (
+        None if run is None else (program, replace(run, stopped_by=last_reason((*reasons, run.stopped_by))))
+    )
 
 
 def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
@@ -150,7 +173,7 @@ def read_placement(
     covered = np.maximum(0.0, program.spread(values, "y"))
     bought = np.maximum(0.0, program.spread(values, "b"))
     amounts = servable(problem, replicas)
-    served = share_out(problem, replicas, amounts)
+    served = share_out(problem, replicas, amounts) + work_done(problem, replicas)
     if as_routed:
         sent = np.clip(program.spread(values, "x"), 0.0, problem.capacity[:, None] * replicas)
         served = np.where(program.columns_of("x") != NONE, sent, served)
@@ -189,11 +212,37 @@ def share_out(problem: Problem, replicas: np.ndarray, amounts: Floats) -> Floats
     return served
 
 
+def work_done(problem: Problem, replicas: np.ndarray) -> Floats:
+    """(I, T) work done by options in its window: cheapest egress first, then in proportion to room."""
+    done, hours = np.zeros(replicas.shape), problem.hours
+    window = problem.work.window(len(hours))
+    for w in map(int, np.flatnonzero(problem.work.is_asked)):
+        options, share = problem.options_of(w), 1.0 - problem.max_spot_share[w]
+        room = problem.capacity[options][:, None] * replicas[options] * window[w]
+        firm = float((room[~problem.is_spot[options]] @ hours).sum())
+        left = min(problem.work.amount[w], firm / share if share > 0 else np.inf)
+        egress = problem.egress_usd_per_unit[options]
+        for level in np.unique(egress):
+            tier = egress == level
+            total = float((room[tier] @ hours).sum())
+            taken = min(left, total)
+            if total > 0:
+                done[options[tier]] = room[tier] * (taken / total)
+            left -= taken
+    return done
+
+
 def read_shortfalls(
     problem: Problem, program: Program, values: Floats, placement: Placement
 ) -> Iterable[Shortfall]:
     """The rules the elastic model missed by more than rounding; by how much is the checker's word."""
     found = {(violation.rule, violation.where): violation for violation in check(problem, placement)}
+    caps = problem.caps
+    for k in np.flatnonzero(program.columns_of("over") != NONE) if len(caps) else ():
+        violation = found.get((RULE[caps.kind[k]], f"{caps.name[k]},{EVERY_PERIOD}"))
+        if violation is not None:
+            missing = violation.found - violation.allowed
+            yield Shortfall(violation.rule, caps.name[k], EVERY_PERIOD, missing, violation.allowed)
     for rule, place in sorted(missed_rules(program)):
         missed = taken(values, place) > 1e-7 * (1.0 + rule_size(problem, rule))
         for w, t in np.argwhere(missed):

@@ -233,6 +233,8 @@ def test_cost_by_hand() -> None:
             "migration": 0.5 * 2,  # three run, one stays, in the first period only
             "commitment_cover": -(0.8 * 1.0 * 2 + 0.8 * 0.5 * 10),
             "commitment_fees": 1.5 * 0.25 * 12,
+            "caps": 0.0,
+            "slo": 0.0,
         }
     )
     assert cost(p, q) == pytest.approx(42 + 2.4 + 7 + 1 - 5.6 + 4.5)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from optimizer.problem import Problem
-from optimizer.solve.compact import RULES, build, missed_weights, most_replicas
+from optimizer.solve.compact import RULES, build, missed_levels, most_replicas
 from optimizer.solve.lp_text import lp_text
 from optimizer.solve.program import Program
 from tests.optimizer.brute_force import cheapest, feasible
@@ -84,7 +84,7 @@ def model_of(feature: str) -> Program:
     if feature != "elastic":
         return build(p)
     program = build(p, elastic=True)
-    return replace(program, cost=missed_weights(p, program))
+    return replace(program, cost=sum(weights for _, weights in missed_levels(p, program)))
 
 
 @pytest.mark.parametrize("feature", FEATURES)

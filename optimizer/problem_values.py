@@ -1,0 +1,21 @@
+"""Columns of problem tables as arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from optimizer.problem import Floats, Ints
+from optimizer.problem_rules import DEFAULTS
+
+
+def filled(frame: pd.DataFrame, column: str) -> Floats:
+    """(rows,) a column with its default where a row does not say."""
+    return np.asarray(frame[column].astype(float).fillna(DEFAULTS[column]), dtype=np.float64)
+
+
+def places(names: pd.Index, column: pd.Series[Any]) -> Ints:
+    """(rows,) position of each name; -1 where there is none."""
+    return np.asarray(names.get_indexer(pd.Index(column)), dtype=np.int64)
