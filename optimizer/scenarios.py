@@ -27,7 +27,8 @@ def hourly_losses(
     """Share of each pool that was lost in each hour: a row per hour (UTC), a column per pool.
 
     The larger of two: how far the pool's least capacity in the hour was below its usual one (the median of
-    all hours), and events among what runs. An event without known fleet says nothing of a share and is left out.
+    all hours), and events among what runs. An event without known fleet says nothing of a share and is left
+    out.
 
     Args:
         spot_capacity: `ts, pool, capacity`.

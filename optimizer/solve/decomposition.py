@@ -21,6 +21,7 @@ from optimizer.solve.terms import Terms, terms_of
 
 BOUND_SHARE = 0.2  # of the gap asked for that may be left between bound and restricted master
 LEAST_BOUND_GAP = 1e-5
+ENOUGH = 0.6  # of the gap asked for: rounding goes on until it has reached this
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def decomposed(problem: Problem, gap_share: float) -> Decomposed | None:
     proof = generate(pricing, shared, gap_share=max(BOUND_SHARE * gap_share, LEAST_BOUND_GAP))
     if proof is None:
         return None
-    plans = rounded(pricing, shared, proof)
+    enough = proof.bound_usd + ENOUGH * gap_share * abs(proof.bound_usd)
+    plans = rounded(pricing, shared, proof, enough_usd=enough)
     whole, bound = len(plans) == len(problem.workloads), proof.bound_usd
     if whole:
         plans, bound = finished(pricing, shared, proof, plans, gap_share)

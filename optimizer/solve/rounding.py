@@ -27,7 +27,7 @@ from optimizer.solve.restricted import Climbed
 from optimizer.solve.terms import PAIR, Terms
 
 SURE = 0.9  # share from which a plan is fixed
-LEAST_FIXED = 0.2  # of the open workloads that are fixed in a step of the dive, sure or not
+LEAST_FIXED = 0.3  # of the open workloads that are fixed in a step of the dive, sure or not
 NEAR_PATTERN = 0.05  # of a mean plan: patterns so much dearer than the best of their period are left out
 COUNTING = Limits(gap_share=1e-5, nodes=100, seconds=20.0)
 MOST_STEPS = 40
@@ -68,17 +68,23 @@ class Fixed:
         return Plans(found, self.chosen[found], self.count[found])
 
 
-def rounded(pricing: Pricing, shared: Shared, proof: Proof) -> Plans:
-    """At most one plan for each workload, within all limits.
+def rounded(pricing: Pricing, shared: Shared, proof: Proof, *, enough_usd: float) -> Plans:
+    """At most one plan for each workload, within all limits; none for one that found no room.
 
-    A workload that found no room has none.
+    Args:
+        pricing: finds cheapest plans.
+        shared: what workloads share.
+        proof: of column generation.
+        enough_usd: a cost that is low enough to stop at.
     """
     fixed = Fixed.nothing(pricing.terms, shared)
     prices, late = dive(pricing, shared, proof, fixed)
     for _ in range(MOST_TURNS):
         before = cost_usd(pricing, shared, fixed)
+        if before <= enough_usd:
+            break
         sweep(pricing, shared, prices, fixed, late)
-        if fixed.open.size:
+        if fixed.open.size or cost_usd(pricing, shared, fixed) <= enough_usd:
             break
         recount(pricing, shared, prices, fixed)
         if not cost_usd(pricing, shared, fixed) < before - LEAST_GAIN * abs(before):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LARGE = 1_500
 # From which on they are tried by decomposition first, and by the compact model where that leaves a gap.
 MEDIUM = 300
-MOST_COMPARED = 1_000  # workloads up to which the answer is held against simpler policies
+MOST_COMPARED = 300  # workloads up to which simpler policies are tried even where the gap is proven
 
 
 def solve(
@@ -133,9 +133,12 @@ def decomposed(problem: Problem, gap_share: float) -> Solution | None:
     found = decompose(problem, gap_share=gap_share)
     if found is None or found.placement is None:
         return None
-    placement = cheapest(problem, found.placement)
-    usd = cost(problem, placement)
+    placement, usd = found.placement, cost(problem, found.placement)
     close = usd - found.bound_usd <= gap_share * abs(usd)
+    if not close or len(problem.workloads) <= MOST_COMPARED:
+        placement = cheapest(problem, placement)
+        usd = cost(problem, placement)
+        close = usd - found.bound_usd <= gap_share * abs(usd)
     stopped_by = "gap" if close else "rounds"
     prices = tuple(shadow_prices(problem, found))
     return Solution(placement, usd, min(found.bound_usd, usd), (), stopped_by, prices)
@@ -145,7 +148,7 @@ def cheapest(problem: Problem, placement: Placement) -> Placement:
     """The placement, or what a simpler policy or the present fleet costs, if that is less."""
     from optimizer.solve import baselines  # noqa: PLC0415  numba takes a while
 
-    policies = (baselines.current, baselines.greedy) if len(problem.workloads) <= MOST_COMPARED else ()
+    policies = (baselines.current, baselines.greedy)
     others = [other for other in (policy(problem) for policy in policies) if other is not None]
     return min((placement, *others), key=lambda each: cost(problem, each))
 
