@@ -19,7 +19,7 @@ from optimizer.solve.routing import freely_routed
 from optimizer.solve.solution import ShadowPrice
 from optimizer.solve.terms import Terms, terms_of
 
-BOUND_SHARE = 0.2  # of the gap asked for that may be left between bound and restricted master
+BOUND_SHARE = 0.4  # of the gap asked for that may be left between bound and restricted master
 LEAST_BOUND_GAP = 1e-5
 ENOUGH = 0.6  # of the gap asked for: rounding goes on until it has reached this
 

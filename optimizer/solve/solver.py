@@ -153,9 +153,18 @@ def cheapest(problem: Problem, placement: Placement) -> Placement:
     return min((placement, *others), key=lambda each: cost(problem, each))
 
 
+def is_whole(part: Part, problem: Problem) -> bool:
+    """Whether a part is the whole problem in its order."""
+    p = part.problem
+    same = p.shape == problem.shape and p.pools == problem.pools and p.commitments == problem.commitments
+    return same and bool((part.options == np.arange(len(problem.option_id))).all())
+
+
 def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
     """The parts' placements put together in the whole problem's order."""
     _, options, periods = problem.shape
+    if len(parts) == 1 and not len(problem.routes) and is_whole(parts[0][0], problem):
+        return parts[0][1]  # large ones are gigabytes: no copy
     replicas = np.zeros((options, periods), dtype=np.int64)
     served = np.zeros((options, periods))
     covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
