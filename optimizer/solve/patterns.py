@@ -41,7 +41,8 @@ from optimizer.solve.terms import (
     UNITS,
 )
 
-MOST_PATTERNS = 96  # of a mix in a period; beyond, counts are skipped evenly
+MOST_PATTERNS = 512  # of a mix in a period; beyond, counts are skipped evenly
+LOOKED_BACK = 8  # patterns that a new one is held against: what comes twice only takes room
 TURNS = 4  # counts of the second option tried beside one of the first
 
 
@@ -131,8 +132,8 @@ def of_pair(
 
 @inlined
 def is_worse(count: Floats, usd: Floats, size: int, n: float, m: float, paid: float) -> bool:
-    """Whether a pattern known needs no more replicas of either and costs no more."""
-    for k in range(size - 1, -1, -1):
+    """Whether one of the last patterns needs no more replicas of either and costs no more."""
+    for k in range(size - 1, max(size - 1 - LOOKED_BACK, -1), -1):
         if count[k, 1] <= m and count[k, 0] <= n and usd[k] <= paid:
             return True
     return False
