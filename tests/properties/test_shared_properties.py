@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from optimizer.caps import Caps, Priorities
 from optimizer.check import check
 from optimizer.losses import Scenarios
 from optimizer.problem import Problem, cost
+from optimizer.problem_files import read_problem, write_problem
 from optimizer.shift import Work
 from optimizer.solve import prune_dominated, solve
 from tests.optimizer.problems import O, W, placement, problem
@@ -240,3 +242,31 @@ def test_the_checker_refuses_what_breaks_a_cap_or_a_window() -> None:
     assert [v.rule for v in check(q, placement(q, {"a": [5, 0]}, served={"a": [5.0, 0.0]}))] == [
         "not_over_served"
     ]
+
+
+def test_files_keep_caps_priorities_scenarios_and_work(tmp_path: Path) -> None:
+    p = problem(
+        [W("web", demand=[1.0, 2.0]), W("etl", demand=[0.0, 0.0])],
+        [O("a", pool="p"), O("b", "etl", pool="q")],
+        hours=HOURS,
+    )
+    p = caps(
+        p, ("usd", 9.0, 2.0, NAN), ("kg_co2e", 0.0, NAN, 0.1), ("changed_replicas", 3.0, NAN, NAN), kg=(1, 2)
+    )
+    member = p.caps.member.copy()
+    member[0, 1] = False
+    lost, factor = np.zeros((2, 2, 2)), np.ones((2, 2, 2))
+    lost[1, 0, 1], factor[0, 1, 0] = 0.5, 1.5
+    p = replace(
+        p,
+        caps=replace(p.caps, member=member),
+        priorities=Priorities(("meet_demand", "min_regions"), np.array([1, -1]), np.array([3.0, 1.0])),
+        scenarios=Scenarios(("r", "s"), np.array([0.25, 0.75]), lost, factor, np.array([0.0, 2.0])),
+        work=Work(np.array([0.0, 4.0]), np.array([0, 1]), np.array([1, 1])),
+    )
+    write_problem(p, tmp_path)
+    q = read_problem(tmp_path).problem
+    for group in ("caps", "priorities", "scenarios", "work"):
+        mine, read = vars(getattr(p, group)), vars(getattr(q, group))
+        for name, value in mine.items():
+            np.testing.assert_array_equal(np.asarray(value), np.asarray(read[name]), err_msg=name)
