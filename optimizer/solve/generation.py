@@ -24,7 +24,8 @@ MOST_ROUNDS = 60
 FIRST_RADIUS, LEAST_RADIUS = 0.3, 1e-3  # of the box, as shares of what prices may be
 # First, where an exact program may take over, and last; as shares of the mean cost of a plan.
 SOFTNESS = (1e-2, 2e-3, 1e-4)
-FINENESS = 0.25  # of the gap asked for: softer than that is not told apart
+FINENESS = 0.25  # of the gap asked for: where mixes are huge, softer than that is not worth the rounds
+HUGE = 500_000  # patterns
 COOLING = 0.6
 REPRICED = 2  # passes after a step of a dive
 DIVE_SOFTNESS = 4e-3  # sharper ones are cheaper, but their shares do not keep within limits
@@ -77,14 +78,16 @@ def generate(
     bound, rounds = float(value.sum()) + shared.constant(best), 0
     mean, radius = max(abs(float(value.mean())), 1e-9), FIRST_RADIUS
     softness, warm, coldest = (part * mean for part in SOFTNESS)
-    coldest = max(coldest, FINENESS * gap_share * mean)
+    coarse = max(coldest, FINENESS * gap_share * mean)
     prices, gained = best, np.inf
     while True:
         rounds += 1
         box = np.maximum(low, best - radius * high), np.minimum(high, best + radius * high)
         climbed = climb(shared, mixes, np.clip(prices, *box), softness, box)
         prices, promise = climbed.prices, climbed.promise_usd
-        is_cold = softness == coldest or (softness <= warm and len(mixes.paid) <= SMALL)
+        size = len(mixes.paid)
+        is_cold = softness == coldest or (softness <= warm and size <= SMALL)
+        is_cold |= softness <= coarse and size > HUGE
         is_close = promise - bound <= gap_share * abs(bound) and gained <= gap_share * abs(bound)
         if (is_cold and is_close) or rounds > MOST_ROUNDS:
             break

@@ -14,6 +14,7 @@ import numpy as np
 from optimizer.problem import Bools, Floats, Ints
 from optimizer.solve.kernel import (
     INF,
+    LEAST,
     LIMIT,
     NEAR,
     NO_LIMIT,
@@ -100,7 +101,7 @@ def first_count(o: Floats, u: Floats, amount: float, a: int, b: int) -> float:
 @compiled
 def of_pair(
     o: Floats, u: Floats, amount: float, hours: float, move: float, tops: tuple[float, float], left: float,
-    a: int, b: int, count: Floats, usd: Floats,
+    a: int, b: int, count: Floats, usd: Floats, beside: Floats,
 ) -> tuple[int, bool]:  # fmt: skip
     """Patterns of a pair, in rising counts of a; how many, and whether these are all."""
     n = first_count(o, u, amount, a, b)
@@ -115,7 +116,6 @@ def of_pair(
         least, high = fewest(o, u, amount, a, b, n), min(tops[1], u[MOST] - n)
         if left > NO_LIMIT and o[b, UNITS] > 0.0:
             high = min(high, math.floor((left - n * o[a, UNITS]) / o[b, UNITS] + NEAR))
-        last = -1.0
         for turn in range(turns if least <= high else 0):
             m = least
             if turn == 1:
@@ -123,18 +123,22 @@ def of_pair(
             elif turn > 1:
                 m = min(max(math.floor(amount / o[b, CAPACITY]) + turn - 2, least), high)
             paid = own_usd(o, hours, amount, move, a, b, n, m)
-            if m > last and not is_worse(count, usd, size, n, m, paid) and size < count.shape[0]:
-                count[size, 0], count[size, 1], usd[size] = n, m, paid
-                size, last = size + 1, m
+            other = paid - hours * (n * o[a, PRICE] + m * o[b, PRICE])
+            if not is_worse(count, beside, size, n, m, other) and size < count.shape[0]:
+                count[size, 0], count[size, 1], usd[size], beside[size] = n, m, paid, other
+                size += 1
         n += step
     return size, is_all
 
 
 @inlined
-def is_worse(count: Floats, usd: Floats, size: int, n: float, m: float, paid: float) -> bool:
-    """Whether one of the last patterns needs no more replicas of either and costs no more."""
+def is_worse(count: Floats, beside: Floats, size: int, n: float, m: float, other: float) -> bool:
+    """Whether one of the last patterns needs no more replicas of either and no more egress and migration.
+
+    The price of instances is left aside: cover may bring it down to almost nothing, never below.
+    """
     for k in range(size - 1, max(size - 1 - LOOKED_BACK, -1), -1):
-        if count[k, 1] <= m and count[k, 0] <= n and usd[k] <= paid:
+        if count[k, 1] <= m and count[k, 0] <= n and beside[k] <= other + LEAST:
             return True
     return False
 
@@ -157,7 +161,7 @@ def enumerate_patterns(
         is_all: (N,) out: whether no pattern was skipped.
     """
     periods = hours.size
-    found, paid = np.empty((MOST_PATTERNS, PAIR)), np.empty(MOST_PATTERNS)
+    found, paid, beside = np.empty((MOST_PATTERNS, PAIR)), np.empty(MOST_PATTERNS), np.empty(MOST_PATTERNS)
     o, left = np.empty((PAIR, options.shape[1])), np.empty(periods)
     s, of = np.empty((LIMIT + 1, PAIR, periods)), np.empty(PAIR, np.int64)
     place = 0
@@ -179,7 +183,7 @@ def enumerate_patterns(
             if is_pair:
                 tops = s[LIMIT, a, t], s[LIMIT, 1 - a, t]
                 size, every = of_pair(
-                    o, u, need[t], hours[t], move, tops, left[t], a, 1 - a, found, paid
+                    o, u, need[t], hours[t], move, tops, left[t], a, 1 - a, found, paid, beside
                 )  # fmt: skip
                 is_all[k] &= every
             else:
