@@ -102,7 +102,7 @@ def generate(
             radius *= 0.5
         if len(mixes) == known and (promise - bound <= gap_share * abs(bound) or radius < LEAST_RADIUS):
             break
-        softness = max(COOLING * softness, coldest)
+        softness = max(COOLING * softness, coarse if size > HUGE else coldest)
     mixes, best, bound = exactly(pricing, shared, mixes, (best, bound), gap_share)
     box = np.maximum(low, best - DIVE_RADIUS * high), np.maximum(high * DIVE_RADIUS + best, best)
     climbed = climb(shared, mixes, best, max(softness, DIVE_SOFTNESS * mean), box)
