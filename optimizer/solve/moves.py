@@ -30,7 +30,6 @@ from optimizer.solve.kernel import (
     search,
     single_usd,
     uncovered_usd,
-    worth_pairing,
 )
 from optimizer.solve.terms import ACTIVATION, CAPACITY, CURRENT, MIGRATION, MOST_OPTIONS, PAIR, UNITS
 
@@ -233,7 +232,7 @@ def near_plans(
             insert(usd, at + a, -1, plan, value[place], option[place], count[place])
         if u[MOST_OPTIONS] < PAIR or end - at < PAIR:
             continue
-        kept = worth_pairing(o, u, need, kind[at:end], s)
+        kept = np.arange(end - at)  # also what another replaces at these prices: that may be full
         bounds = np.empty((kept.size, kept.size))
         must_firm = needs_firm(u, need)
         bound_pairs(o, need, must_firm, s, kept, bounds)
