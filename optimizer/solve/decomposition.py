@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from optimizer.coverage import best_cover, best_purchase
 from optimizer.problem import Floats, Placement, Problem
 from optimizer.solve.duals import Shared
-from optimizer.solve.finish import finished
+from optimizer.solve.finish import chosen_at_once, finished
 from optimizer.solve.generation import Proof, generate
 from optimizer.solve.plans import Plans, Pricing
 from optimizer.solve.rounding import rounded
@@ -56,7 +56,9 @@ def decomposed(problem: Problem, gap_share: float) -> Decomposed | None:
     if proof is None:
         return None
     enough = proof.bound_usd + ENOUGH * gap_share * abs(proof.bound_usd)
-    plans = rounded(pricing, shared, proof, enough_usd=enough)
+    plans = chosen_at_once(pricing, shared, proof, gap_share)
+    if plans is None:
+        plans = rounded(pricing, shared, proof, enough_usd=enough)
     whole, bound = len(plans) == len(problem.workloads), proof.bound_usd
     if whole:
         plans, bound = finished(pricing, shared, proof, plans, gap_share)

@@ -1,27 +1,44 @@
 """Small problems of one period to the end: every plan that can be part of a better answer, all at once.
 
 At the prices of the proof, a plan that is dearer than the best of its workload by more than the gap between
-cost and bound cannot be part of an answer that costs less. With one period all others can be listed; an
-integer program over them finds the optimum, and its own bound is one on all placements.
+cost and bound cannot be part of an answer that costs less. With one period all others can be listed
+(`optimizer.solve.listing`); an integer program over them finds the optimum, and its own bound is one on all
+placements. First the nearest only: a better answer makes the list of the rest short.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
 from optimizer.solve.duals import Shared
 from optimizer.solve.generation import Proof
 from optimizer.solve.highs import Limits
 from optimizer.solve.joint import choose
-from optimizer.solve.mixes import Mixes
+from optimizer.solve.listing import near_mixes
 from optimizer.solve.plans import Plans, Pricing
 
-FIRST, FIRST_PLANS = (8, 60), 12_000  # pairs looked at first: of a workload, of all
-ALL = 5_000  # pairs of a workload where every one must be there
-MOST_PATTERNS = 250_000  # listed at once
-NEAR_SHARE = 0.02  # of the bound: plans so much dearer are not worth a first look
+MOST_WORKLOADS = 1_500  # a choice among plans of more is no matter of seconds
+AT_ONCE = 0.1  # of the gap asked for: how much dearer plans may be that are chosen from first
+PARTS = (0.1, 0.3, 1.0)  # of what is between cost and bound: how much dearer plans may be, pass by pass
+FINE = 0.2  # of the gap asked for that a choice may leave
+MOST_PATTERNS = 100_000  # chosen from at once
 FIRST_LIMITS = Limits(gap_share=1e-4, nodes=400, seconds=60.0)
 LAST_LIMITS = Limits(gap_share=1e-5, nodes=4_000, seconds=60.0)
+
+
+def chosen_at_once(pricing: Pricing, shared: Shared, proof: Proof, gap_share: float) -> Plans | None:
+    """Plans that keep the gap, chosen together from the very nearest; None where that does not do.
+
+    In one period this is often quicker than a dive.
+    """
+    if len(shared.hours) > 1 or not 0 < len(pricing.terms.demand) <= MOST_WORKLOADS:
+        return None
+    added, usd = shared.added(proof.prices), gap_share * abs(proof.bound_usd)
+    least, _ = pricing(added, left=shared.limit)
+    mixes, _ = near_mixes(pricing, shared, added, least, AT_ONCE * usd)
+    found = choose(mixes, shared, replace(FIRST_LIMITS, gap_share=gap_share / 2))
+    keeps = found is not None and found.fits and found.usd <= proof.bound_usd + usd
+    return found.plans if found is not None and keeps else None
 
 
 def finished(
@@ -32,42 +49,27 @@ def finished(
     As they are where there are several periods, or too many workloads for a choice of plans each.
     """
     bound = proof.bound_usd
-    if len(shared.hours) > 1 or not 0 < len(plans) * FIRST[0] <= FIRST_PLANS:
+    if len(shared.hours) > 1 or not 0 < len(plans) <= MOST_WORKLOADS:
         return plans, bound
-    usd = cost_usd(pricing, shared, plans)
-    first = int(np.clip(FIRST_PLANS // len(plans), *FIRST))
-    for most, limits in ((first, FIRST_LIMITS), (ALL, LAST_LIMITS)):
-        slack = min(usd - bound, NEAR_SHARE * abs(bound))
-        if slack <= gap_share * abs(bound):
+    usd, added = cost_usd(pricing, shared, plans), shared.added(proof.prices)
+    least, _ = pricing(added, left=shared.limit)
+    for part in PARTS:
+        slack = part * (usd - proof.bound_usd)
+        if usd - bound <= gap_share * abs(bound):
             break
-        mixes, is_whole = listed(pricing, shared, proof, most=most, slack=slack)
+        mixes, is_whole = near_mixes(pricing, shared, added, least, slack)
         if len(mixes.paid) > MOST_PATTERNS:
             break
-        found = choose(mixes, shared, limits)
+        limits = LAST_LIMITS if part == PARTS[-1] else FIRST_LIMITS
+        found = choose(mixes, shared, replace(limits, gap_share=max(limits.gap_share, FINE * gap_share)))
         if found is None:
             break
         if found.fits and found.usd < usd:
             plans, usd = found.plans, found.usd
-        if is_whole and usd - bound <= slack:
-            bound = max(bound, min(found.bound_usd, bound + slack))
-    return plans, bound
-
-
-def listed(pricing: Pricing, shared: Shared, proof: Proof, *, most: int, slack: float) -> tuple[Mixes, bool]:
-    """Mixes with patterns dearer by at most `slack` than the best of their workload; whether that is all."""
-    added = shared.added(proof.prices)
-    every = np.arange(len(pricing.terms.demand))
-    near = pricing.near(added, among=every, left=shared.limit, most=most, slack=slack)
-    is_whole = int(np.bincount(near.workload, minlength=len(every)).max()) < most
-    mixes = Mixes.of(pricing, near, shared.limit).and_also(proof.mixes)
-    is_whole &= bool(mixes.is_all.all())
-    value, _ = mixes.values(added)
-    least = np.full(len(every), np.inf)
-    np.minimum.at(least, mixes.workload, value)
-    most_usd = (least + slack + 1e-9)[mixes.workload] - mixes.usd
-    kept = mixes.pattern_values(added) <= most_usd[mixes.cell]
-    each = np.bincount(mixes.cell[kept], minlength=len(mixes))
-    return mixes.only(each > 0, kept)[0], is_whole
+        if is_whole:
+            # What is not listed costs more than the bound by more than the slack.
+            bound = max(bound, min(found.bound_usd, proof.bound_usd + slack))
+    return plans, min(bound, usd)
 
 
 def cost_usd(pricing: Pricing, shared: Shared, plans: Plans) -> float:

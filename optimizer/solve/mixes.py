@@ -94,6 +94,36 @@ class Mixes:
             paid=paid,
         )
 
+    @classmethod
+    def of_patterns(
+        cls, pricing: Pricing, workload: Ints, option: Ints, count: Floats, paid: Floats
+    ) -> Mixes:
+        """Mixes with the (N,) patterns given, of one period; `count` and `option` are (N, 2)."""
+        terms = pricing.terms
+        turned = (option[:, 1] >= 0) & (option[:, 0] > option[:, 1])
+        option = np.where(turned[:, None], option[:, ::-1], option)
+        count = np.where(turned[:, None], count[:, ::-1], count)
+        order = np.lexsort((count[:, 0], option[:, 1], option[:, 0], workload))
+        key = np.concatenate([workload[:, None], option], axis=1)[order]
+        first = np.flatnonzero(np.append(True, (key[1:] != key[:-1]).any(axis=1))) if len(key) else order
+        owner, pair = key[first, 0], key[first, 1:]
+        count, is_used, o = count[order], pair >= 0, terms.options[np.maximum(pair, 0)]
+        end = np.append(first, len(order)).astype(np.int64)
+        of = np.repeat(np.arange(len(first)), np.diff(end))
+        runs = is_used & (is_used.all(axis=1) | (np.maximum.reduceat(count[:, 0], first) > 0))[:, None]
+        return cls(
+            workload=owner,
+            option=pair,
+            usd=(o[..., ACTIVATION] * runs).sum(axis=1),
+            kind=np.where(is_used, terms.kind[np.maximum(pair, 0)], -1),
+            is_all=np.zeros(len(pair), dtype=np.bool_),
+            begin=np.searchsorted(owner, np.arange(len(terms.demand) + 1)).astype(np.int64),
+            first=end,
+            count=count,
+            units=count * o[of, :, UNITS],
+            paid=paid[order],
+        )
+
     def take(self, which: Ints) -> Mixes:
         """Some of the mixes, in the order of workloads; `which` rises."""
         periods = self.periods

@@ -17,21 +17,15 @@ from optimizer.solve.kernel import (
     ROUTED,
     UNCOVERED,
     USD,
-    bound_pairs,
-    closer_bound,
     compiled,
     egress_usd,
-    left_of,
     limit_options,
     moved_usd,
-    needs_firm,
-    pair_usd,
     price_options,
     search,
-    single_usd,
     uncovered_usd,
 )
-from optimizer.solve.terms import ACTIVATION, CAPACITY, CURRENT, MIGRATION, MOST_OPTIONS, PAIR, UNITS
+from optimizer.solve.terms import ACTIVATION, CAPACITY, CURRENT, MIGRATION, PAIR, UNITS
 
 
 @compiled
@@ -184,66 +178,3 @@ def improve(
         draw_plan(kind, options, draws, chosen[w], count_of[w], 1.0, rows)
         draw_plan(kind, options, under, chosen[w], count_of[w], 1.0, room)
     return changed
-
-
-@compiled
-def insert(usd: float, a: int, b: int, plan: Floats, value: Floats, option: Ints, count: Floats) -> None:
-    """Put a plan into its place among the cheapest."""
-    place = value.size
-    while place > 0 and usd < value[place - 1]:
-        place -= 1
-    if place == value.size:
-        return
-    for later in range(value.size - 1, place, -1):
-        value[later] = value[later - 1]
-        option[later] = option[later - 1]
-        count[later] = count[later - 1]
-    value[place] = usd
-    option[place, 0], option[place, 1] = a, b
-    count[place] = plan
-
-
-@compiled
-def near_plans(
-    workloads: Ints, begin: Ints, kind: Ints, options: Floats, rules: Floats, demand: Floats, hours: Floats,
-    added: Floats, draws: Ints, shared: Ints, rows: Floats, slack: float, value: Floats, option: Ints,
-    count: Floats,
-) -> None:  # fmt: skip
-    """The cheapest plans of different options of some workloads, dearer than the best by at most `slack`.
-
-    Args:
-        workloads: which.
-        added, draws, shared, rows: as in `best_plans`.
-        value: (workload, plan) out: costs, INF where there are fewer; the cheapest first.
-        option, count: (workload, plan, 2), (workload, plan, T, 2) out.
-    """
-    most = value.shape[1]
-    plan, left = np.zeros((hours.size, PAIR)), np.empty(hours.size)
-    for place in range(workloads.size):
-        w = workloads[place]
-        at, end = begin[w], begin[w + 1]
-        o, u, need, s = options[at:end], rules[w], demand[w], np.empty((8, end - at, hours.size))
-        price_options(o, u, need, kind[at:end], hours, added, s)
-        limit_options(o, kind[at:end], draws, rows, s)
-        value[place] = INF
-        for a in range(end - at):
-            top = min(value[place, most - 1], value[place, 0] + slack)
-            usd = single_usd(o, u, need, s, a, top, plan)
-            insert(usd, at + a, -1, plan, value[place], option[place], count[place])
-        if u[MOST_OPTIONS] < PAIR or end - at < PAIR:
-            continue
-        kept = np.arange(end - at)  # also what another replaces at these prices: that may be full
-        bounds = np.empty((kept.size, kept.size))
-        must_firm = needs_firm(u, need)
-        bound_pairs(o, need, must_firm, s, kept, bounds)
-        for pair in np.argsort(bounds.ravel()):
-            a, b = kept[pair // kept.size], kept[pair % kept.size]
-            top = min(value[place, most - 1], value[place, 0] + slack)
-            least = bounds[pair // kept.size, pair % kept.size]
-            if least >= top:
-                break
-            left_of(shared[kind[at + a], kind[at + b]], rows, left)
-            least = closer_bound(o, need, must_firm, s, a, b, least, top)
-            if least < top:
-                usd = pair_usd(o, u, need, must_firm, s, a, b, least, left, top, plan)
-                insert(usd, at + a, at + b, plan, value[place], option[place], count[place])

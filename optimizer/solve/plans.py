@@ -10,7 +10,6 @@ import numpy as np
 
 from optimizer.problem import Floats, Ints
 from optimizer.solve.kernel import best_plans
-from optimizer.solve.moves import near_plans
 from optimizer.solve.terms import (
     ACTIVATION,
     CAPACITY,
@@ -136,23 +135,3 @@ class Pricing:
             list(pool.map(work, parts))
         found = np.flatnonzero(option[:, 0] >= 0)
         return value, Plans(found, option[found], count[found])
-
-    def near(self, added: Floats, *, among: Ints, left: Floats, most: int, slack: float) -> Plans:
-        """The cheapest plans of different options of some workloads, at most so many each.
-
-        Args:
-            added: (K, T) USD per pool unit on top of prices.
-            among: workloads.
-            left: (L, T) units that limits leave.
-            most: plans of a workload.
-            slack: USD that a plan may be dearer than the best of its workload.
-        """
-        k, size = self.terms, (len(among), most)
-        value, option = np.full(size, np.inf), np.full((*size, PAIR), -1, dtype=np.int64)
-        count = np.zeros((*size, len(k.hours), PAIR))
-        near_plans(
-            among, k.begin, k.kind, k.options, k.rules, k.demand, k.hours, added,
-            self.kinds.draws, self.kinds.shared, left, slack, value, option, count,
-        )  # fmt: skip
-        found = np.isfinite(value)
-        return Plans(among.repeat(most).reshape(size)[found], option[found], count[found])
