@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from optimizer.caps import RULE
+from optimizer.check_nodes import check_nodes, check_packing_form
 from optimizer.check_places import check_latency, check_residency, check_routes, check_survival
 from optimizer.check_shared import check_caps, check_work
 from optimizer.problem import Floats, Ints, Placement, Problem, unserved
@@ -54,6 +55,7 @@ def check(problem: Problem, placement: Placement, *, best_effort: bool = False) 
         check_ramp,
         check_caps,
         check_work,
+        check_nodes,
     )
     found: list[Violation] = []
     for rule in rules:
@@ -81,6 +83,7 @@ def check_form(problem: Problem, placement: Placement) -> Iterator[Violation]:
             yield Violation("shape", f"{name} {values.shape}", values.size, float(np.prod(shape)))
         elif not np.isfinite(values).all():
             yield Violation("finite", name, float("nan"), 0.0)
+    yield from check_packing_form(problem, placement)
 
 
 def check_domain(_: Problem, placement: Placement) -> Iterator[Violation]:
@@ -167,8 +170,10 @@ def check_spread(problem: Problem, placement: Placement) -> Iterator[Violation]:
 def check_pools(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """No pool gives more than it has."""
     units = problem.pool_units[:, None] * placement.replicas
+    nodes = problem.nodes
+    by_nodes = nodes.drawn(placement.packing.nodes((len(nodes), len(problem.periods))), len(problem.pools))
     for p, name in enumerate(problem.pools):
-        drawn = units[problem.members(p)].sum(axis=0)
+        drawn = units[problem.members(p)].sum(axis=0) + by_nodes[p]
         for t in np.flatnonzero(drawn > problem.pool_limit[p] + slack(drawn)):
             where = f"{name},{problem.periods[t]}"
             yield Violation("within_pool", where, float(drawn[t]), float(problem.pool_limit[p, t]))
@@ -178,8 +183,11 @@ def check_coverage(problem: Problem, placement: Placement) -> Iterator[Violation
     """Commitments cover only running on-demand units, and never beyond what was committed."""
     covered, bought = placement.covered, placement.bought_usd_per_hour
     units = (problem.pool_units * problem.is_coverable)[:, None] * placement.replicas
+    nodes = problem.nodes
+    count = placement.packing.nodes((len(nodes), len(problem.periods)))
+    of_nodes = (nodes.pool_units * nodes.is_coverable)[:, None] * count
     for p, name in enumerate(problem.pools):
-        running = units[problem.pool == p].sum(axis=0)
+        running = units[problem.pool == p].sum(axis=0) + of_nodes[nodes.pool == p].sum(axis=0)
         total = covered[:, p].sum(axis=0)
         for t in np.flatnonzero(total > running + slack(running)):
             where = f"{name},{problem.periods[t]}"

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from optimizer.bounds import Bounds, Ramp
 from optimizer.caps import CHANGED, KG_CO2E, USD, Caps, Priorities
 from optimizer.losses import Scenarios
+from optimizer.nodes import Nodes, Packing
 from optimizer.residency import Residency
 from optimizer.routes import Routes
 from optimizer.shift import Work
@@ -105,6 +106,7 @@ class Problem:
     priorities: Priorities = None  # type: ignore[assignment]  # which rules are missed first in a shortage
     scenarios: Scenarios = None  # type: ignore[assignment]  # what may be lost, and what that costs
     work: Work = None  # type: ignore[assignment]  # work that may be done at any time in a window
+    nodes: Nodes = None  # type: ignore[assignment]  # instances that replicas of several workloads share
 
     def __post_init__(self) -> None:
         """Groups of rules that are not given ask for nothing; that takes the sizes of the others."""
@@ -119,6 +121,7 @@ class Problem:
             "priorities": Priorities.none,
             "scenarios": lambda: Scenarios.none(workloads, len(self.pools), periods),
             "work": lambda: Work.none(workloads, periods),
+            "nodes": lambda: Nodes.none(workloads, options),
         }
         for name, group in neutral.items():
             if getattr(self, name) is None:
@@ -179,7 +182,27 @@ class Problem:
             "priorities": self.priorities.restrict(workloads),
             "scenarios": self.scenarios.restrict(workloads, pools),
             "work": self.work.restrict(workloads),
+            "nodes": self.nodes.restrict(workloads, options, pools),
         }
+
+    def pools_of(self, options: Ints) -> Ints:
+        """Pools that some options, or the nodes under them, draw on, in their order."""
+        used = np.union1d(self.pool[options], self.quota_pool[options])
+        return np.union1d(used[used >= 0], self.nodes.pools_under(options)).astype(np.int64)
+
+    @cached_property
+    def source_pool(self) -> Ints:
+        """(I,) the pool whose loss takes replicas along: an option's own, or that of the nodes under it."""
+        return self.nodes.pool_of(self.pool)
+
+    @cached_property
+    def counts_node(self) -> Bools:
+        """(K, N) caps that a node counts in, in full: one of the workloads that may share it is in them."""
+        shares = np.zeros((len(self.workloads), len(self.nodes)), dtype=bool)
+        own = np.flatnonzero(self.nodes.is_shared)
+        own = own[self.is_admissible[own]] if len(own) else own
+        shares[self.option_workload[own], self.nodes.of_option[own]] = True
+        return np.asarray(self.caps.member @ shares, dtype=bool)
 
     def members(self, pool: int) -> Ints:
         """Options that draw on a pool's limit."""
@@ -195,6 +218,7 @@ class Placement:
     covered: Floats  # (C, P, T) unit-hours per hour
     bought_usd_per_hour: Floats  # (C,)
     routed: Floats = field(default_factory=lambda: np.zeros((0, 0)))  # (R, T) served over each route
+    packing: Packing = field(default_factory=Packing.none)  # what is on nodes that are shared
 
 
 def cost(problem: Problem, placement: Placement) -> float:
@@ -211,6 +235,7 @@ def cost_parts(problem: Problem, placement: Placement) -> dict[str, float]:
     saved = np.where(np.isnan(problem.covered_list_price), 0.0, problem.covered_list_price)
     return {
         "instances": float(problem.price_hourly @ n @ hours),
+        "nodes": float(node_usd(problem, placement).sum()),
         "egress": egress_usd(problem, placement),
         "activation": float(problem.activation_cost_usd[problem.option_workload[new]].sum()),
         "migration": float(problem.migration_cost_usd @ changed),
@@ -219,6 +244,12 @@ def cost_parts(problem: Problem, placement: Placement) -> dict[str, float]:
         "caps": cap_usd(problem, placement),
         "slo": slo_usd(problem, placement),
     }
+
+
+def node_usd(problem: Problem, placement: Placement) -> Floats:
+    """(N,) USD for nodes that are shared, before commitments cover any."""
+    count = placement.packing.nodes((len(problem.nodes), len(problem.periods)))
+    return np.asarray(problem.nodes.price_hourly * (count @ problem.hours), dtype=float)
 
 
 def cap_use(problem: Problem, placement: Placement) -> Floats:
@@ -233,7 +264,8 @@ def cap_use(problem: Problem, placement: Placement) -> Floats:
     amounts = {USD: usd, KG_CO2E: caps.kg_co2e_hourly * (n @ hours), CHANGED: changed}
     inside = caps.member[:, problem.option_workload]
     rows = [inside[k] @ amounts[kind] for k, kind in enumerate(caps.kind)]
-    return np.array(rows, dtype=float)
+    shared = (problem.counts_node @ node_usd(problem, placement)) * caps.of_kind(USD)
+    return np.array(rows, dtype=float) + shared
 
 
 def cap_usd(problem: Problem, placement: Placement) -> float:
@@ -250,7 +282,9 @@ def slo_usd(problem: Problem, placement: Placement) -> float:
     if not scenarios.is_paid.any():
         return 0.0
     room = problem.capacity[:, None] * placement.replicas
-    left = np.stack([problem.sum_by_workload(room * kept) for kept in scenarios.kept_share(problem.pool)])
+    left = np.stack(
+        [problem.sum_by_workload(room * kept) for kept in scenarios.kept_share(problem.source_pool)]
+    )
     unserved_units = np.maximum(scenarios.demand_factor * problem.demand - left, 0.0)
     usd = np.einsum("swt,w,t->s", unserved_units, scenarios.slo_usd_per_unit, problem.hours)
     return float(scenarios.probability @ usd)

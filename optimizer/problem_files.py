@@ -19,6 +19,7 @@ from data.tabular import read_sheet
 from optimizer.errors import Fault, InputError
 from optimizer.problem import Problem
 from optimizer.problem_clashes import check_clashes
+from optimizer.problem_nodes import check_nodes
 from optimizer.problem_rules import (
     CAP_WORKLOADS,
     CAPS,
@@ -28,6 +29,7 @@ from optimizer.problem_rules import (
     ENDLESS,
     GROUPS,
     KEYS,
+    NODES,
     OPTIONS,
     ORIGINS,
     PERIODS,
@@ -112,6 +114,7 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
         (SCENARIOS, "period", PERIODS),
         (SCENARIO_DEMAND, "workload", WORKLOADS),
         (SCENARIO_DEMAND, "period", PERIODS),
+        (OPTIONS, "node", NODES),
     ):
         check_known(sheets[name], column, sheets[other])
     check_rows(sheets)
@@ -119,6 +122,7 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
     check_bounds(sheets[WORKLOADS])
     check_work(sheets)
     check_currency(sheets[OPTIONS])
+    check_nodes(sheets)
     check_clashes(sheets)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from optimizer.bounds import Bounds, Ramp
 from optimizer.problem import Problem
+from optimizer.problem_nodes import node_columns, node_frames, nodes
 from optimizer.problem_rules import DEFAULTS, LATENCY, ORIGINS, PERIODS, PINS, RESIDENCY, WORKLOADS
 from optimizer.problem_shared import WINDOW, shared_columns, shared_frames, shared_groups
 from optimizer.problem_values import filled, places
@@ -39,6 +40,7 @@ def groups(tables: Mapping[str, pd.DataFrame], options: pd.DataFrame) -> dict[st
             from_current=workloads["ramp_from_current"].to_numpy(dtype=bool),
         ),
         **shared_groups(tables, options),
+        "nodes": nodes(tables, options),
     }
 
 
@@ -113,6 +115,7 @@ def group_columns(p: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
         "max_ramp_replicas": p.ramp.max_replicas,
         "ramp_from_current": p.ramp.from_current,
         **shared_columns(p),
+        "max_per_node": p.nodes.max_per_node,
     }
     countries = np.array([country or None for country in p.residency.option_country], dtype=object)
     options = {
@@ -120,13 +123,15 @@ def group_columns(p: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
         "zones": p.survival.zones,
         "latency_ms": p.routes.latency_ms,
         "kg_co2e_hourly": p.caps.kg_co2e_hourly,
+        **node_columns(p),
     }
     return asking(workloads), asking(options)
 
 
 def asking(columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Columns that differ from what an absent one stands for."""
-    neutral = {"survive_zone_loss": False, "ramp_from_current": False, "country": None, **WINDOW, **DEFAULTS}
+    neutral = {"survive_zone_loss": False, "ramp_from_current": False, **WINDOW, **DEFAULTS}
+    neutral |= {"country": None, "node": None}
     return {name: values for name, values in columns.items() if (values != neutral[name]).any()}
 
 
@@ -145,6 +150,7 @@ def group_frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     names = {"workload": of, "option_id": options[b.option], "period": periods[b.period]}
     yield PINS, pd.DataFrame({**names, "min_replicas": b.fewest, "max_replicas": b.most})
     yield from shared_frames(p)
+    yield from node_frames(p)
 
 
 def latency_frame(p: Problem) -> pd.DataFrame:

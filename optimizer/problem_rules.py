@@ -13,12 +13,23 @@ ORIGINS, LATENCY, RESIDENCY, PINS = "origins", "latency", "residency", "pins"
 CAPS, CAP_WORKLOADS, PRIORITIES = "caps", "cap_workloads", "priorities"
 SCENARIOS, SCENARIO_DEMAND, SCENARIO_WEIGHTS = "scenarios", "scenario_demand", "scenario_weights"
 
+NODES = "nodes"
+
 SCENARIO = ColumnRule("scenario", "key", "a scenario's name")
 WORKLOAD = ColumnRule("workload", "key", "a workload's name")
 POOL = ColumnRule("pool", "key", "a pool's name")
 ORIGIN = ColumnRule("origin", "key", "a country or region that demand comes from")
 FEWEST = ColumnRule("min_replicas", "number", "replicas", required=False, minimum=0)
 MOST = ColumnRule("max_replicas", "number", "replicas (null = any number)", required=False, minimum=0)
+
+
+def resources(of: str) -> tuple[ColumnRule, ...]:
+    """Columns of what a node has, or of what a replica needs on one."""
+    units = {"cpu": "CPUs", "memory_gib": "GiB of memory", "gpu": "GPUs, or a share of one,"}
+    return tuple(
+        ColumnRule(name, "number", f"{unit} {of}", required=False, minimum=0) for name, unit in units.items()
+    )
+
 
 RULES: dict[str, tuple[ColumnRule, ...]] = {
     WORKLOADS: (
@@ -55,6 +66,7 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ),
         ColumnRule("work_from", "key", "first period for the work (null = first)", required=False),
         ColumnRule("work_until", "key", "last period for the work (null = last)", required=False),
+        ColumnRule("max_per_node", "number", "replicas on one shared node", required=False, minimum=1),
     ),
     OPTIONS: (
         WORKLOAD,
@@ -80,6 +92,8 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ColumnRule("kg_co2e_hourly", "number", "kg of CO2e per replica and hour", required=False, minimum=0),
         FEWEST,
         MOST,
+        ColumnRule("node", "key", "nodes its replicas share (null = none)", required=False),
+        *resources("that one replica needs on a node"),
     ),
     DEMAND: (
         WORKLOAD,
@@ -160,6 +174,18 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ColumnRule("factor", "number", "times demand", minimum=0),
     ),
     SCENARIO_WEIGHTS: (SCENARIO, ColumnRule("weight", "number", "relative probability", above=0)),
+    NODES: (
+        ColumnRule("node", "key", "the name of a kind of node that workloads may share"),
+        ColumnRule("provider", "key", "the provider's name"),
+        ColumnRule("region", "key", "the region's name"),
+        ColumnRule("instance_type", "key", "the instance type's name", required=False),
+        ColumnRule("purchase", "text", "how it is bought", allowed=PURCHASES),
+        ColumnRule("price_hourly", "number", "USD per node and hour", minimum=0),
+        ColumnRule("pool", "key", "the pool it draws on (null = none)", required=False),
+        ColumnRule("pool_units", "number", "units of the pool per node", required=False, minimum=0),
+        ColumnRule("quota_pool", "key", "the pool whose limit it counts against", required=False),
+        *resources("for replicas on a node"),
+    ),
 }
 
 REQUIRED = (WORKLOADS, OPTIONS, DEMAND, PERIODS)
@@ -174,6 +200,7 @@ GROUPS = (
     SCENARIOS,
     SCENARIO_DEMAND,
     SCENARIO_WEIGHTS,
+    NODES,
 )
 KEYS: dict[str, tuple[str, ...]] = {
     WORKLOADS: ("workload",),
@@ -193,6 +220,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     SCENARIOS: ("scenario", "pool", "period"),
     SCENARIO_DEMAND: ("scenario", "workload", "period"),
     SCENARIO_WEIGHTS: ("scenario",),
+    NODES: ("node",),
 }
 # What a column that is absent, or empty in a row, stands for; infinity is written as null.
 DEFAULTS: dict[str, float] = {
@@ -221,6 +249,10 @@ DEFAULTS: dict[str, float] = {
     "slo_usd_per_unit": 0.0,
     "work_amount": 0.0,
     "kg_co2e_hourly": 0.0,
+    "max_per_node": float("inf"),
+    "cpu": 0.0,
+    "memory_gib": 0.0,
+    "gpu": 0.0,
 }
 SHARES = ("max_spot_share", "max_region_share", "headroom_share", "share", "lost_share")
 WHOLE = (
@@ -231,5 +263,6 @@ WHOLE = (
     "min_on_demand_replicas",
     "max_ramp_replicas",
     "zones",
+    "max_per_node",
 )
 ENDLESS = tuple(name for name, value in DEFAULTS.items() if value == float("inf"))

@@ -17,7 +17,6 @@ from optimizer.problem import Floats, Problem
 from optimizer.problem_rules import (
     CAP_WORKLOADS,
     CAPS,
-    OPTIONS,
     PERIODS,
     PRIORITIES,
     SCENARIO_DEMAND,
@@ -25,7 +24,7 @@ from optimizer.problem_rules import (
     SCENARIOS,
     WORKLOADS,
 )
-from optimizer.problem_values import filled, places
+from optimizer.problem_values import filled, places, pool_names
 from optimizer.shift import Work
 
 WINDOW: dict[str, Any] = {"work_from": None, "work_until": None}  # the first and the last period
@@ -74,17 +73,13 @@ def scenarios(tables: Mapping[str, pd.DataFrame]) -> Scenarios:
     lost, factors, weights = (tables[name] for name in (SCENARIOS, SCENARIO_DEMAND, SCENARIO_WEIGHTS))
     names = sorted(set(lost["scenario"]) | set(factors["scenario"]) | set(weights["scenario"]))
     workloads = tables[WORKLOADS]
-    options = tables[OPTIONS]
-    drawn = set(options["pool"].dropna()) | set(options["quota_pool"].dropna())
     weight = np.ones(len(names))
     weight[places(pd.Index(names, dtype="object"), weights["scenario"])] = weights["weight"].astype(float)
     units = pd.Index(workloads["workload"])
     return Scenarios(
         name=tuple(names),
         probability=weight / max(weight.sum(), 1e-300),
-        lost_share=cube(
-            tables, lost, names, "pool", pd.Index(sorted(drawn), dtype="object"), "lost_share", 0.0
-        ),
+        lost_share=cube(tables, lost, names, "pool", pool_names(tables), "lost_share", 0.0),
         demand_factor=cube(tables, factors, names, "workload", units, "factor", 1.0),
         slo_usd_per_unit=filled(workloads, "slo_usd_per_unit"),
     )

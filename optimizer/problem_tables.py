@@ -19,7 +19,7 @@ from optimizer.problem_rules import (
     RULES,
     WORKLOADS,
 )
-from optimizer.problem_values import filled, places
+from optimizer.problem_values import filled, places, pool_names
 
 NUMBERS_OF_WORKLOADS = tuple(
     rule.name
@@ -35,7 +35,7 @@ def arrays(tables: Mapping[str, pd.DataFrame]) -> Problem:
     options = tables[OPTIONS].assign(w=places(units, tables[OPTIONS]["workload"]))
     options = options.sort_values("w", kind="stable", ignore_index=True)
     quota = options["quota_pool"].where(options["quota_pool"].notna(), options["pool"])
-    pools = pd.Index(sorted(set(options["pool"].dropna()) | set(quota.dropna())), dtype="object")
+    pools = pool_names(tables)
     rates, saved = cover_of(tables, pools)
     given = {column: filled(workloads, column) for column in NUMBERS_OF_WORKLOADS}
     return Problem(

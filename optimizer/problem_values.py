@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from optimizer.problem import Floats, Ints
-from optimizer.problem_rules import DEFAULTS
+from optimizer.problem_rules import DEFAULTS, NODES, OPTIONS
 
 
 def filled(frame: pd.DataFrame, column: str) -> Floats:
@@ -19,3 +20,12 @@ def filled(frame: pd.DataFrame, column: str) -> Floats:
 def places(names: pd.Index, column: pd.Series[Any]) -> Ints:
     """(rows,) position of each name; -1 where there is none."""
     return np.asarray(names.get_indexer(pd.Index(column)), dtype=np.int64)
+
+
+def pool_names(tables: Mapping[str, pd.DataFrame]) -> pd.Index:
+    """Every pool that an option or a node draws on, sorted."""
+    drawing = [tables[name][column] for name in (OPTIONS, NODES) for column in ("pool", "quota_pool")]
+    names: pd.Index[Any] = pd.Index(
+        sorted({name for column in drawing for name in column.dropna()}), dtype="object"
+    )
+    return names

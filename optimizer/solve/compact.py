@@ -13,6 +13,7 @@ Variables:
     s_rule[...]  how far a rule is missed; exists only in the elastic model
     f[r,t]       amount over a route r from an origin g to an option (only where routing decides something)
     l[i,t]       replicas that go with the fullest zone (only where a zone may be lost and there are several)
+    k[j,t]       nodes of a pool that workloads share (only where there are some)
 
 Data:
 
@@ -40,8 +41,9 @@ import numpy as np
 from optimizer.caps import CHANGED, THIRD
 from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.solve.count_rules import bound_options, leave_out, limit_ramps
+from optimizer.solve.node_rules import add_nodes, node_usd, round_demand, share_nodes
 from optimizer.solve.place_rules import meet_origins, route_egress, survive_region, survive_zone
-from optimizer.solve.program import NONE, Blocks, Program, Rows, along, everywhere, numbered, only
+from optimizer.solve.program import NONE, Blocks, Program, Rows, Term, along, everywhere, numbered, only
 from optimizer.solve.regions import has_region, region_number
 from optimizer.solve.shared_rules import (
     cap_prices,
@@ -73,6 +75,7 @@ def build(
     if roomy:
         most = np.minimum(10.0 * most + 100.0, np.floor(problem.max_replicas[problem.option_workload]))
     v.add("n", everywhere(options, periods), upper=most[:, None], whole=True)
+    add_nodes(problem, v, most)
     rows = [row for rule in (RULES if rules is None else rules) for row in rule(problem, v)]
     for paid in COSTS:
         v.pay(*paid(problem))
@@ -183,28 +186,34 @@ def cap_region(p: Problem, v: Blocks) -> Iterator[Rows]:
 
 
 def within_pools(p: Problem, v: Blocks) -> Iterator[Rows]:
-    r"""$\sum_{i \in p} v_i n_{it} \le Q_{pt}$."""
+    r"""$\sum_{i \in p} v_i n_{it} + \sum_{j \in p} v_j k_{jt} \le Q_{pt}$."""
     row = numbered(np.isfinite(p.pool_limit))
     other = np.where(
         p.quota_pool != p.pool, p.quota_pool, NONE
     )  # an option draws once on what it names twice
     units = p.pool_units[:, None]
-    yield Rows(
-        "within_pool",
-        row,
-        [(along(row, p.pool), v["n"], units), (along(row, other), v["n"], units)],
-        upper=p.pool_limit,
-    )
+    drawn: list[Term] = [(along(row, p.pool), v["n"], units), (along(row, other), v["n"], units)]
+    if "k" in v:
+        units = p.nodes.pool_units[:, None]
+        drawn += [(along(row, pool), v["k"], units) for pool in (p.nodes.pool, p.nodes.other_pool)]
+    yield Rows("within_pool", row, drawn, upper=p.pool_limit)
 
 
 def honour_commitments(p: Problem, v: Blocks) -> Iterator[Rows]:
-    r"""$\sum_c y_{cpt} \le \sum_{i \in p,\,od} v_i n_{it}$ and $\sum_p r_{cp} y_{cpt} \le B_c + b_c$."""
+    r"""$\sum_c y_{cpt} \le \sum_{i \in p,\,od} v_i n_{it}$ and $\sum_p r_{cp} y_{cpt} \le B_c + b_c$.
+
+    Nodes that are shared count among what runs.
+    """
     reached, periods = ~np.isnan(p.committed_rate), len(p.periods)
     b = v.add("b", everywhere(len(p.commitments)), upper=p.offered_max_usd_per_hour)
     y = v.add("y", np.repeat(reached[:, :, None], periods, axis=2))
     row = numbered(np.repeat(np.any(reached, axis=0, keepdims=True).T, periods, axis=1))
     running = along(row, np.where(p.is_coverable, p.pool, NONE))
-    yield Rows("cover_running", row, [(row, y, 1.0), (running, v["n"], -p.pool_units[:, None])], upper=0.0)
+    terms: list[Term] = [(row, y, 1.0), (running, v["n"], -p.pool_units[:, None])]
+    if "k" in v:
+        on_nodes = along(row, np.where(p.nodes.is_coverable, p.nodes.pool, NONE))
+        terms.append((on_nodes, v["k"], -p.nodes.pool_units[:, None]))
+    yield Rows("cover_running", row, terms, upper=0.0)
     row = numbered(everywhere(len(p.commitments), periods))
     yield Rows(
         "within_commitment",
@@ -242,6 +251,8 @@ RULES: tuple[Rule, ...] = (
     finish_work,
     lose_in_scenarios,
     keep_caps,
+    share_nodes,
+    round_demand,
 )
 
 
@@ -286,6 +297,7 @@ COSTS: tuple[Cost, ...] = (
     cap_prices,
     slo,
     work_egress,
+    node_usd,
 )
 
 
@@ -379,7 +391,7 @@ def in_scenarios(p: Problem) -> Floats:
     if not paid.any():
         return np.zeros(len(paid))
     asked = (p.scenarios.demand_factor * p.demand)[:, p.option_workload]
-    left = p.scenarios.kept_share(p.pool) * p.capacity[:, None]
+    left = p.scenarios.kept_share(p.source_pool) * p.capacity[:, None]
     need = np.divide(asked, left, out=np.zeros_like(asked), where=left > 0)
     return np.where(paid, np.ceil(need.max(axis=(0, 2), initial=0.0) - 1e-9), 0.0)
 

@@ -72,7 +72,7 @@ def spans_periods(p: Problem) -> bool:
 
 
 def part_of(problem: Problem) -> Ints:
-    """(W + P + C + K,) label of the component of every workload, pool, commitment and cap."""
+    """(W + P + C + K + N,) label of the component of every workload, pool, commitment, cap and node pool."""
     w, p = len(problem.workloads), len(problem.pools)
     limited = np.asarray(np.isfinite(problem.pool_limit).any(axis=1), dtype=bool)
     reached = np.asarray((~np.isnan(problem.committed_rate)).any(axis=0), dtype=bool)
@@ -87,10 +87,35 @@ def part_of(problem: Problem) -> Ints:
     cap, member = np.nonzero(problem.caps.member & problem.caps.ties[:, None])
     after = w + p + len(problem.commitments)
     more = (np.stack([w + p + c, w + k]), np.stack([after + cap, member]))
-    rows, columns = np.concatenate([*edges, *more], axis=1)
-    size = after + len(problem.caps)
+    last = after + len(problem.caps)
+    under = edges_of_nodes(problem, last, w, limited, reached)
+    rows, columns = np.concatenate([*edges, *more, *under], axis=1)
+    size = last + len(problem.nodes)
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def edges_of_nodes(problem: Problem, first: int, pools: int, limited: Bools, reached: Bools) -> list[Ints]:
+    """What ties node pools to the workloads on them, to limits and to pools that commitments reach.
+
+    Args:
+        problem: whose.
+        first: number of the first node pool in the graph.
+        pools: number of the first pool in it.
+        limited: (P,) pools with a limit.
+        reached: (P,) pools that commitments reach.
+    """
+    nodes, each = problem.nodes, np.arange(len(problem.nodes))
+    on = np.flatnonzero(nodes.is_shared)
+    edges = [np.stack([problem.option_workload[on], first + nodes.of_option[on]])]
+    for pool, binding in (
+        (nodes.pool, limited),
+        (nodes.quota_pool, limited),
+        (np.where(nodes.is_coverable, nodes.pool, -1), reached),
+    ):
+        binds = (pool >= 0) & np.append(binding, False)[pool]
+        edges.append(np.stack([first + each[binds], pools + pool[binds]]))
+    return edges
 
 
 def admitted(problem: Problem) -> Part:
@@ -107,9 +132,12 @@ def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> 
     options = order[np.isin(problem.option_workload[order], workloads)]
     if usable is not None:
         options = options[usable[options]]
-    in_use = np.union1d(problem.pool[options], problem.quota_pool[options])
-    pools = in_use[in_use >= 0]
-    covering = np.unique(problem.pool[options[problem.is_coverable[options]]])
+    pools = problem.pools_of(options)
+    nodes = problem.nodes.used_by(options)
+    covering = np.union1d(
+        problem.pool[options[problem.is_coverable[options]]],
+        problem.nodes.pool[nodes[problem.nodes.is_coverable[nodes]]],
+    )
     reached = ~np.isnan(problem.committed_rate[:, covering[covering >= 0]])
     commitments = np.flatnonzero(reached.any(axis=1))
     new_pool = np.full(len(problem.pools) + 1, -1)

@@ -35,6 +35,7 @@ def dominated(p: Problem, a: int, options: Ints) -> Bools:
     limited = np.asarray(np.isfinite(p.pool_limit).any(axis=1))
     free = not any(limited[pool] for pool in (p.pool[a], p.quota_pool[a]) if pool >= 0)
     ok: Bools = (options != a) & (copies * p.price_hourly[a] <= p.price_hourly[options])
+    ok &= (p.nodes.of_option[options] < 0) & (p.nodes.of_option[a] < 0)  # nodes cost, not what is on them
     ok &= p.current_replicas[options] <= 0
     ok &= p.egress_usd_per_unit[a] <= p.egress_usd_per_unit[options]
     ok &= copies * p.migration_cost_usd[a] <= p.migration_cost_usd[options]

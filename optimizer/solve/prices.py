@@ -179,8 +179,7 @@ def routed(p: Problem, workload: int, plan: Plan) -> Floats:
 
 def pools_of(p: Problem, part: Part) -> Ints:
     """Places in the whole of a part's pools."""
-    used = np.union1d(p.pool[part.options], p.quota_pool[part.options])
-    return np.asarray(used[used >= 0], dtype=np.int64)
+    return p.pools_of(part.options)
 
 
 def part_of(p: Problem, workloads: Ints) -> Part:

@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
-from scipy.sparse import coo_array, csc_array, vstack
+from scipy.sparse import coo_array, csc_array, hstack, vstack
 
 from optimizer.problem import Bools, Floats, Ints
 
@@ -227,6 +227,24 @@ class Program:
             matrix=csc_array(vstack([self.matrix, coo_array(coefficient[None, :])])),
             row_lower=np.append(self.row_lower, -np.inf),
             row_upper=np.append(self.row_upper, upper),
+        )
+
+    def and_columns(self, name: str, term: Term, *, cost: float = 0.0, whole: bool = False) -> Program:
+        """The same with one block of variables more, from 0 on, in the rows of a term.
+
+        The columns of the term are counted from 0; each must stand in a row.
+        """
+        row, column, value = flat(term)
+        size, first = int(column.max(initial=-1)) + 1, len(self.cost)
+        more = coo_array((value, (row, column)), shape=(self.matrix.shape[0], size))
+        return replace(
+            self,
+            variables=(*self.variables, Block(name, np.arange(first, first + size))),
+            lower=np.append(self.lower, np.zeros(size)),
+            upper=np.append(self.upper, np.full(size, np.inf)),
+            cost=np.append(self.cost, np.full(size, cost)),
+            whole=np.append(self.whole, np.full(size, whole)),
+            matrix=csc_array(hstack([self.matrix, more])),
         )
 
     def violation(self, values: Floats) -> float:

@@ -40,6 +40,9 @@ def keep_caps(p: Problem, v: Blocks) -> Iterator[Rows]:
     if "f" in v:
         routes = p.routes
         terms.append((usd[:, routes.option, None], v["f"], routes.egress_usd_per_unit[:, None] * p.hours))
+    if "k" in v:
+        counted = only(row[:, None], p.counts_node & caps.of_kind(USD)[:, None])
+        terms.append((counted[:, :, None], v["k"], p.nodes.price_hourly[:, None] * p.hours))
     changed = only(row[:, None], inside & caps.of_kind(CHANGED)[:, None])
     terms.append((changed, v["m"], 1.0))
     yield Rows("cap", row, terms, upper=caps.limit)
@@ -87,7 +90,7 @@ def lose_in_scenarios(p: Problem, v: Blocks) -> Iterator[Rows]:
     asked = scenarios.demand_factor * p.demand
     q = v.add("q", (asked > 0) & scenarios.is_paid[:, None])
     row = numbered(q >= 0)
-    kept = scenarios.kept_share(p.pool) * p.capacity[:, None]
+    kept = scenarios.kept_share(p.source_pool) * p.capacity[:, None]
     yield Rows("scenario", row, [(row[:, p.option_workload], v["n"], kept), (row, q, 1.0)], lower=asked)
 
 

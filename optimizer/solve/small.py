@@ -5,8 +5,9 @@ Feasibility and cost are computed anew by `optimizer.problem`; the bound is the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from optimizer.violations import at
 
 if TYPE_CHECKING:
     from optimizer.solve.pulp_model import OwnRows, Solver
+    from optimizer.solve.sharing import Sharing
 
 MAX_NODES = 20_000
 TIME_LIMIT_SECONDS = 300.0
@@ -42,23 +44,35 @@ class Own:
 def solve_component(problem: Problem, gap_share: float, own: Own | None = None) -> Solution:
     """Strictly where possible; else miss as little as possible, by priority, then at least cost."""
     roomy = own is not None and own.rows is not None
+    sharing = sharing_of(problem) if len(problem.nodes) else None
+    find = partial(minimise, own=own) if sharing is None else sharing.minimise
     found = None
     if is_strict_first(problem):
-        found = by_priority(problem, build(problem, roomy=roomy), gap_share, own)
+        found = by_priority(problem, build(problem, roomy=roomy), gap_share, find)
     if found is None:
-        found = by_priority(problem, build(problem, elastic=True, roomy=roomy), gap_share, own)
+        found = by_priority(problem, build(problem, elastic=True, roomy=roomy), gap_share, find)
     if found is None:
         clash = "upper limits or own rows clash" if roomy else "upper limits clash"
         raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
     program, run = found
     placement = read_placement(problem, program, run.values, as_routed=roomy)
+    if sharing is not None:
+        packing = sharing.packing(program, run.values, placement.replicas)
+        placement = replace(placement, packing=packing)
     shortfalls = tuple(read_shortfalls(problem, program, run.values, placement))
     usd = cost(problem, placement)
     return Solution(placement, usd, run.bound, shortfalls, run.stopped_by)
 
 
+def sharing_of(problem: Problem) -> Sharing:
+    """How nodes that are shared can be packed."""
+    from optimizer.solve.sharing import Sharing  # noqa: PLC0415  numba takes a while
+
+    return Sharing(problem)
+
+
 def by_priority(
-    problem: Problem, program: Program, gap_share: float, own: Own | None
+    problem: Problem, program: Program, gap_share: float, find: Callable[[Program, float], Run | None]
 ) -> tuple[Program, Run] | None:
     """What may be missed is minimised in the order of its priority, each kept at its least; then the cost.
 
@@ -67,7 +81,7 @@ def by_priority(
     cost_usd = program.cost
     reasons: list[str] = []
     for _, weights in missed_levels(problem, program):
-        first = minimise(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE, own)
+        first = find(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE)
         if first is None and not reasons:
             return None
         if first is None:
@@ -75,7 +89,7 @@ def by_priority(
         reasons.append(first.stopped_by)
         least = first.objective * (1 + 1e-6) + 1e-7
         program = program.and_row(f"least_missed_{len(reasons)}", weights, least)
-    run = minimise(replace(program, cost=cost_usd), gap_share, own)
+    run = find(replace(program, cost=cost_usd), gap_share)
     if run is None and reasons:
         raise SolverError("the solver lost the least-missed placement it had found")
     return (
@@ -101,7 +115,7 @@ def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
 def relaxed(problem: Problem) -> tuple[float, Floats, Floats] | None:
     """Cost without whole numbers, (P, T) rents, (C, T) worths of commitments; None where infeasible."""
     program = build(problem).relaxed()
-    run = minimise(program, 0.0)
+    run = sharing_of(problem).duals(program) if len(problem.nodes) else minimise(program, 0.0)
     if run is None:
         return None
     pools, commitments = (

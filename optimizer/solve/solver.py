@@ -14,6 +14,7 @@ import numpy as np
 from optimizer.admit import turned_away
 from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
+from optimizer.nodes import Packing
 from optimizer.problem import Placement, Problem, cost
 from optimizer.solve.components import Part, admitted, by_period, groups, restrict
 from optimizer.solve.routing import freely_routed
@@ -157,6 +158,7 @@ def is_whole(part: Part, problem: Problem) -> bool:
     """Whether a part is the whole problem in its order."""
     p = part.problem
     same = p.shape == problem.shape and p.pools == problem.pools and p.commitments == problem.commitments
+    same = same and p.nodes.name == problem.nodes.name
     return same and bool((part.options == np.arange(len(problem.option_id))).all())
 
 
@@ -170,16 +172,19 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
     covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
     bought = np.zeros(len(problem.commitments))
     routed = np.zeros((len(problem.routes), periods))
+    packing = Packing.none()
     for part, solution in parts:
         placed = solution.placement
         rows = np.ix_(part.options, part.periods)
         replicas[rows], served[rows] = placed.replicas, placed.served
-        used = np.union1d(problem.pool[part.options], problem.quota_pool[part.options])
-        covered[np.ix_(part.commitments, used[used >= 0], part.periods)] = placed.covered
+        covered[np.ix_(part.commitments, problem.pools_of(part.options), part.periods)] = placed.covered
+        under = problem.nodes.used_by(part.options)
+        packing = packing.and_also(placed.packing.within(under, part.options, part.periods))
         bought[part.commitments] = placed.bought_usd_per_hour
         if placed.routed.size:
             routed[np.ix_(part.routes, part.periods)] = placed.routed
-    placement = Placement(replicas, served, covered, bought, freely_routed(problem, served, routed))
+    routed = freely_routed(problem, served, routed)
+    placement = Placement(replicas, served, covered, bought, routed, packing)
     return Solution(
         placement,
         cost(problem, placement),

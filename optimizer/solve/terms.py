@@ -93,7 +93,7 @@ class Kinds:
 def is_plain(p: Problem) -> Bools:
     """(W,) workloads whose plans the kernel knows: at most two options, no rule about places or changes.
 
-    Nor about caps, scenarios or work that may shift.
+    Nor about caps, scenarios, work that may shift or nodes that are shared.
     Options that may not be used must have been taken out (`optimizer.admit`); where every origin may be
     served by every option at the same cost, routing decides nothing and is filled in afterwards.
     """
@@ -101,6 +101,7 @@ def is_plain(p: Problem) -> Bools:
     free &= ~p.survival.survive_zone_loss & ~np.isfinite(p.ramp.max_replicas) & p.routes.is_free
     free[p.option_workload[p.bounds.option]] = False
     free[p.option_workload[~p.is_admissible]] = False
+    free[p.option_workload[p.nodes.is_shared]] = False
     free &= ~p.caps.member.any(axis=0) & ~p.scenarios.is_paid & ~p.work.is_asked
     count = np.bincount(p.option_workload, minlength=len(p.workloads))
     return np.asarray(free & (np.minimum(p.max_options, count) <= PAIR), dtype=bool)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from optimizer.bounds import Bounds, Ramp
+from optimizer.nodes import Nodes
 from optimizer.problem import Placement, Problem
 from optimizer.residency import Residency
 from optimizer.routes import Routes
@@ -41,6 +42,7 @@ class W:
     headroom_share: float = 1.0
     max_ramp_replicas: float = UNLIMITED
     ramp_from_current: bool = False
+    max_per_node: float = UNLIMITED
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,27 @@ class O:  # noqa: E742  reads as a word in `O("small", price=1.0)`, never as a d
     latency_ms: float = 0.0
     fewest: float | Sequence[float] = 0.0
     most: float | Sequence[float] = UNLIMITED
+    node: str | None = None
+    cpu: float = 0.0
+    memory_gib: float = 0.0
+    gpu: float = 0.0
+
+
+@dataclass(frozen=True)
+class N:
+    """Nodes that workloads may share."""
+
+    name: str = "node"
+    price: float = 1.0
+    cpu: float = 4.0
+    memory_gib: float = 16.0
+    gpu: float = 0.0
+    provider: str = "aws"
+    region: str = "eu"
+    purchase: str = "on_demand"
+    pool: str | None = None
+    pool_units: float = 1.0
+    quota_pool: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,7 @@ def problem(
     hours: Sequence[float] | None = None,
     rtt: Mapping[tuple[str, str], float] | None = None,
     egress: Mapping[tuple[str, str], float] | None = None,
+    nodes: Sequence[N] = (),
 ) -> Problem:
     """The arrays of a problem; pools that options name but `pools` does not have no limit.
 
@@ -95,7 +119,8 @@ def problem(
     units = [workloads] if isinstance(workloads, W) else list(workloads)
     demand = np.array([w.demand for w in units], dtype=float).reshape(len(units), -1)
     periods = demand.shape[1]
-    names = sorted({p for o in options for p in (o.pool, o.quota_pool) if p} | set(pools or {}))
+    drawing = [*options, *nodes]
+    names = sorted({p for o in drawing for p in (o.pool, o.quota_pool) if p} | set(pools or {}))
     limits = np.full((len(names), periods), UNLIMITED)
     for name, limit in (pools or {}).items():
         limits[names.index(name)] = limit
@@ -158,6 +183,27 @@ def problem(
             max_replicas=np.array([w.max_ramp_replicas for w in units], dtype=float),
             from_current=np.array([w.ramp_from_current for w in units], dtype=bool),
         ),
+        nodes=shared(units, options, nodes, number),
+    )
+
+
+def shared(units: Sequence[W], options: Sequence[O], nodes: Sequence[N], pools: Mapping[str, int]) -> Nodes:
+    """Nodes, and what is packed on them."""
+    place = {n.name: index for index, n in enumerate(nodes)}
+    return Nodes(
+        name=tuple(n.name for n in nodes),
+        provider=tuple(n.provider for n in nodes),
+        region=tuple(n.region for n in nodes),
+        instance_type=tuple(n.name for n in nodes),
+        purchase=tuple(n.purchase for n in nodes),
+        price_hourly=np.array([n.price for n in nodes], dtype=float),
+        pool=np.array([pools[n.pool] if n.pool else -1 for n in nodes], dtype=np.int64),
+        pool_units=np.array([n.pool_units for n in nodes], dtype=float),
+        quota_pool=np.array([pools[n.quota_pool] if n.quota_pool else -1 for n in nodes], dtype=np.int64),
+        room=np.array([(n.cpu, n.memory_gib, n.gpu) for n in nodes], dtype=float).reshape(-1, 3),
+        of_option=np.array([place[o.node] if o.node else -1 for o in options], dtype=np.int64),
+        need=np.array([(o.cpu, o.memory_gib, o.gpu) for o in options], dtype=float).reshape(-1, 3),
+        max_per_node=np.array([w.max_per_node for w in units], dtype=float),
     )
 
 

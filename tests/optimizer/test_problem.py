@@ -235,6 +235,7 @@ def test_cost_by_hand() -> None:
             "commitment_fees": 1.5 * 0.25 * 12,
             "caps": 0.0,
             "slo": 0.0,
+            "nodes": 0.0,
         }
     )
     assert cost(p, q) == pytest.approx(42 + 2.4 + 7 + 1 - 5.6 + 4.5)
