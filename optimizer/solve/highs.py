@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import highspy
 import numpy as np
+from scipy.sparse import csc_array
 
 from optimizer.errors import SolverError
 from optimizer.problem import Floats
@@ -73,6 +74,40 @@ def minimise(program: Program, limits: Limits, start: Floats | None = None) -> F
     is_honest = abs(own - objective) <= 1e-6 * (1.0 + abs(own))
     bound = objective if not program.whole.any() else float(info.mip_dual_bound)
     return Found(status, values, own, min(bound, own) if is_honest else -np.inf, duals)
+
+
+class Growing:
+    """A linear program that gets more columns from run to run, each run from where the last one ended."""
+
+    def __init__(self, program: Program) -> None:
+        self.cost, self.size = program.cost, len(program.cost)
+        with silent_stdout():
+            self.highs = highspy.Highs()  # type: ignore[no-untyped-call]
+            for name, value in {"output_flag": False, "threads": 1, "random_seed": 0}.items():
+                self.highs.setOptionValue(name, value)
+            hand_over(program, self.highs)
+
+    def add_columns(self, columns: csc_array) -> None:
+        """Add columns that cost nothing, without an upper bound."""
+        size = columns.shape[1]
+        self.highs.addCols(
+            size, np.zeros(size), np.zeros(size), np.full(size, np.inf), columns.nnz,
+            columns.indptr[:-1].astype(np.int32), columns.indices.astype(np.int32), columns.data,
+        )  # fmt: skip
+        self.cost = np.append(self.cost, np.zeros(size))
+
+    def run(self) -> Found:
+        """Solve it as it is now."""
+        with silent_stdout():
+            self.highs.run()
+        status = str(self.highs.modelStatusToString(self.highs.getModelStatus()))
+        solution = self.highs.getSolution()
+        duals = np.asarray(solution.row_dual)
+        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return Found(status, None, np.inf, -np.inf, duals)
+        values = np.asarray(solution.col_value)
+        usd = float(self.cost @ values)
+        return Found(status, values, usd, usd, duals)
 
 
 def hand_over(program: Program, highs: highspy.Highs) -> None:

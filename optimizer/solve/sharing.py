@@ -19,25 +19,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import coo_array
 
+from optimizer.caps import CHANGED
 from optimizer.nodes import Packing
 from optimizer.problem import Floats, Ints, Problem
 from optimizer.solve import highs
 from optimizer.solve.compact import most_replicas
-from optimizer.solve.highs import Found, Limits
-from optimizer.solve.node_rules import most_nodes
+from optimizer.solve.highs import Found, Growing, Limits
 from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.shelves import Shelf
 from optimizer.solve.small import STOPPED_BY, Run
 
 FEW = 3_000  # ways to pack, over all nodes and periods, up to which all are listed
 MOST_NEAR = 10_000  # likewise, among those that may still be part of a better answer
-MOST_ROUNDS = 100
+SLOW = 0.5  # share of the prices before in those that ways to pack are looked for at
+MOST_ROUNDS = 300
+TAIL, SLIGHT = 20, 0.2  # it ends where so many rounds gain less than such a share of the gap
 MOST_FIRST = 300  # replicas up to which nodes are packed by first fit to begin with
-LP = Limits(gap_share=0.0, nodes=0, seconds=300.0)
-MIP_NODES, MIP_SECONDS = 5_000, 120.0  # nodes end it, the clock is a safety net
-OF_GAP = 0.5  # share of the gap asked for that each of the two, prices and whole numbers, may leave
+TRIES, ANEW, COMPLETED = 20, 200, 3  # nodes are filled so often, then in part; so many are completed
+EMPTIED = (0.1, 0.2, 0.4)  # shares of nodes that are emptied
+UNPACKED = 3.0  # times its price, what cannot run alone and is left over
+OFF = 0.05  # by how much the prices of a try are off, in logarithms
+ENOUGH = (0.95, 0.9, 0.8, 0.6)  # worth of a node for its price at which a try ends
+OF_GAP = 0.2  # share of the gap asked for that column generation may leave
 CLOSE = 1e-7
+NEAR = 1e-9
+# Nodes of the search end a run, the clock is a safety net.
+LP = Limits(gap_share=0.0, nodes=0, seconds=300.0)
+MIP = Limits(gap_share=0.0, nodes=5_000, seconds=60.0)
+SHORT = Limits(gap_share=0.0, nodes=50, seconds=20.0)
+BOUND = Limits(gap_share=1e-5, nodes=100, seconds=20.0)
 
 
 @dataclass(frozen=True)
@@ -63,27 +75,46 @@ class Ways:
         """Some of them."""
         return Ways(self.node[which], self.period[which], self.contents[which])
 
-    def distinct(self) -> Ways:
-        """Each of them once."""
-        told = np.column_stack([self.node, self.period, self.contents])
-        return self.take(np.sort(np.unique(told, axis=0, return_index=True)[1]))
-
 
 @dataclass(frozen=True)
 class Relaxed:
-    """The model without whole numbers, all ways to pack priced.
+    """The model without whole numbers, with the ways to pack known.
 
     Attributes:
-        found: its answer among the ways known.
-        bound: what it is not below with all of them.
+        found: its answer.
         packed: (I, T) price of a packed replica.
         nodes: (N, T) price of a node.
+        true_share: of these prices at which no way to pack is worth more than its node.
     """
 
     found: Found
-    bound: float
     packed: Floats
     nodes: Floats
+    true_share: float
+
+
+@dataclass
+class Master:
+    """A program without whole numbers, without and with ways to pack.
+
+    Attributes:
+        program: without.
+        lp: with those known so far.
+        known: how many these are.
+    """
+
+    program: Program
+    lp: Growing
+    known: int
+
+    def run(self, ways: Ways) -> Found:
+        """Its answer with these ways, the first of which are those known."""
+        if len(ways) > self.known:
+            row, column, value = columns_of(self.program, ways.take(np.arange(self.known, len(ways))))
+            shape = (self.program.matrix.shape[0], len(ways) - self.known)
+            self.lp.add_columns(coo_array((value, (row, column)), shape=shape).tocsc())
+            self.known = len(ways)
+        return self.lp.run()
 
 
 class Sharing:
@@ -91,12 +122,30 @@ class Sharing:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        most = most_replicas(problem)
-        self.most_nodes = most_nodes(problem, most)
-        self.shelves = [Shelf.of(problem, node, most) for node in range(len(problem.nodes))]
+        most = most_in_periods(problem)
+        self.shelves = [
+            Shelf.of(problem, node, t, most[:, t])
+            for node in range(len(problem.nodes))
+            for t in range(len(problem.periods))
+        ]
+        asked = problem.demand[problem.option_workload]
+        fewest = problem.min_replicas[problem.option_workload, None]
+        self.wanted = np.ceil(np.maximum(asked / problem.capacity[:, None], fewest) - 1e-9)
+        self.alone_usd = alone_usd(problem)
+        self.ways, self.place = self.joined([]), dict[bytes, int]()
         every = self.all_ways()
         self.is_complete = every is not None
-        self.ways = self.first_ways() if every is None else every
+        self.add(self.first_ways() if every is None else every)
+
+    def add(self, ways: Ways) -> Ints:
+        """(ways,) their places among all that are known, behind which new ones are put."""
+        told = np.column_stack([ways.node, ways.period, ways.contents])
+        place = [self.place.setdefault(row.tobytes(), len(self.place)) for row in told]
+        where = np.array(place, dtype=np.int64)
+        _, first = np.unique(where, return_index=True)
+        new = first[where[first] >= len(self.ways)]
+        self.ways = self.ways.and_also(ways.take(new))
+        return where
 
     def minimise(self, program: Program, gap_share: float) -> Run | None:
         """The best answer that is found and what is proven about it; None where there is none.
@@ -106,134 +155,268 @@ class Sharing:
             gap_share: gap that is close enough.
         """
         if self.is_complete:
-            return run_of(self.in_whole(program, gap_share), gap_share)
+            return run_of(self.in_whole(program, gap_share, MIP), gap_share)
         relaxed = self.relaxed(program, OF_GAP * gap_share)
         if relaxed is None:
             return None
-        found = self.in_whole(program, OF_GAP * gap_share)
-        if found.values is None:
-            return None
+        bound, worth = self.proved(program, relaxed)
+        found = self.filled_up(program, relaxed, gap_share)
         enough = found.objective - gap_share * abs(found.objective)
-        found = replace(found, bound=min(relaxed.bound, found.objective))
-        near = self.near_ways(relaxed, enough) if found.bound < enough else None
+        near = self.near_ways(relaxed, worth, enough - bound) if bound < enough < np.inf else None
         if near is not None:
-            self.ways = self.ways.and_also(near).distinct()
-            again = self.in_whole(program, gap_share)
-            best = min(found, again, key=lambda each: each.objective)
+            self.add(near)
+            again = self.in_whole(program, gap_share, MIP, found.values)
             # What costs less than `enough` is made of these ways: nothing costs less than both.
-            bound = max(found.bound, min(enough, again.bound))
-            found = replace(best, bound=min(bound, best.objective))
-        return run_of(found, gap_share)
+            bound = max(bound, min(enough, again.bound))
+            found = min(found, again, key=lambda each: each.objective)
+        return run_of(replace(found, bound=min(bound, found.objective)), gap_share)
 
     def duals(self, program: Program) -> Run | None:
         """The model without whole numbers, all ways to pack priced; None if infeasible."""
         relaxed = self.relaxed(program, 0.0)
-        return None if relaxed is None else run_of(replace(relaxed.found, objective=relaxed.bound), 0.0)
+        return None if relaxed is None else run_of(relaxed.found, 0.0)
 
     def relaxed(self, program: Program, gap_share: float) -> Relaxed | None:
         """Column generation until no way to pack is of use, or the gap is that small; None if infeasible."""
-        found = self.priced(program, gap_share)
+        found = self.priced(self.master(program), gap_share)
         if found is None and not self.is_complete:  # look for ways with which there is an answer
             row = program.rows_of("packed")
             row = row[row != NONE]
             unpacked = (row, np.arange(len(row)), -1.0)
             free = replace(program, cost=np.zeros_like(program.cost)).and_columns("free", unpacked, cost=1.0)
-            first = self.priced(free, 0.0)
+            first = self.priced(self.master(free), 0.0)
             if first is not None and first.found.objective < CLOSE:
-                found = self.priced(program, gap_share)
+                found = self.priced(self.master(program), gap_share)
         return found
 
-    def priced(self, program: Program, gap_share: float) -> Relaxed | None:
-        """The same, from an answer among the ways known on; None where there is none."""
-        bound = -np.inf
+    def master(self, program: Program) -> Master:
+        """The program without whole numbers and with the ways known, to which others can be added."""
+        return Master(program, Growing(self.with_ways(program.relaxed())), len(self.ways))
+
+    def priced(self, master: Master, gap_share: float) -> Relaxed | None:
+        """The same, from an answer among the ways known on; None where there is none.
+
+        Prices that ways are looked for at follow those of the program slowly (Neame): they swing less.
+        """
+        usd: list[float] = []
+        slow: Floats | None = None
+        slow_nodes: Floats | None = None
         for _ in range(MOST_ROUNDS):
-            found = highs.minimise(self.with_ways(program.relaxed()), LP)
+            found = master.run(self.ways)
             if found.values is None:
                 return None
-            packed = np.maximum(0.0, -taken(found.duals, program.rows_of("packed")))
-            nodes = -taken(found.duals, program.rows_of("nodes_used"))
-            new, proved = self.of_use(packed, nodes, 1e-9 * (1.0 + abs(found.objective)))
-            bound = max(bound, found.objective + proved)
-            if not len(new) or found.objective - bound <= gap_share * abs(found.objective):
+            packed = np.maximum(0.0, -taken(found.duals, master.program.rows_of("packed")))
+            nodes = -taken(found.duals, master.program.rows_of("nodes_used"))
+            if self.is_complete:
+                return Relaxed(found, packed, nodes, 1.0)
+            slow = packed if slow is None else SLOW * slow + (1.0 - SLOW) * packed
+            slow_nodes = nodes if slow_nodes is None else SLOW * slow_nodes + (1.0 - SLOW) * nodes
+            new, true_share = self.of_use(slow, slow_nodes, surely=False)
+            new = new.take(np.flatnonzero(self.worth(new, packed) > nodes[new.node, new.period] * (1 + NEAR)))
+            if not len(new):
+                new, true_share = self.of_use(packed, nodes, surely=False)
+                if not len(new) or 1.0 - true_share <= gap_share:
+                    new, true_share = self.of_use(packed, nodes, surely=True)
+                if not len(new) or 1.0 - true_share <= gap_share:
+                    return Relaxed(found, packed, nodes, true_share)
+            self.add(new)
+            usd.append(found.objective)
+            if len(usd) > TAIL and usd[-TAIL] - usd[-1] <= SLIGHT * gap_share * abs(usd[-1]):
                 break
-            self.ways = self.ways.and_also(new)
-        return Relaxed(found, bound, packed, nodes)
+        true_share = self.of_use(packed, nodes, surely=True)[1]
+        return Relaxed(found, packed, nodes, true_share)
 
-    def of_use(self, packed: Floats, nodes: Floats, least: float) -> tuple[Ways, float]:
-        """The best way to pack each node at prices, where it is of use, and what all of them save at most."""
-        new, proved = [], 0.0
-        if self.is_complete:
-            return self.ways.take(np.zeros(0, dtype=np.int64)), 0.0
+    def worth(self, ways: Ways, packed: Floats) -> Floats:
+        """(ways,) what is on a node is worth at (I, T) prices of replicas."""
+        return np.asarray((ways.contents * packed.T[ways.period]).sum(axis=1))
+
+    def of_use(self, packed: Floats, nodes: Floats, *, surely: bool) -> tuple[Ways, float]:
+        """Ways to pack that are worth more than their node, and the share of prices at which none is.
+
+        Where it has to be sure, that share is one; else it is what it would be if nothing was overlooked.
+        """
+        new, true_share = [], 1.0
         for shelf in self.shelves:
-            for t in range(packed.shape[1]):
-                contents, worth, at_most = shelf.best(packed[shelf.option, t])
-                proved += self.most_nodes[shelf.node, t] * min(0.0, nodes[shelf.node, t] - at_most)
-                if worth > nodes[shelf.node, t] + least:
-                    new.append(self.ways_on(shelf, t, contents[None, :]))
-        return joined(new, len(self.problem.option_id)), proved
+            value, usd = packed[shelf.option, shelf.period], nodes[shelf.node, shelf.period]
+            contents, worth, at_most = shelf.best(value, usd * (1.0 + NEAR) + 1e-12, surely=surely)
+            most = at_most if surely else worth
+            if most > usd:
+                true_share = min(true_share, max(usd, 0.0) / most)
+            if contents is not None:
+                new.append(self.ways_on(shelf, contents[None, :]))
+        return self.joined(new), true_share
 
-    def near_ways(self, relaxed: Relaxed, enough: float) -> Ways | None:
-        """Every way to pack that an answer cheaper than `enough` may have; None where they are too many."""
+    def proved(self, program: Program, relaxed: Relaxed) -> tuple[float, Floats]:
+        """What no answer is below, and (shelves,) the worth of the best way to pack at the prices for that.
+
+        Replicas are bought packed, at prices at which nobody loses who packs them: the rest is a small program.
+        """
+        packed = relaxed.packed * relaxed.true_share
+        usd = relaxed.nodes
+        worth = np.array(
+            [
+                shelf.best(packed[shelf.option, shelf.period], usd[shelf.node, shelf.period])[2]
+                for shelf in self.shelves
+            ]
+        )
+        cost, k = program.cost.copy(), program.columns_of("k")
+        cost[program.columns_of("n")] += packed
+        for shelf, usd in zip(self.shelves, worth, strict=True):
+            cost[k[shelf.node, shelf.period]] -= usd
+        free = np.concatenate([program.rows_of("packed").ravel(), program.rows_of("nodes_used").ravel()])
+        upper, lower = program.row_upper.copy(), program.row_lower.copy()
+        upper[free[free != NONE]], lower[free[free != NONE]] = np.inf, -np.inf
+        apart = replace(program, cost=cost, row_upper=upper, row_lower=lower)
+        return highs.minimise(apart, BOUND).bound, worth
+
+    def filled_up(self, program: Program, relaxed: Relaxed, gap_share: float) -> Found:
+        """Whole numbers from nodes filled one after another, some emptied and filled anew as long as it pays.
+
+        The first try goes by the prices, others by prices a little off (the same from run to run). The best
+        few are completed by a small program, which places what is left.
+        """
+        random, tries = np.random.default_rng(0), []
+        for t in range(len(self.problem.periods)):
+            price, found = relaxed.packed[:, t], []
+            for number in range(TRIES):
+                off = np.exp(random.normal(0.0, OFF, len(price))) if number else 1.0
+                found.append(
+                    self.fill(relaxed, t, price * off, ENOUGH[number % len(ENOUGH)], self.joined([]))
+                )
+            found.sort(key=lambda one: one[0])
+            for number in range(ANEW):
+                usd, ways = found[0]
+                kept = ways.take(np.flatnonzero(random.random(len(ways)) > random.choice(EMPTIED)))
+                off = np.exp(random.normal(0.0, 2 * OFF, len(price)))
+                other = self.fill(relaxed, t, price * off, ENOUGH[number % len(ENOUGH)], kept)
+                if other[0] < usd:
+                    found = [other, *found[: COMPLETED - 1]]
+            tries.append(found)
+        best = Found("", None, np.inf, -np.inf, np.zeros(0))
+        for number in range(COMPLETED):
+            where = self.add(self.joined([each[number][1] for each in tries]))
+            fixed = np.bincount(where, minlength=len(self.ways)).astype(float)
+            found_whole = self.in_whole(program, gap_share, SHORT, fixed=fixed)
+            best = min(best, found_whole, key=lambda each: each.objective)
+        return best
+
+    def fill(self, relaxed: Relaxed, t: int, price: Floats, enough: float, kept: Ways) -> tuple[float, Ways]:
+        """Fill more nodes in a period, always the one worth most for its price; what all comes to.
+
+        Ends where a node is worth less than a share `enough` of its price: what is left runs alone.
+        """
+        p, ways = self.problem, [kept]
+        shelves = [shelf for shelf in self.shelves if shelf.period == t and relaxed.nodes[shelf.node, t] > 0]
+        wanted, w = self.wanted[:, t], p.option_workload
+        usd, left = float(relaxed.nodes[kept.node, t].sum()), np.ones(len(p.workloads))
+        np.subtract.at(left, w, kept.contents.sum(axis=0) / np.maximum(wanted, 1.0))
+        while True:
+            best, ratio = None, enough
+            for shelf in shelves:
+                top = np.ceil(wanted * np.maximum(left, 0.0)[w] - 1e-6)[shelf.option]
+                now = replace(shelf, top=np.minimum(shelf.top, top).astype(np.int64))
+                node_usd = float(relaxed.nodes[shelf.node, t])
+                contents, worth, _ = now.best(price[now.option], ratio * node_usd, surely=False)
+                if contents is not None:
+                    best, ratio = self.ways_on(now, contents[None, :]), worth / node_usd
+            if best is None:
+                alone = np.minimum(self.alone_usd[:, t], self.dear(relaxed, t))
+                return usd + float(np.maximum(left, 0.0) @ alone), self.joined(ways)
+            ways.append(best)
+            usd += float(relaxed.nodes[best.node[0], t])
+            np.subtract.at(left, w, best.contents[0] / np.maximum(wanted, 1.0))
+
+    def dear(self, relaxed: Relaxed, t: int) -> Floats:
+        """(W,) what workloads cost that no try has packed and that cannot run alone: more than packed."""
+        p = self.problem
+        usd = np.zeros(len(p.workloads))
+        np.maximum.at(usd, p.option_workload, UNPACKED * relaxed.packed[:, t] * self.wanted[:, t])
+        return usd
+
+    def near_ways(self, relaxed: Relaxed, worth: Floats, spare: float) -> Ways | None:
+        """Every way to pack whose price is `spare` or less above its worth; None where they are too many."""
         found, left = [], MOST_NEAR
-        spare = enough - relaxed.bound + CLOSE * (1.0 + abs(enough))
-        for shelf in self.shelves:
-            for t in range(relaxed.packed.shape[1]):
-                least = relaxed.nodes[shelf.node, t] - spare
-                contents = shelf.all(relaxed.packed[shelf.option, t], least, left)
-                if contents is None:
-                    return None
-                left -= len(contents)
-                found.append(self.ways_on(shelf, t, contents))
-        return joined(found, len(self.problem.option_id))
+        packed = relaxed.packed * relaxed.true_share
+        for shelf, usd in zip(self.shelves, worth, strict=True):
+            value = packed[shelf.option, shelf.period]
+            contents = shelf.all(value, usd - spare - CLOSE * (1.0 + usd), left)
+            if contents is None:
+                return None
+            left -= len(contents)
+            found.append(self.ways_on(shelf, contents))
+        return self.joined(found)
 
-    def in_whole(self, program: Program, gap_share: float) -> Found:
-        """Whole numbers among the ways known."""
-        return highs.minimise(self.with_ways(program), Limits(gap_share, MIP_NODES, MIP_SECONDS))
+    def in_whole(
+        self,
+        program: Program,
+        gap_share: float,
+        limits: Limits,
+        start: Floats | None = None,
+        *,
+        fixed: Floats | None = None,
+        among: Floats | None = None,
+    ) -> Found:
+        """Whole numbers among the ways known.
+
+        Args:
+            program: without columns for ways to pack.
+            gap_share: gap that is close enough.
+            limits: where it ends otherwise.
+            start: an answer to begin from, of the first columns.
+            fixed: (ways,) fewest nodes packed in each way.
+            among: (ways,) most nodes packed in each way.
+        """
+        whole = self.with_ways(program)
+        if fixed is not None:
+            whole = replace(whole, lower=np.append(program.lower, fixed))
+        if among is not None:
+            whole = replace(whole, upper=np.append(program.upper, among))
+        if start is not None:
+            start = pad(start, len(whole.cost))
+        return highs.minimise(whole, replace(limits, gap_share=gap_share), start)
 
     def with_ways(self, program: Program) -> Program:
         """The program with a column for each way to pack known."""
-        ways, is_whole = self.ways, bool(program.whole.any())
-        way, option = np.nonzero(ways.contents)
-        row = np.concatenate(
-            [
-                program.rows_of("nodes_used")[ways.node, ways.period],
-                program.rows_of("packed")[option, ways.period[way]],
-            ]
-        )
-        value = np.concatenate([np.ones(len(ways)), -ways.contents[way, option].astype(float)])
-        return program.and_columns("pack", (row, np.append(np.arange(len(ways)), way), value), whole=is_whole)
+        is_whole = bool(program.whole.any())
+        return program.and_columns("pack", columns_of(program, self.ways), whole=is_whole)
 
     def all_ways(self) -> Ways | None:
         """Every maximal way to pack; None where they are many."""
-        found, periods = [], len(self.problem.periods)
-        left = FEW // max(periods, 1)
+        found, left = [], FEW
         for shelf in self.shelves:
             contents = shelf.all(np.zeros(len(shelf.option)), -1.0, left)
             if contents is None:
                 return None
             left -= len(contents)
-            found += [self.ways_on(shelf, t, contents) for t in range(periods)]
-        return joined(found, len(self.problem.option_id))
+            found.append(self.ways_on(shelf, contents))
+        return self.joined(found)
 
     def first_ways(self) -> Ways:
         """Each option alone, and what first fit makes of all workloads on one kind of node."""
-        p, found = self.problem, []
-        asked = np.maximum(p.demand, 0.0)[p.option_workload] / p.capacity[:, None]
-        wanted = np.ceil(np.maximum(asked, p.min_replicas[p.option_workload, None]) - 1e-9).astype(np.int64)
+        found = []
         for shelf in self.shelves:
             alone = np.array([shelf.filled(row) for row in np.diag(shelf.top)]).reshape(-1, len(shelf.option))
-            for t in range(len(p.periods)):
-                found.append(self.ways_on(shelf, t, alone))
-                if wanted[shelf.option, t].sum() <= MOST_FIRST:
-                    found.append(self.ways_on(shelf, t, shelf.first_fit(wanted[shelf.option, t])))
-        return joined(found, len(p.option_id)).distinct()
+            found.append(self.ways_on(shelf, alone))
+            own = self.wanted[shelf.option, shelf.period].astype(np.int64)
+            if own.sum() <= MOST_FIRST:
+                found.append(self.ways_on(shelf, shelf.first_fit(own)))
+        return self.joined(found)
 
-    def ways_on(self, shelf: Shelf, period: int, contents: Ints) -> Ways:
-        """(ways, M) contents of a shelf as ways to pack in a period."""
+    def ways_on(self, shelf: Shelf, contents: Ints) -> Ways:
+        """(ways, M) contents of a shelf as ways to pack."""
         whole = np.zeros((len(contents), len(self.problem.option_id)), dtype=np.int64)
         whole[:, shelf.option] = contents
-        size = len(contents)
-        return Ways(np.full(size, shelf.node), np.full(size, period), whole)
+        return Ways(np.full(len(contents), shelf.node), np.full(len(contents), shelf.period), whole)
+
+    def joined(self, parts: Sequence[Ways]) -> Ways:
+        """Ways one after another."""
+        nothing = np.zeros(0, dtype=np.int64)
+        none = np.zeros((0, len(self.problem.option_id)), dtype=np.int64)
+        return Ways(
+            np.concatenate([nothing, *(part.node for part in parts)]),
+            np.concatenate([nothing, *(part.period for part in parts)]),
+            np.concatenate([none, *(part.contents for part in parts)]),
+        )
 
     def packing(self, program: Program, values: Floats, replicas: Ints) -> Packing:
         """What is on nodes: ways to pack cut down to the replicas that there are."""
@@ -252,14 +435,43 @@ class Sharing:
         return Packing(kinds[:, 0], kinds[:, 1], times, kind, option, kinds[kind, option + 2])
 
 
-def joined(parts: Sequence[Ways], options: int) -> Ways:
-    """Ways one after another."""
-    nothing = np.zeros(0, dtype=np.int64)
-    return Ways(
-        np.concatenate([nothing, *(part.node for part in parts)]),
-        np.concatenate([nothing, *(part.period for part in parts)]),
-        np.concatenate([np.zeros((0, options), dtype=np.int64), *(part.contents for part in parts)]),
+def columns_of(program: Program, ways: Ways) -> tuple[Ints, Ints, Floats]:
+    """Rows, columns from 0 on and coefficients of ways to pack."""
+    way, option = np.nonzero(ways.contents)
+    row = np.concatenate(
+        [
+            program.rows_of("nodes_used")[ways.node, ways.period],
+            program.rows_of("packed")[option, ways.period[way]],
+        ]
     )
+    value = np.concatenate([np.ones(len(ways)), -ways.contents[way, option].astype(float)])
+    return row, np.append(np.arange(len(ways)), way), value
+
+
+def most_in_periods(p: Problem) -> Floats:
+    """(I, T) replicas beyond which none is of use; less than `most_replicas` where only demand asks for them."""
+    most, w = most_replicas(p), p.option_workload
+    simple = (p.max_region_share >= 1) & ~np.isfinite(p.ramp.max_replicas) & ~p.survival.survive_zone_loss
+    simple &= ~p.scenarios.is_paid & ~p.work.is_asked & ~p.caps.counted(CHANGED)
+    simple[w[p.migration_cost_usd > 0]] = False
+    simple[w[p.bounds.option]] = False
+    floor = np.maximum(p.min_replicas, p.min_on_demand_replicas)[w]
+    asked = np.maximum(np.ceil(p.demand[w] / p.capacity[:, None] - 1e-9), floor[:, None])
+    return np.where(simple[w][:, None], np.minimum(asked, most[:, None]), most[:, None])
+
+
+def alone_usd(p: Problem) -> Floats:
+    """(W, T) the least that a workload costs on one kind of instances of its own, infinite where it has none."""
+    count = np.ceil(p.demand[p.option_workload] / p.capacity[:, None] - 1e-9)
+    each = np.where(p.nodes.is_shared[:, None], np.inf, p.price_hourly[:, None] * p.hours * count)
+    usd = np.full(p.demand.shape, np.inf)
+    np.minimum.at(usd, p.option_workload, each)
+    return usd
+
+
+def pad(values: Floats, size: int) -> Floats:
+    """The same with zeros behind."""
+    return np.concatenate([values, np.zeros(size - len(values))])
 
 
 def run_of(found: Found, gap_share: float) -> Run | None:

@@ -7,25 +7,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.problem import Floats, Ints, Problem
+from optimizer.solve import highs
+from optimizer.solve.highs import Limits
 from optimizer.solve.knapsack import best_weights, search
+from optimizer.solve.program import Blocks, Rows, everywhere, numbered
 
-VISITS = 1_000_000  # steps of a search; beyond them the best so far counts, and the bound of the whole
+VISITS, QUICK = (
+    1_000_000,
+    50_000,
+)  # steps of a search, some hundredths of a second; beyond them a program takes over
+KNAPSACK = Limits(gap_share=1e-6, nodes=20_000, seconds=30.0)
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """A node pool and its options.
+    """A node pool in a period, and its options.
 
     Attributes:
         node: the pool.
-        option: (M,) options of it that fit at all.
+        period: when.
+        option: (M,) options of it that fit and are of use.
         top: (M,) most replicas of each on one node.
         group: (M,) its workload, counted from 0.
         most: (groups,) most replicas of a workload on one node.
-        need, room: what a replica needs and what a node has; resources that matter.
+        need: (M, R) what a replica needs of resources that matter.
+        room: (R,) what a node has.
     """
 
     node: int
+    period: int
     option: Ints
     top: Ints
     group: Ints
@@ -34,7 +44,7 @@ class Shelf:
     room: Floats
 
     @classmethod
-    def of(cls, p: Problem, node: int, replicas: Floats) -> Shelf:
+    def of(cls, p: Problem, node: int, period: int, replicas: Floats) -> Shelf:
         """The shelf of a node pool, with the most (I,) replicas of options that are of use."""
         nodes = p.nodes
         room, option = nodes.room[node], np.flatnonzero(nodes.of_option == node)
@@ -46,6 +56,7 @@ class Shelf:
         used, group = np.unique(workload[fits], return_inverse=True)
         return cls(
             node=node,
+            period=period,
             option=option[fits],
             top=top[fits].astype(np.int64),
             group=group.astype(np.int64).ravel(),
@@ -54,15 +65,44 @@ class Shelf:
             room=room[room > 0],
         )
 
-    def best(self, value: Floats) -> tuple[Ints, float, float]:
-        """(M,) the dearest contents, what they are worth, and what none is worth more than."""
+    def best(self, value: Floats, least: float, *, surely: bool = True) -> tuple[Ints | None, float, float]:
+        """(M,) the dearest contents worth more than `least`, their worth, and what none is worth more than.
+
+        Where the search would take too long, an integer program is solved instead, if they have to be the
+        dearest; what is found on the way does otherwise.
+        """
         items = np.flatnonzero(value > 0)
-        contents = np.zeros(len(value), dtype=np.int64)
         if not items.size:
-            return contents, 0.0, 0.0
-        found, worth, at_most, _ = self.searched(items, value[items], least=0.0, rows=1)
+            return None, 0.0, 0.0
+        visits = VISITS if surely else QUICK
+        found, worth, at_most, complete = self.searched(
+            items, value[items], least=least, rows=1, visits=visits
+        )
+        if not complete and surely:
+            found, worth, at_most = self.programmed(items, value[items])
+        if not len(found) or worth <= least:
+            return None, 0.0, at_most
+        contents = np.zeros(len(value), dtype=np.int64)
         contents[items] = found[0]
         return self.filled(contents), worth, at_most
+
+    def programmed(self, items: Ints, value: Floats) -> tuple[Ints, float, float]:
+        """The same by HiGHS."""
+        v = Blocks()
+        n = v.add("n", everywhere(len(items)), upper=self.top[items], whole=True)
+        v.pay("n", -value)
+        row = numbered(everywhere(len(self.room)))
+        fit = Rows("fit", row, [(row[None, :], n[:, None], self.need[items])], upper=self.room)
+        row = numbered(np.isfinite(self.most))
+        apart = Rows("apart", row, [(row[self.group[items]], n, 1.0)], upper=self.most)
+        found = highs.minimise(v.program([fit, apart]), KNAPSACK)
+        if found.values is None:
+            return np.zeros((0, len(items)), dtype=np.int64), 0.0, -found.bound
+        return np.rint(found.values).astype(np.int64)[None, :], -found.objective, -found.bound
+
+    def some(self, value: Floats, least: float, rows: int) -> Ints:
+        """(ways, M) maximal contents worth more than `least`, no more than `rows`."""
+        return self.searched(np.arange(len(value)), value, least=least, rows=max(rows, 2))[0]
 
     def all(self, value: Floats, least: float, rows: int) -> Ints | None:
         """(ways, M) all maximal contents worth more than `least`; None where they are too many."""
@@ -71,7 +111,7 @@ class Shelf:
         return found if complete else None
 
     def searched(
-        self, items: Ints, value: Floats, *, least: float, rows: int
+        self, items: Ints, value: Floats, *, least: float, rows: int, visits: int = VISITS
     ) -> tuple[Ints, float, float, bool]:
         """Contents found, worth of the best, what none exceeds, whether the search came to its end."""
         need, top = self.need[items], self.top[items]
@@ -80,11 +120,11 @@ class Shelf:
         found = np.zeros((rows, len(items)), dtype=np.int64)
         known, worth, complete = search(
             value[order], need[order], top[order], self.group[items][order], self.most, self.room, weight,
-            least, found, VISITS,
+            least, found, visits,
         )  # fmt: skip
-        contents = np.zeros((known if rows > 1 else 1, len(items)), dtype=np.int64)
-        contents[:, order] = found[: len(contents)]
-        return contents, worth, worth if complete else at_most, complete
+        contents = np.zeros((known, len(items)), dtype=np.int64)
+        contents[:, order] = found[:known]
+        return contents, worth, min(worth, at_most) if complete else at_most, complete
 
     def filled(self, contents: Ints) -> Ints:
         """The same with what still fits, the largest first."""
