@@ -23,7 +23,7 @@ from scipy.sparse import coo_array
 
 from optimizer.caps import CHANGED
 from optimizer.nodes import Packing
-from optimizer.problem import Floats, Ints, Problem
+from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.solve import highs
 from optimizer.solve.compact import most_replicas
 from optimizer.solve.highs import Found, Growing, Limits
@@ -35,7 +35,8 @@ FEW = 3_000  # ways to pack, over all nodes and periods, up to which all are lis
 MOST_NEAR = 10_000  # likewise, among those that may still be part of a better answer
 SLOW = 0.5  # share of the prices before in those that ways to pack are looked for at
 MOST_ROUNDS = 300
-TAIL, SLIGHT = 20, 0.2  # it ends where so many rounds gain less than such a share of the gap
+APART = 10  # ways to pack that a round may add for a node and period
+TAIL, SLIGHT = 25, 0.2  # it ends where so many rounds gain less than such a share of the gap
 MOST_FIRST = 300  # replicas up to which nodes are packed by first fit to begin with
 TRIES, ANEW, COMPLETED = 20, 200, 3  # nodes are filled so often, then in part; so many are completed
 EMPTIED = (0.1, 0.2, 0.4)  # shares of nodes that are emptied
@@ -84,12 +85,14 @@ class Relaxed:
         found: its answer.
         packed: (I, T) price of a packed replica.
         nodes: (N, T) price of a node.
+        count: (I,) replicas over all periods.
         true_share: of these prices at which no way to pack is worth more than its node.
     """
 
     found: Found
     packed: Floats
     nodes: Floats
+    count: Floats
     true_share: float
 
 
@@ -207,8 +210,9 @@ class Sharing:
                 return None
             packed = np.maximum(0.0, -taken(found.duals, master.program.rows_of("packed")))
             nodes = -taken(found.duals, master.program.rows_of("nodes_used"))
+            count = master.program.spread(found.values, "n").sum(axis=1)
             if self.is_complete:
-                return Relaxed(found, packed, nodes, 1.0)
+                return Relaxed(found, packed, nodes, count, 1.0)
             slow = packed if slow is None else SLOW * slow + (1.0 - SLOW) * packed
             slow_nodes = nodes if slow_nodes is None else SLOW * slow_nodes + (1.0 - SLOW) * nodes
             new, true_share = self.of_use(slow, slow_nodes, surely=False)
@@ -218,13 +222,13 @@ class Sharing:
                 if not len(new) or 1.0 - true_share <= gap_share:
                     new, true_share = self.of_use(packed, nodes, surely=True)
                 if not len(new) or 1.0 - true_share <= gap_share:
-                    return Relaxed(found, packed, nodes, true_share)
+                    return Relaxed(found, packed, nodes, count, true_share)
             self.add(new)
             usd.append(found.objective)
             if len(usd) > TAIL and usd[-TAIL] - usd[-1] <= SLIGHT * gap_share * abs(usd[-1]):
                 break
         true_share = self.of_use(packed, nodes, surely=True)[1]
-        return Relaxed(found, packed, nodes, true_share)
+        return Relaxed(found, packed, nodes, count, true_share)
 
     def worth(self, ways: Ways, packed: Floats) -> Floats:
         """(ways,) what is on a node is worth at (I, T) prices of replicas."""
@@ -242,8 +246,12 @@ class Sharing:
             most = at_most if surely else worth
             if most > usd:
                 true_share = min(true_share, max(usd, 0.0) / most)
-            if contents is not None:
+            for _ in range(APART):  # others without what is on the best: together they pack more
+                if contents is None:
+                    break
                 new.append(self.ways_on(shelf, contents[None, :]))
+                value = np.where(contents > 0, 0.0, value)
+                contents = shelf.best(value, usd * (1.0 + NEAR) + 1e-12, surely=False)[0]
         return self.joined(new), true_share
 
     def proved(self, program: Program, relaxed: Relaxed) -> tuple[float, Floats]:
@@ -307,7 +315,7 @@ class Sharing:
         """
         p, ways = self.problem, [kept]
         shelves = [shelf for shelf in self.shelves if shelf.period == t and relaxed.nodes[shelf.node, t] > 0]
-        wanted, w = self.wanted[:, t], p.option_workload
+        wanted, w = self.wanted[:, t] * self.chosen(relaxed), p.option_workload
         usd, left = float(relaxed.nodes[kept.node, t].sum()), np.ones(len(p.workloads))
         np.subtract.at(left, w, kept.contents.sum(axis=0) / np.maximum(wanted, 1.0))
         while True:
@@ -325,6 +333,18 @@ class Sharing:
             ways.append(best)
             usd += float(relaxed.nodes[best.node[0], t])
             np.subtract.at(left, w, best.contents[0] / np.maximum(wanted, 1.0))
+
+    def chosen(self, relaxed: Relaxed) -> Bools:
+        """(I,) options to be packed: of a workload that may use few, those the prices pack most."""
+        p, count = self.problem, relaxed.count
+        few = np.flatnonzero(p.max_options < np.bincount(p.option_workload, minlength=len(p.workloads)))
+        kept = np.ones(len(p.option_id), dtype=bool)
+        for w in few:
+            options = p.options_of(int(w))
+            shared = options[p.nodes.is_shared[options]]
+            most = max(int(p.max_options[w]) - 1, 1)
+            kept[shared[np.argsort(-count[shared], kind="stable")[most:]]] = False
+        return kept
 
     def dear(self, relaxed: Relaxed, t: int) -> Floats:
         """(W,) what workloads cost that no try has packed and that cannot run alone: more than packed."""
