@@ -23,6 +23,7 @@ from optimizer.violations import TOLERANCE
 
 TABLE, SUMMARY, CERTIFICATE = "placement.parquet", "placement.json", "certificate.json"
 EXPLANATION = "explanation.json"
+NODES, CONTENTS = "nodes.parquet", "node_contents.parquet"  # only where workloads share nodes
 ROUTES = "routes.parquet"  # only where workloads have origins
 LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
 
@@ -68,6 +69,10 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         if len(given.problem.routes):
             files.append(out / ROUTES)
             routes_of(given.problem, solution).to_parquet(files[-1], index=False)
+        if len(given.problem.nodes):
+            for name, frame in zip((NODES, CONTENTS), nodes_of(given.problem, solution), strict=True):
+                files.append(out / name)
+                frame.to_parquet(files[-1], index=False)
     except OSError as error:
         found = f"{type(error).__name__} ({error.strerror})"
         raise InputError(
@@ -103,6 +108,26 @@ def routes_of(p: Problem, solution: Solution) -> pd.DataFrame:
         "served": solution.placement.routed[r, t],
         "latency_ms": np.where(np.isfinite(routes.total_ms[r]), routes.total_ms[r], np.nan),
     })  # fmt: skip
+
+
+def nodes_of(p: Problem, solution: Solution) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Which nodes run, a row per way they are packed; and what is on each of them, a row per option."""
+    packing = solution.placement.packing
+    nodes, workloads, options, periods = (
+        np.array(names, dtype=object) for names in (p.nodes.name, p.workloads, p.option_id, p.periods)
+    )
+    kinds = {
+        "pattern": np.arange(len(packing)),
+        "node": nodes[packing.node],
+        "period": periods[packing.period],
+    }
+    contents = {
+        "pattern": packing.kind,
+        "workload": workloads[p.option_workload[packing.option]],
+        "option_id": options[packing.option],
+        "replicas": packing.replicas,
+    }
+    return pd.DataFrame({**kinds, "nodes": packing.count}), pd.DataFrame(contents)
 
 
 def summary_of(p: Problem, solution: Solution, gap_share: float, seconds: float) -> dict[str, Any]:

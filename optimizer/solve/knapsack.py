@@ -45,7 +45,7 @@ def promise(i: int, value: Floats, size: Floats, top: Ints, left: float) -> floa
 
 
 @compiled
-def search(
+def search(  # noqa: C901, PLR0912, PLR0917  one loop, an inner one of compiled code
     value: Floats, need: Floats, top: Ints, group: Ints, most: Floats, room: Floats, weight: Floats,
     least: float, found: Ints, visits: int,
 ) -> tuple[int, float, bool]:  # fmt: skip

@@ -164,6 +164,8 @@ class Sharing:
             return None
         bound, worth = self.proved(program, relaxed)
         found = self.filled_up(program, relaxed, gap_share)
+        if found.values is None:  # limits leave no room for what was filled
+            found = self.in_whole(program, gap_share, MIP)
         enough = found.objective - gap_share * abs(found.objective)
         near = self.near_ways(relaxed, worth, enough - bound) if bound < enough < np.inf else None
         if near is not None:

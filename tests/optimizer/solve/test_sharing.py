@@ -123,7 +123,12 @@ def test_what_is_cheaper_alone_runs_alone() -> None:
 def test_nodes_and_instances_draw_on_the_same_limit() -> None:
     p = problem(
         [W("a", [1.0]), W("b", [1.0])],
-        [on("node", "a", 3.0), on("node", "b", 3.0), O("own", "a", price=5.0, pool="p"), O("far", "b", price=9.0)],
+        [
+            on("node", "a", 3.0),
+            on("node", "b", 3.0),
+            O("own", "a", price=5.0, pool="p"),
+            O("far", "b", price=9.0),
+        ],
         pools={"p": 2.0},
         nodes=[N(price=1.0, pool="p")],
     )
@@ -193,7 +198,9 @@ def cheapest_nodes(p: Problem, replicas: Mapping[int, int]) -> float:
 def brute(p: Problem) -> float:
     """Least cost of a problem in one period whose workloads have demand and nothing else."""
     best = np.inf
-    top = [int(np.ceil(p.demand[w, 0] / a - 1e-9)) for w, a in zip(p.option_workload, p.capacity, strict=True)]
+    top = [
+        int(np.ceil(p.demand[w, 0] / a - 1e-9)) for w, a in zip(p.option_workload, p.capacity, strict=True)
+    ]
     for counts in product(*(range(most + 1) for most in top)):
         room = np.bincount(p.option_workload, np.array(counts) * p.capacity, len(p.workloads))
         if (room < p.demand[:, 0] - 1e-9).any():
@@ -208,7 +215,13 @@ def brute(p: Problem) -> float:
 def sharing_problems(draw: st.DrawFn) -> Problem:
     """Two or three workloads, one or two kinds of nodes, sometimes instances of their own."""
     kinds = [
-        N(f"n{k}", draw(st.sampled_from([1.0, 1.7, 3.1])), draw(st.sampled_from([2.0, 4.0])), 8.0, pool=f"p{k}")
+        N(
+            f"n{k}",
+            draw(st.sampled_from([1.0, 1.7, 3.1])),
+            draw(st.sampled_from([2.0, 4.0])),
+            8.0,
+            pool=f"p{k}",
+        )
         for k in range(draw(st.integers(1, 2)))
     ]
     workloads, options = [], []
@@ -219,7 +232,9 @@ def sharing_problems(draw: st.DrawFn) -> Problem:
         options += [on(kind.name, name, cpu, memory) for kind in kinds]
         if draw(st.booleans()):
             options.append(O(f"own-{name}", name, price=draw(st.sampled_from([0.4, 0.9, 2.0]))))
-    limits = {kind.name.replace("n", "p"): draw(st.sampled_from([np.inf, np.inf, 2.0, 1.0])) for kind in kinds}
+    limits = {
+        kind.name.replace("n", "p"): draw(st.sampled_from([np.inf, np.inf, 2.0, 1.0])) for kind in kinds
+    }
     return problem(workloads, options, nodes=kinds, pools=limits)
 
 
