@@ -38,7 +38,7 @@ def promise(i: int, value: Floats, size: Floats, top: Ints, left: float) -> floa
     for j in range(i, value.size):
         whole = size[j] * top[j]
         if whole > left:
-            return usd + value[j] * left / size[j]
+            return float(usd + value[j] * left / size[j])
         usd += value[j] * top[j]
         left -= whole
     return usd

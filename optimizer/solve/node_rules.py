@@ -41,7 +41,7 @@ def most_nodes(p: Problem, most: Floats) -> Floats:
 
 
 def share_nodes(p: Problem, v: Blocks) -> Iterator[Rows]:
-    r"""$\sum \mathrm{pack} = k_{jt}$ and $n_{it} \le \sum c_i\,\mathrm{pack}$ over the ways to pack a node."""
+    r"""$\sum \mathrm{pack} = k_{jt}$ and $n_{it} \le \sum c_i\,\mathrm{pack}$ over ways to pack."""
     if "k" not in v:
         return
     row = numbered(v["k"] != NONE)

@@ -8,8 +8,8 @@ $\sum_i \pi_{it} c_i > \mu_{jt}$. The best is found exactly (`optimizer.solve.kn
 
 $$z \ge z_{LP} + \sum_{jt} K_{jt} \min(0, \mu_{jt} - \max_c \sum_i \pi_{it} c_i)$$
 
-with $K_{jt}$ the most nodes there can be. Whole numbers are then found among the ways known. What HiGHS proves
-of those alone is no bound: that stays the one of the prices, unless all ways that can be part of a better
+with $K_{jt}$ the most nodes there can be. Whole numbers are then found among the ways known. What HiGHS
+proves of those alone is no bound: that stays the one of the prices, unless all ways that can be part of a better
 answer, whose reduced cost is below the gap, are few enough to be listed as well.
 """
 
@@ -259,7 +259,7 @@ class Sharing:
     def proved(self, program: Program, relaxed: Relaxed) -> tuple[float, Floats]:
         """What no answer is below, and (shelves,) the worth of the best way to pack at the prices for that.
 
-        Replicas are bought packed, at prices at which nobody loses who packs them: the rest is a small program.
+        Replicas are bought packed, at prices at which packing gains nothing: the rest is small.
         """
         packed = relaxed.packed * relaxed.true_share
         usd = relaxed.nodes
@@ -471,7 +471,7 @@ def columns_of(program: Program, ways: Ways) -> tuple[Ints, Ints, Floats]:
 
 
 def most_in_periods(p: Problem) -> Floats:
-    """(I, T) replicas beyond which none is of use; less than `most_replicas` where only demand asks for them."""
+    """(I, T) replicas beyond which none is of use; tighter where only demand asks for them."""
     most, w = most_replicas(p), p.option_workload
     simple = (p.max_region_share >= 1) & ~np.isfinite(p.ramp.max_replicas) & ~p.survival.survive_zone_loss
     simple &= ~p.scenarios.is_paid & ~p.work.is_asked & ~p.caps.counted(CHANGED)
@@ -483,7 +483,7 @@ def most_in_periods(p: Problem) -> Floats:
 
 
 def alone_usd(p: Problem) -> Floats:
-    """(W, T) the least that a workload costs on one kind of instances of its own, infinite where it has none."""
+    """(W, T) the least that a workload costs on one kind of its own instances; infinite without any."""
     count = np.ceil(p.demand[p.option_workload] / p.capacity[:, None] - 1e-9)
     each = np.where(p.nodes.is_shared[:, None], np.inf, p.price_hourly[:, None] * p.hours * count)
     usd = np.full(p.demand.shape, np.inf)

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optimizer.check import check
-from optimizer.nodes import Packing
-from optimizer.problem import Placement, Problem, cost
+from optimizer.problem import Problem, cost
 from optimizer.solve import Solution, solve
 from optimizer.solve.components import groups
 from optimizer.solve.sharing import Sharing
