@@ -10,7 +10,8 @@ $$z \ge z_{LP} + \sum_{jt} K_{jt} \min(0, \mu_{jt} - \max_c \sum_i \pi_{it} c_i)
 
 with $K_{jt}$ the most nodes there can be. Whole numbers are then found among the ways known. What HiGHS
 proves of those alone is no bound: that stays the one of the prices, unless all ways that can be part of
-a better answer, whose reduced cost is below the gap, are few enough to be listed as well. """
+a better answer, whose reduced cost is below the gap, are few enough to be listed as well.
+"""
 
 from __future__ import annotations
 
