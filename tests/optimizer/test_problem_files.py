@@ -201,8 +201,10 @@ FAULTS = {
     "currencies mixed": (
         "options",
         lambda t: t.assign(currency=["USD", "USD", "EUR"]),
-        "prices in EUR, USD; expected one currency",
+        "row 3, column currency: found 'EUR'; expected USD; convert the prices first",
     ),
+    "another currency": ("options", lambda t: t.assign(currency="EUR"), "found 'EUR'; expected USD"),
+    "currency in small letters": ("options", lambda t: t.assign(currency="usd"), "'usd'; expected USD"),
     "no such commitment": (
         "commitment_pools",
         set_to("commitment", "sp"),
