@@ -40,8 +40,9 @@ def keep_caps(p: Problem, v: Blocks) -> Iterator[Rows]:
     if "f" in v:
         routes = p.routes
         terms.append((usd[:, routes.option, None], v["f"], routes.egress_usd_per_unit[:, None] * p.hours))
-    changed = only(row[:, None], inside & caps.of_kind(CHANGED)[:, None])
-    terms.append((changed, v["m"], 1.0))
+    if "m" in v:
+        changed = only(row[:, None], inside & caps.of_kind(CHANGED)[:, None])
+        terms.append((changed, v["m"], 1.0))
     yield Rows("cap", row, terms, upper=caps.limit)
 
 
