@@ -106,8 +106,23 @@ def solved_parts(problem: Problem, gap_share: float, *, priced: bool) -> Iterato
                 yield part, solution
                 apart = [group for group in apart if not plain[group].all()]
     for group in apart:
-        for part in by_period(restrict(problem, group)):
+        whole = restrict(problem, group)
+        solution = under_caps(whole.problem, gap_share)
+        if solution is not None:
+            yield whole, solution
+            continue
+        for part in by_period(whole):
             yield part, solved_part(part.problem, gap_share, priced=priced)
+
+
+def under_caps(problem: Problem, gap_share: float) -> Solution | None:
+    """A large part that only caps keep from being plain; None where it is none, or has to miss a rule."""
+    _, options, periods = problem.shape
+    if options * periods < LARGE or not len(problem.caps):
+        return None
+    from optimizer.solve.capped import capped, is_capped  # noqa: PLC0415  numba takes a while
+
+    return capped(problem, gap_share=gap_share) if is_capped(problem) else None
 
 
 def solved_part(problem: Problem, gap_share: float, *, priced: bool) -> Solution:
