@@ -23,7 +23,7 @@ from optimizer.commitment_purchase import Column, Load, Risk, buy, committed_by
 from optimizer.config import Settings
 from optimizer.formulate import Offer, with_commitments
 from optimizer.inputs import Inputs
-from optimizer.plan import CommitmentAdvice
+from optimizer.placement_parts import CommitmentAdvice
 from optimizer.problem import Floats, Ints, Problem
 
 MIN_COMMITMENT_USD_PER_HOUR = 0.01

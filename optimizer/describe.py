@@ -9,7 +9,7 @@ import pandas as pd
 
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook
-from optimizer.plan import Action, Missing, Proof, Reason, Replicas, Target
+from optimizer.plan_parts import Action, Missing, Proof, Reason, Replicas, Target
 from optimizer.problem import Problem
 from optimizer.rows import rows_of
 from optimizer.solve import Solution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from optimizer.plan import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
+from optimizer.placement_parts import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
 from optimizer.problem import Floats, Problem
 from optimizer.solve import Solution
 from optimizer.solve.explain import Alternative, WhyNot, explain, sentence

@@ -32,16 +32,15 @@ from optimizer.filter_prices import FilterPrices, with_barred
 from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.needs import Outlook, look_ahead, needs, work_rate
-from optimizer.plan import (
+from optimizer.placement_parts import (
     CommitmentAdvice,
     Explanation,
     Period,
-    PlacementPlan,
     PlacementRow,
     RouteRow,
     WorkloadCost,
-    sealed,
 )
+from optimizer.plan import PlacementPlan, sealed
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
 from optimizer.solve import Solution, prune_dominated, solve

@@ -14,7 +14,8 @@ from optimizer.forecasts import actuals, request_series
 from optimizer.inputs import Inputs
 from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout
-from optimizer.plan import CapacityPlan, CostParts, PlacementPlan
+from optimizer.placement_parts import CostParts
+from optimizer.plan import CapacityPlan, PlacementPlan
 from optimizer.prices import FITTED_DAYS, LOOKBACK, fit
 from optimizer.recommend import DAYS_PER_MONTH, recommend
 from optimizer.reconciliation import reconciled

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from data.ingest import Loads
     from optimizer.checkup import Finding
     from optimizer.demo import Demo
-    from optimizer.plan import CapacityPlan, Explanation, PlacementPlan
+    from optimizer.placement_parts import Explanation
+    from optimizer.plan import CapacityPlan, PlacementPlan
     from optimizer.solution_files import Solved
 
 KINDS = ("capacity", "placement")

@@ -15,28 +15,27 @@ from pydantic import ValidationError
 
 from optimizer.certificate import certify
 from optimizer.errors import InputError
+from optimizer.placement_parts import Period, PlacementRow, RouteRow, WorkloadCost
 from optimizer.plan import (
-    Action,
-    Allocation,
-    AutoscaleRule,
     CapacityPlan,
-    ForecastRow,
-    Missing,
-    Period,
     PlacementPlan,
-    PlacementRow,
-    Proof,
-    Reason,
-    Replicas,
-    RouteRow,
-    Target,
-    WorkloadCost,
     content_hash,
     document,
     json_schemas,
     read_plan,
     sealed,
     write_plan,
+)
+from optimizer.plan_parts import (
+    Action,
+    Allocation,
+    AutoscaleRule,
+    ForecastRow,
+    Missing,
+    Proof,
+    Reason,
+    Replicas,
+    Target,
 )
 from tests.optimizer.commitment_cases import advised
 from tests.optimizer.problems import O, W, placement, problem
