@@ -139,7 +139,7 @@ def lasting(inputs: Inputs, problem: Problem) -> Floats:
     recent = days.loc[days["ds"] >= pd.Timestamp(inputs.as_of).floor("D") - RECURS_DAYS * DAY]
     for name in due:
         w = problem.workloads.index(name)
-        planned = float(problem.demand[w] @ problem.hours) * 3600.0
+        planned = float(problem.demand[w] @ problem.hours + problem.work.amount[w]) * 3600.0
         done = usual_units(recent.loc[recent["unique_id"].eq(name), "y"])
         share[w] = min(1.0, done / planned) if planned > 0 else 0.0
     return share

@@ -117,6 +117,32 @@ class WorkloadCost(Part):
     planned_usd_per_day_high: Usd
 
 
+class WorkRun(Part):
+    """Units of work done in one period of the typical day."""
+
+    period: str
+    units: Rounded
+
+
+class WorkRow(Part):
+    """When work with a deadline is done: all that is left of it, and what the typical day does of that."""
+
+    workload: str
+    deadline: Time
+    work_units: Rounded
+    units_per_day: Rounded
+    runs: tuple[WorkRun, ...]
+
+
+class MissCost(Part):
+    """What losses as on past days would cost a workload that says what a miss costs; not in other costs."""
+
+    workload: str
+    usd_per_1000_missed: Usd
+    days: Count
+    expected_usd_per_day: Usd
+
+
 class Loss(Part):
     """The loss that leaves least: what is lost, in which period, and the share of demand still served."""
 

@@ -20,10 +20,12 @@ from optimizer.placement_parts import (
     Certificate,
     CommitmentAdvice,
     Explanation,
+    MissCost,
     Period,
     PlacementRow,
     RouteRow,
     WorkloadCost,
+    WorkRow,
 )
 from optimizer.plan_parts import Allocation, AutoscaleRule, ForecastRow, PlanBase, Usd
 
@@ -50,6 +52,8 @@ class PlacementPlan(PlanBase):
     routes: tuple[RouteRow, ...] = ()
     certificate: tuple[Certificate, ...] = ()
     explanation: Explanation | None = None
+    work: tuple[WorkRow, ...] = ()
+    miss_costs: tuple[MissCost, ...] = ()
 
 
 MAKE_ONE = "make one with `trimtab plan`"

@@ -87,13 +87,14 @@ class Action(Part):
 
 
 class Missing(Part):
-    """A rule that quota or pool shortage forces to be missed."""
+    """A rule that a shortage of quota, pools or budget forces to be missed, and the same as a sentence."""
 
     rule: str
     workload: str
     period: str
     missing: float
     wanted: float
+    text: str = ""
 
 
 class Proof(Part):

@@ -85,7 +85,7 @@ def proof(plan: PlacementPlan) -> SolverFacts:
 def shortfalls(plan: PlacementPlan) -> tuple[str, ...]:
     """What the plan cannot cover, a line each."""
     return tuple(
-        f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
+        s.text or f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
         for s in plan.shortfalls
     )
 
