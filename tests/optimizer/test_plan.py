@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from optimizer.certificate import certify
 from optimizer.errors import InputError
-from optimizer.placement_parts import Period, PlacementRow, RouteRow, WorkloadCost
+from optimizer.placement_parts import MissCost, Period, PlacementRow, RouteRow, WorkloadCost, WorkRow, WorkRun
 from optimizer.plan import (
     CapacityPlan,
     PlacementPlan,
@@ -130,6 +130,18 @@ def placement_plan() -> PlacementPlan:
                 ),
             ),
             certificate=tuple(certify(PROBLEM, placement(PROBLEM, {"a": 3}))),
+            work=(
+                WorkRow(
+                    workload="etl",
+                    deadline=END,
+                    work_units=90.0,
+                    units_per_day=60.0,
+                    runs=(WorkRun(period="00:00", units=60.0),),
+                ),
+            ),
+            miss_costs=(
+                MissCost(workload="web", usd_per_1000_missed=0.5, days=9, expected_usd_per_day=1.25),
+            ),
         )
     )
 
