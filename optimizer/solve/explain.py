@@ -112,13 +112,13 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
     priced = Priced(part.problem, relaxation.prices)
     choices = Choices(priced)
     value, best = priced.values(placement), choices.values()
-    is_known = np.isfinite(best)
+    is_known = np.isfinite(best) & ~part.problem.scenarios.is_paid  # prices know nothing of losses
     bound = float(best.sum()) + priced.constant() if is_known.all() else relaxation.bound_usd
     gap = max(0.0, cost(part.problem, placement) - bound)
     best = np.where(is_known, best, value)
     regret = np.maximum(value - best, 0.0)
     told = worth_telling(regret, value, most)
-    found = alternatives(choices, placement, told)
+    found = alternatives(choices, placement, [w for w in told if is_known[w]])
     lines = (
         WhyNot(part.problem.workloads[w], names(part.problem, running(part.problem, placement, w)),
                float(value[w]), float(best[w]), found.get(w, ()))
