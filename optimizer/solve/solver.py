@@ -107,7 +107,7 @@ def solved_parts(problem: Problem, gap_share: float, *, priced: bool) -> Iterato
                 apart = [group for group in apart if not plain[group].all()]
     for group in apart:
         whole = restrict(problem, group)
-        solution = under_caps(whole.problem, gap_share)
+        solution = by_prices(whole.problem, gap_share)
         if solution is not None:
             yield whole, solution
             continue
@@ -115,14 +115,20 @@ def solved_parts(problem: Problem, gap_share: float, *, priced: bool) -> Iterato
             yield part, solved_part(part.problem, gap_share, priced=priced)
 
 
-def under_caps(problem: Problem, gap_share: float) -> Solution | None:
-    """A large part that only caps keep from being plain; None where it is none, or has to miss a rule."""
-    _, options, periods = problem.shape
-    if options * periods < LARGE or not len(problem.caps):
-        return None
-    from optimizer.solve.capped import capped, is_capped  # noqa: PLC0415  numba takes a while
+def by_prices(problem: Problem, gap_share: float) -> Solution | None:
+    """A large part that is not plain, by prices all the same; None where the compact model has to do it.
 
-    return capped(problem, gap_share=gap_share) if is_capped(problem) else None
+    Caps are rationed by a price of their own, workloads with rules that the kernel does not know go first.
+    """
+    _, options, periods = problem.shape
+    if options * periods < LARGE:
+        return None
+    from optimizer.solve.apart import can_relax, placed_apart  # noqa: PLC0415  numba takes a while
+    from optimizer.solve.capped import capped, is_capped  # noqa: PLC0415  the same
+
+    if is_capped(problem):
+        return capped(problem, gap_share=gap_share)
+    return placed_apart(problem, gap_share=gap_share) if can_relax(problem) else None
 
 
 def solved_part(problem: Problem, gap_share: float, *, priced: bool) -> Solution:
