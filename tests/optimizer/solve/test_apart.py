@@ -11,7 +11,7 @@ from benchmarks.instances import generated
 from optimizer.check import check
 from optimizer.problem import Problem, cost
 from optimizer.solve import solve, solver
-from optimizer.solve.apart import can_relax, placed_apart
+from optimizer.solve.apart import can_relax, least_usd, placed_apart, with_any_options, without_commitments
 from optimizer.solve.components import restrict
 from optimizer.solve.small import solve_component
 from optimizer.solve.terms import is_plain
@@ -57,6 +57,19 @@ def test_the_bound_is_below_the_optimum_and_rules_are_kept(name: str, seed: int)
     assert cost(p, found.placement) == pytest.approx(found.cost_usd)
     assert found.bound_usd <= best.cost_usd + 1e-6
     assert best.cost_usd - 1e-6 <= found.cost_usd <= 1.1 * best.cost_usd
+
+
+@pytest.mark.parametrize("size", [0.3, 1.0, 30.0])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_any_number_of_options_costs_at_least_its_bound(seed: int, size: float) -> None:
+    p = without_commitments(with_rule(few(seed, periods=2), RULES["any options"], slice(None)))
+    p = replace(p, pool_limit=np.full_like(p.pool_limit, np.inf), demand=size * p.demand)
+    usd = p.price_hourly[:, None] * p.hours
+    least = with_any_options(p, usd, np.arange(len(p.workloads)))
+    for w in range(len(p.workloads)):
+        best = solve_component(restrict(p, np.array([w])).problem, 1e-6)
+        assert 0.5 * best.cost_usd <= least[w] <= best.cost_usd + 1e-6
+        assert least_usd(restrict(p, np.array([w])).problem, usd[p.options_of(w)]) <= best.cost_usd + 1e-6
 
 
 def test_a_large_fleet_with_some_rules_needs_no_model_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
