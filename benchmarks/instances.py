@@ -9,13 +9,16 @@ peak; a savings plan covers 12 % of that spending, five commitments to single po
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from optimizer.problem import Floats, Ints, Problem
 
 REGIONS, FAMILIES, SIZES = 12, 5, np.array([2.0, 4.0, 8.0, 16.0, 32.0])  # vCPU
 MEDIAN_VCPU, SPREAD = 6.0, 1.1  # of log-normal demand
+LISTED_FAMILIES = ("e2-standard", "n1-standard", "n2-standard", "n2d-standard", "t2d-standard")
 OVERHEAD_VCPU = 0.4  # of every replica
 SCARCE = ((0, 12, 0.6), (1, 8, 0.7))  # spot or not, pools with a limit, share of what is wanted at the peak
 SAVINGS_PLAN, RESERVED = (0.12, 0.72), (0.04, 0.60)  # share of on-demand spending; USD paid per list USD
@@ -42,7 +45,17 @@ class Market:
 def generated(workloads: int, periods: int, seed: int = 0) -> Problem:
     """Workloads that share pools and commitments over the hours of a day."""
     random = np.random.default_rng(seed)
-    market = invented_market(random)
+    return shared_out(invented_market(random), workloads, periods, random)
+
+
+def real_offers(prices: Path, workloads: int, periods: int, seed: int = 0) -> Problem:
+    """The same workloads on the list and spot prices of one provider, in 12 of its regions."""
+    random = np.random.default_rng(seed)
+    return shared_out(listed_market(prices, random), workloads, periods, random)
+
+
+def shared_out(market: Market, workloads: int, periods: int, random: np.random.Generator) -> Problem:
+    """Workloads with regions and families that they may use."""
     home = random.integers(0, REGIONS, workloads)
     regions = some_of(random, workloads, REGIONS, (3, 6))
     regions[np.arange(workloads), home] = True
@@ -77,6 +90,35 @@ def invented_market(random: np.random.Generator) -> Market:
         capacity=performance[family] * (vcpu - OVERHEAD_VCPU)
         * np.where(spot, 1 - interrupted[region, family], 1.0),
         list_per_vcpu=listed,
+    )  # fmt: skip
+
+
+def listed_market(prices: Path, random: np.random.Generator) -> Market:
+    """Prices as listed; performance per vCPU and interruptions, which no list has, are drawn.
+
+    Regions are drawn from those that offer every size of every family both ways. Numbers stand for names.
+    """
+    table = pd.read_parquet(prices)
+    types = [f"{family}-{int(size)}" for family in LISTED_FAMILIES for size in SIZES]
+    ways = ["on_demand", "spot"]
+    wanted = (
+        table["cloud"].eq("gcp") & table["instance_type"].isin(types) & table["purchase_option"].isin(ways)
+    )
+    by = ["instance_type", "purchase_option"]
+    wide = table[wanted].pivot_table("usd_per_hour", "region", by, "first")
+    wide = wide.reindex(columns=pd.MultiIndex.from_product([types, ways])).dropna().sort_index()
+    chosen = np.sort(random.choice(len(wide), REGIONS, replace=False))
+    price = wide.to_numpy()[chosen].reshape(REGIONS, FAMILIES, len(SIZES), 2)
+    performance = random.uniform(0.85, 1.15, FAMILIES)
+    interrupted = random.uniform(0.02, 0.20, (REGIONS, FAMILIES))
+    region, family, size, spot = np.indices(price.shape).reshape(4, -1)
+    vcpu = SIZES[size]
+    return Market(
+        region, family, spot, vcpu,
+        price=price.ravel(),
+        capacity=performance[family] * (vcpu - OVERHEAD_VCPU)
+        * np.where(spot, 1 - interrupted[region, family], 1.0),
+        list_per_vcpu=np.repeat((price[:, :, 0, 0] / SIZES[0]).ravel(), 2),
     )  # fmt: skip
 
 

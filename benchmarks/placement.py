@@ -15,15 +15,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import highspy
 import numpy as np
 import pandas as pd
 import pulp
 
+from benchmarks.building import BUILD
 from benchmarks.compare import Losses
-from benchmarks.instances import generated
+from benchmarks.inputs import GENERATED, shared
+from benchmarks.instances import generated, real_offers
 from benchmarks.registry import Benchmark, Contender, Prepared, Unavailable
 from optimizer.check import check
 from optimizer.problem import Floats, Placement, Problem, cost
@@ -59,22 +61,25 @@ class Made:
     gap_share: float = float("nan")
 
 
-def prepare(workloads: int, periods: int) -> Callable[[Path, int], Prepared]:
+def prepare(workloads: int, periods: int, *, listed: bool = False) -> Callable[[Path, int], Prepared]:
     """Problems of so many seeds, as tables and as arrays."""
 
     def write(folder: Path, seeds: int) -> Prepared:
         from optimizer.problem_files import write_problem  # noqa: PLC0415
 
-        options = 0
+        options, prices = 0, shared("catalog/prices.parquet") if listed else []
         for seed in range(seeds):
-            problem = generated(workloads, periods, seed)
+            problem = (
+                real_offers(prices[0], workloads, periods, seed)
+                if prices
+                else generated(workloads, periods, seed)
+            )
             options += len(problem.option_id)
             write_problem(problem, folder / str(seed))
             (folder / f"{seed}.pickle").write_bytes(pickle.dumps(problem))
         each = options / seeds / workloads
-        source = (
-            f"generated: {workloads:,} workloads, {periods} periods, {each:.0f} options each, {seeds} seeds"
-        )
+        kind = "listed prices, generated demand" if prices else GENERATED if listed else "generated"
+        source = f"{kind}: {workloads:,} workloads, {periods} periods, {each:.0f} options each, {seeds} seeds"
         return Prepared(source, float(options * periods), "option-periods")
 
     return write
@@ -246,16 +251,27 @@ def row(workloads: int, periods: int, seeds: tuple[int, int, int], peers: Peers)
     )
 
 
+def listed_row(workloads: int, periods: int, seeds: tuple[int, int, int]) -> Row:
+    """The same on listed prices, where the sample data has them."""
+    made = row(workloads, periods, seeds, POLICIES)
+    name = f"placement-listed-{workloads}x{periods}"
+    return replace(made, name=name, prepare=prepare(workloads, periods, listed=True))
+
+
 def solvers_row() -> Row:
     """The smallest row again beside general solvers: they take all the time they are given."""
     return replace(row(100, 1, (0, 5, 5), SOLVERS), name="placement-solvers")
 
 
-BENCHMARKS = (
+BENCHMARKS: tuple[Benchmark[Any, Any], ...] = (
     row(100, 1, (5, 5, 5), POLICIES),
     solvers_row(),
     row(100, 24, (0, 5, 5), POLICIES),
     row(1_000, 1, (0, 5, 5), POLICIES),
     row(1_000, 24, (0, 5, 5), POLICIES),
     row(10_000, 24, (0, 0, 2), ()),
+    listed_row(100, 1, (5, 5, 5)),
+    listed_row(1_000, 1, (0, 5, 5)),
+    listed_row(1_000, 24, (0, 5, 5)),
+    BUILD,
 )

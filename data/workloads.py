@@ -31,6 +31,9 @@ class Slo(Model):
     """LLM: longest time per output token, in milliseconds; options slower than this are not used."""
     latency_ms: Positive | None = None
     """Services that are not LLMs: longest response time, in milliseconds."""
+    usd_per_1000_missed: Positive | None = None
+    """What 1,000 requests cost that are not served, in USD: placement plans weigh losses of past days by it.
+    Default: losses do not count."""
 
 
 class Placement(Model):

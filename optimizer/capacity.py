@@ -21,7 +21,8 @@ from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.formulate import Offer, Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook, look_ahead, needs
-from optimizer.plan import Allocation, AutoscaleRule, CapacityPlan, ForecastRow, sealed
+from optimizer.plan import CapacityPlan, sealed
+from optimizer.plan_parts import Allocation, AutoscaleRule, ForecastRow
 from optimizer.problem import Floats, Ints, Problem, cost_parts
 from optimizer.rows import rows_of
 from optimizer.solve import Solution, prune_dominated, solve

@@ -15,7 +15,7 @@ import numpy as np
 
 from optimizer.check import check, steps
 from optimizer.check_places import regions_in_use, without_regions, without_zones
-from optimizer.plan import Certificate, Loss
+from optimizer.placement_parts import Certificate, Loss
 from optimizer.problem import Floats, Ints, Placement, Problem
 from optimizer.violations import TOLERANCE, Violation
 

@@ -12,7 +12,7 @@ from optimizer.commitment_demand import MONTH_HOURS, Steps
 from optimizer.commitment_ladder import TRANCHES, Ladder, best_of, ladder_of
 from optimizer.commitment_offers import Sale
 from optimizer.commitment_purchase import Column, Load, Risk
-from optimizer.plan import CommitmentAdvice, CurvePoint, LadderAdvice, Spread, Tranche
+from optimizer.placement_parts import CommitmentAdvice, CurvePoint, LadderAdvice, Spread, Tranche
 from optimizer.problem import Floats
 
 CURVE = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # amounts shown, over the advised one

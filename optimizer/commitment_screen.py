@@ -8,7 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from optimizer.plan import CommitmentAdvice, PlacementPlan
+from optimizer.placement_parts import CommitmentAdvice
+from optimizer.plan import PlacementPlan
 from optimizer.recommend import DAYS_PER_MONTH, rungs
 from optimizer.screen import out, usd
 

@@ -23,7 +23,7 @@ from optimizer.commitment_purchase import Column, Load, Risk, buy, committed_by
 from optimizer.config import Settings
 from optimizer.formulate import Offer, with_commitments
 from optimizer.inputs import Inputs
-from optimizer.plan import CommitmentAdvice
+from optimizer.placement_parts import CommitmentAdvice
 from optimizer.problem import Floats, Ints, Problem
 
 MIN_COMMITMENT_USD_PER_HOUR = 0.01
@@ -139,7 +139,7 @@ def lasting(inputs: Inputs, problem: Problem) -> Floats:
     recent = days.loc[days["ds"] >= pd.Timestamp(inputs.as_of).floor("D") - RECURS_DAYS * DAY]
     for name in due:
         w = problem.workloads.index(name)
-        planned = float(problem.demand[w] @ problem.hours) * 3600.0
+        planned = float(problem.demand[w] @ problem.hours + problem.work.amount[w]) * 3600.0
         done = usual_units(recent.loc[recent["unique_id"].eq(name), "y"])
         share[w] = min(1.0, done / planned) if planned > 0 else 0.0
     return share

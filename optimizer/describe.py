@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from optimizer.caps import RULE, USD
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook
-from optimizer.plan import Action, Missing, Proof, Reason, Replicas, Target
+from optimizer.plan_parts import Action, Missing, Proof, Reason, Replicas, Target
 from optimizer.problem import Problem
 from optimizer.rows import rows_of
 from optimizer.solve import Solution
+from optimizer.solve.solution import Shortfall
 
 METHOD = "compact mixed-integer model by component, HiGHS; cost and rules recomputed by the checker"
 
@@ -34,8 +36,8 @@ def proof(solution: Solution | None) -> Proof:
 
 
 def missing_rows(solution: Solution | None) -> tuple[Missing, ...]:
-    """Shortfalls as they stand in a plan."""
-    found = solution.shortfalls if solution else ()
+    """Shortfalls as they stand in a plan; those of budgets are told apart, after what commitments cover."""
+    found = [s for s in solution.shortfalls if s.rule != RULE[USD]] if solution else []
     return tuple(
         Missing(
             rule=s.rule,
@@ -43,9 +45,20 @@ def missing_rows(solution: Solution | None) -> tuple[Missing, ...]:
             period=s.period,
             missing=round(s.missing, 6),
             wanted=round(s.wanted, 6),
+            text=shortfall_text(s),
         )
         for s in found
     )
+
+
+def shortfall_text(s: Shortfall) -> str:
+    """What is missed, in words."""
+    if s.rule == "finish_work":
+        done_not = f"{s.missing * 3600.0:,.6g} of {s.wanted * 3600.0:,.6g} units of work"
+        return f"{s.workload}: {done_not} find no room until the end of {s.period}"
+    if s.rule == "meet_demand":
+        return f"{s.workload} at {s.period}: nothing serves {s.missing:.4g} of {s.wanted:.4g} units/s"
+    return f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
 
 
 def reasons(outlook: Outlook) -> Iterator[Reason]:

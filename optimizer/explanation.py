@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from optimizer.plan import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
+import numpy as np
+
+from optimizer.caps import Caps
+from optimizer.losses import Scenarios
+from optimizer.placement_parts import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
 from optimizer.problem import Floats, Problem
+from optimizer.shift import Work
 from optimizer.solve import Solution
-from optimizer.solve.explain import Alternative, WhyNot, explain, sentence
+from optimizer.solve.explain import Alternative, WhyNot, explain, on_nodes, sentence
 from optimizer.solve.prices import Parts, Relaxation
 from optimizer.solve.repair import Barred, Step, repair
 from optimizer.solve.repair import sentence as repair_sentence
 from optimizer.solve.scarce import Scarcity, days, scarcities
+from optimizer.violations import TOLERANCE
 
 # Options times periods up to which scarce things are confirmed by solving again: so many of each kind.
 CONFIRMED = ((30_000, 3), (100_000, 1))
@@ -130,16 +137,40 @@ def scarce_text(each: Scarcity, p: Problem) -> str:
     return f"one more unit of {each.name} saves {usd:,.2f} USD a day{when}"
 
 
+def short_workloads(p: Problem, solution: Solution) -> set[str]:
+    """Workloads with a shortfall of their own; a budget that is missed takes money, not a repair."""
+    return {shortfall.workload for shortfall in solution.shortfalls} & set(p.workloads)
+
+
 def repair_rows(
     p: Problem, solution: Solution, repair_of: tuple[Problem, Barred] | None
 ) -> Iterator[RepairRow]:
     """Steps that end the shortfalls."""
-    short = {shortfall.workload for shortfall in solution.shortfalls}
+    shared = {p.workloads[w] for w in np.flatnonzero(on_nodes(p))}  # a repair knows nothing of packing
+    short = short_workloads(p, solution) - shared
     if not short:
         return
     whole, barred = repair_of or (p, {})
-    for step in repair(whole, short, barred=barred).steps:
+    fixed = at_found_rates(whole, p.sum_by_workload(solution.placement.served))
+    for step in repair(fixed, short, barred=barred).steps:
         yield repair_row(step)
+
+
+def at_found_rates(p: Problem, served: Floats) -> Problem:
+    """The problem with shifting work as demand: done as found, what finds no room evenly over its window.
+
+    Without caps and scenarios: they take money, and no repair changes them.
+    """
+    work = p.work
+    window = work.window(len(p.periods))
+    done = np.where(window, served, 0.0)
+    open_hours = np.maximum(window @ p.hours, TOLERANCE)
+    left = np.maximum(work.amount - done @ p.hours, 0.0) / open_hours
+    rates = done + np.where(window, left[:, None], 0.0)
+    demand = np.where(work.is_asked[:, None], rates, p.demand)
+    nothing_lost = Scenarios.none(len(p.workloads), len(p.pools), len(p.periods))
+    none = Work.none(*p.demand.shape)
+    return replace(p, demand=demand, work=none, caps=Caps.none(*p.shape[:2]), scenarios=nothing_lost)
 
 
 def repair_row(step: Step) -> RepairRow:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from optimizer.admissible import FILTERS, Context, admissible
-from optimizer.formulate import pair_options
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook
 from optimizer.problem import Floats, Problem
@@ -23,6 +22,7 @@ from optimizer.solve.prices import Priced, Prices, Relaxation, relax
 from optimizer.solve.repair import Barred
 from optimizer.solve.scarce import LEAST_USD_PER_DAY, Scarcity, days
 from optimizer.solve.terms import is_plain
+from optimizer.throughput import pair_options
 
 # Filters that people decide about; the others are facts.
 DECIDED = ("placement.providers", "placement.regions", "residency", "excluded", "pinned", "max_rtt_ms")

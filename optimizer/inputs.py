@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -19,13 +19,18 @@ from data.workspace import WorkspaceFiles, read_workspace
 from optimizer.admissible import Context
 from optimizer.errors import Fault, InputError
 from optimizer.formulate import Offer
-from optimizer.lake_inputs import LakeTables, lake_tables
+from optimizer.lake_inputs import EMPTY, LakeTables, lake_tables
 from optimizer.options import DEFAULT_BOOT_SECONDS, listed_options
 from optimizer.prices import effective
 from optimizer.rows import rows_of
 
 SPOT_LOOKBACK = pd.Timedelta(hours=24)
-TABLES = ("options", "profiles", "demand", "events", "fleet", "past_forecasts")
+TABLES = ("options", "profiles", "demand", "events", "fleet", "past_forecasts", "spot_history")
+
+
+def no_rows(name: str) -> pd.DataFrame:
+    """A table of the lake without rows."""
+    return pd.DataFrame(columns=list(EMPTY[name]))
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Inputs:
         country, rtt_ms: of regions; see `optimizer.admissible.Context`.
         notes: what was defaulted, derived or left out.
         past_forecasts: `metric, unique_id, ds, quantile, value` said of the slots of the last week.
+        spot_history: `ts, pool, capacity` that spot pools were seen to grant.
         planner: model that demand is forecast with, by the newest backtest; None for Trimtab's own.
     """
 
@@ -61,6 +67,7 @@ class Inputs:
     notes: tuple[str, ...]
     past_forecasts: pd.DataFrame
     planner: str | None = None
+    spot_history: pd.DataFrame = field(default_factory=lambda: no_rows("spot_capacity"))
 
     @property
     def context(self) -> Context:
@@ -136,6 +143,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         notes=tuple(notes),
         past_forecasts=lake.past_forecasts(),
         planner=planner.model if planner else None,
+        spot_history=capacity,
     )
 
 

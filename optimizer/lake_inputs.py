@@ -12,7 +12,8 @@ import pandas as pd
 
 from data.catalogue import regions as known_regions
 from data.lake import Lake
-from optimizer.formulate import OPTION_COLUMNS, Offer
+from optimizer.formulate import Offer
+from optimizer.option_table import OPTION_COLUMNS
 from optimizer.options import SCOPE, by_spend, committed_rates, options_from_offers
 from optimizer.planner import Planner, planner_at
 from optimizer.prices import BILLED, CURRENCY, LOOKBACK, Unused

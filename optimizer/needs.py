@@ -24,11 +24,12 @@ from optimizer.demand import (
     slot_of,
     standard_requests,
 )
-from optimizer.formulate import Need, pair_options
+from optimizer.formulate import Need
 from optimizer.inputs import Inputs
 from optimizer.known import Beforehand, unseen_series
 from optimizer.problem import Floats
 from optimizer.queueing import needed_capacity
+from optimizer.throughput import pair_options
 
 LEAST_WAIT_SHARE = 0.1  # of the objective: a service time that eats it all still leaves this to queue
 

@@ -1,8 +1,4 @@
-"""The placement plan: types, regions, replicas and purchase over a typical day, for people.
-
-The typical day is cut into blocks. A block's demand is the median, over the forecast days, of the highest
-need inside it at the chosen quantile; batch work is spread until its deadline.
-"""
+"""The placement plan: types, regions, replicas and purchase over a typical day, for people."""
 
 from __future__ import annotations
 
@@ -25,30 +21,31 @@ from optimizer.capacity import (
 from optimizer.certificate import certify
 from optimizer.commitments import Days, advise
 from optimizer.config import Settings
-from optimizer.coverage import best_cover, saved_per_unit_hour
+from optimizer.coverage import best_cover
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
-from optimizer.explanation import explained
+from optimizer.explanation import explained, short_workloads
 from optimizer.filter_prices import FilterPrices, with_barred
-from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
-from optimizer.needs import Outlook, look_ahead, needs, work_rate
-from optimizer.plan import (
+from optimizer.needs import Outlook, look_ahead
+from optimizer.placement_parts import (
     CommitmentAdvice,
     Explanation,
     Period,
-    PlacementPlan,
-    PlacementRow,
-    RouteRow,
     WorkloadCost,
-    sealed,
 )
-from optimizer.problem import Floats, Ints, Problem, sunk_usd
+from optimizer.placement_rows import miss_rows, over_budget, route_rows, rows, work_rows
+from optimizer.plan import PlacementPlan, sealed
+from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import write_problem
-from optimizer.solve import Solution, prune_dominated, solve
-from optimizer.violations import TOLERANCE
-
-LOW, HIGH = 0.1, 0.99  # quantiles that bound a saving
-PAYBACK_DAYS = 30.0  # one-off costs of a change are weighed against this many days of saving
+from optimizer.solve import Solution
+from optimizer.spend_limits import (
+    SpendLimit,
+    option_cost,
+    spend_limits,
+    with_limits,
+    within_limits,
+)
+from optimizer.typical_day import HIGH, LOW, levels_of, typical_day, typical_needs
 
 
 def plan_placement(
@@ -73,21 +70,38 @@ def plan_placement(
     )
     if not outlook.candidates:
         return document(inputs, outlook, settings, None), outlook
+    limits = limits_beside_held(inputs, outlook, settings)
     whole = typical_day(inputs, outlook, settings)
+    problem, solution, kept = within_limits(whole, limits, gap_share=choice.gap_share)
+    solved = problem, solution
     if save_problem is not None:
-        write_problem(whole, save_problem)
-    problem = prune_dominated(whole)
-    solution = solve(problem, gap_share=choice.gap_share)
-    why = explain_day(inputs, outlook, settings, problem, solution)
-    return document(inputs, outlook, settings, (problem, solution), why), outlook
+        write_problem(with_limits(whole, kept), save_problem)
+    why = explain_day(inputs, outlook, settings, solved, limits=kept)
+    return document(inputs, outlook, settings, solved, why=why, limits=limits), outlook
+
+
+def limits_beside_held(inputs: Inputs, outlook: Outlook, settings: Settings) -> list[SpendLimit]:
+    """Budgets, less what workloads that stay as they are cost of them."""
+    left = []
+    for limit in spend_limits(inputs.workloads, settings.budgets, inputs.as_of):
+        held = 24.0 * held_usd_per_hour(inputs, sorted(limit.workloads & set(outlook.held)))
+        if not limit.workloads <= set(outlook.held):
+            left.append(replace(limit, usd_per_day=max(0.0, limit.usd_per_day - held)))
+    return left
 
 
 def explain_day(
-    inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem, solution: Solution
+    inputs: Inputs,
+    outlook: Outlook,
+    settings: Settings,
+    solved: tuple[Problem, Solution],
+    *,
+    limits: Sequence[SpendLimit],
 ) -> Explanation:
     """Why the placement is as it is; what filters keep out is priced, or let in by a repair."""
-    day = partial(typical_day, inputs, settings=settings)
-    short = {shortfall.workload for shortfall in solution.shortfalls}
+    problem, solution = solved
+    day = partial(typical_day, inputs, settings=settings, limits=limits)
+    short = short_workloads(problem, solution)
     return explained(
         problem,
         solution,
@@ -96,70 +110,18 @@ def explain_day(
     )
 
 
-def levels_of(settings: Settings) -> list[float]:
-    """Quantile levels a placement needs."""
-    return sorted({LOW, 0.5, 0.9, HIGH, settings.placement.demand_quantile})
-
-
-def typical_day(inputs: Inputs, outlook: Outlook, settings: Settings) -> Problem:
-    """The problem of one typical day."""
-    choice = settings.placement
-    return assemble(
-        typical_needs(inputs, outlook, settings, choice.demand_quantile),
-        periods=[f"{block:%H:%M}" for block in block_starts(inputs, settings)[: choice.blocks_per_day]],
-        hours=np.full(choice.blocks_per_day, 24.0 / choice.blocks_per_day),
-        fleet=inputs.fleet,
-        offers=beside_held(inputs, list(outlook.held))[0],
-        policy=Policy(
-            activation_cost_usd=choice.activation_cost_usd / PAYBACK_DAYS,
-            max_options=choice.max_options,
-            spot_capacity=inputs.spot_capacity,
-            has_ramps=True,
-        ),
-        context=inputs.context,
-    )
-
-
-def block_starts(inputs: Inputs, settings: Settings) -> pd.DatetimeIndex:
-    """Beginnings of every block of the forecast days, from the first midnight (UTC) after as-of."""
-    choice = settings.placement
-    begin = pd.Timestamp(inputs.as_of).ceil("D")
-    length = pd.Timedelta(hours=24) / choice.blocks_per_day
-    count = choice.forecast_days * choice.blocks_per_day
-    return pd.date_range(begin, periods=count, freq=length, unit="us")
-
-
-def typical_needs(inputs: Inputs, outlook: Outlook, settings: Settings, level: float) -> list[Need]:
-    """Needs of one typical day: the median over days of each block's need."""
-    choice = settings.placement
-    starts = block_starts(inputs, settings)
-    length = pd.Timedelta(hours=24) / choice.blocks_per_day
-    shape = (choice.forecast_days, choice.blocks_per_day)
-    from_now = starts[: choice.blocks_per_day] - (starts[0] - pd.Timestamp(inputs.as_of))
-    return [
-        Need(need.workload, need.pairs, typical_profile(need, shape, from_now))
-        for need in needs(outlook, starts, length, level=level)
-    ]
-
-
-def typical_profile(need: Need, shape: tuple[int, int], from_now: pd.DatetimeIndex) -> Floats:
-    """(blocks,) need of a typical day; work with a deadline is done once, in the 24 hours from as-of on."""
-    if need.workload.work_units is not None:
-        return work_rate(need.workload, from_now)
-    return np.asarray(np.median(need.demand.reshape(shape), axis=0), dtype=float)
-
-
 def document(
     inputs: Inputs,
     outlook: Outlook,
     settings: Settings,
     solved: tuple[Problem, Solution] | None,
+    *,
     why: Explanation | None = None,
+    limits: Sequence[SpendLimit] = (),
 ) -> PlacementPlan:
     """The plan as a document with its hash; costs are USD per typical day."""
     held_cost = held_usd_per_hour(inputs, list(outlook.held)) * 24.0
     problem = solved[0] if solved else None
-    costs = tuple(workload_costs(inputs, outlook, settings, *solved)) if solved else ()
     return sealed(
         PlacementPlan(
             as_of=inputs.as_of,
@@ -173,7 +135,7 @@ def document(
             if problem
             else (),
             placements=tuple(rows(*solved, inputs)) if solved else (),
-            workload_costs=costs,
+            workload_costs=tuple(workload_costs(inputs, outlook, settings, *solved)) if solved else (),
             commitments=advice(inputs, outlook, settings, *solved)
             if solved and settings.placement.offer_commitments
             else (),
@@ -183,58 +145,17 @@ def document(
             explanation=why,
             proof=proof(solved[1] if solved else None),
             actions=tuple(scale_actions(*solved, inputs)) if solved else (),
-            shortfalls=missing_rows(solved[1] if solved else None),
+            shortfalls=(
+                *missing_rows(solved[1] if solved else None),
+                *(over_budget(*solved, limits) if solved else ()),
+            ),
+            work=tuple(work_rows(*solved, inputs)) if solved else (),
+            miss_costs=tuple(miss_rows(*solved)) if solved else (),
             reasons=tuple(reasons(outlook)),
-            notes=(*inputs.notes, *over_budget(inputs, costs)),
+            notes=inputs.notes,
             fingerprint=inputs.fingerprint,
         )
     )
-
-
-def rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[PlacementRow]:
-    """What runs in each block, with the age of its price."""
-    prices = inputs.options.set_index("option_id")
-    for i, t in np.argwhere(solution.placement.replicas > 0):
-        price = prices.loc[problem.option_id[i]]
-        as_of = price.get("price_as_of")
-        yield PlacementRow(
-            workload=problem.workloads[problem.option_workload[i]],
-            period=problem.periods[t],
-            option_id=problem.option_id[i],
-            provider=problem.provider[i],
-            region=problem.region[i],
-            instance_type=problem.instance_type[i],
-            purchase=problem.purchase[i],
-            replicas=int(solution.placement.replicas[i, t]),
-            price_hourly_usd=float(problem.price_hourly[i]),
-            price_as_of=None if pd.isna(as_of) else pd.Timestamp(as_of).to_pydatetime(),
-            is_estimated_price=bool(price.get("is_estimated", False)),
-        )
-
-
-def route_rows(problem: Problem, solution: Solution) -> Iterator[RouteRow]:
-    """Which regions serve which origin, for workloads in several regions."""
-    r, placed = problem.routes, solution.placement
-    asked = r.share[r.source][:, None] * problem.demand[r.workload[r.source]]
-    shares = np.divide(placed.routed, asked, out=np.zeros_like(asked), where=asked > 0)
-    total: dict[tuple[int, int, str, str], float] = {}
-    for n, t in np.argwhere(shares > TOLERANCE).tolist():
-        key = (int(r.source[n]), t, problem.provider[r.option[n]], problem.region[r.option[n]])
-        total[key] = total.get(key, 0.0) + float(shares[n, t])
-    regions: dict[int, set[tuple[str, str]]] = {}
-    for g, _, *place in total:
-        regions.setdefault(int(r.workload[g]), set()).add((place[0], place[1]))
-    for (g, t, provider, region), share in sorted(total.items()):
-        w = int(r.workload[g])
-        if len(regions[w]) > 1:
-            yield RouteRow(
-                workload=problem.workloads[w],
-                origin=r.origin[g],
-                period=problem.periods[t],
-                provider=provider,
-                region=region,
-                served_share=min(share, 1.0),
-            )
 
 
 def workload_costs(
@@ -265,23 +186,6 @@ def workload_costs(
             planned_usd_per_day_low=cost * min(low, 1.0),
             planned_usd_per_day_high=cost * max(high, 1.0),
         )
-
-
-def over_budget(inputs: Inputs, costs: Sequence[WorkloadCost]) -> Iterator[str]:
-    """A note for each workload whose budget does not pay for what its demand needs."""
-    budgets = {w.name: w.budget_usd_per_day for w in inputs.workloads}
-    for cost in costs:
-        budget = budgets[cost.workload]
-        if budget is not None and cost.planned_usd_per_day > budget:
-            planned = f"planned at {cost.planned_usd_per_day:,.2f} USD per day"
-            yield f"{cost.workload}: {planned}, above its budget of {budget:,.2f}; demand comes first"
-
-
-def option_cost(problem: Problem, replicas: Floats | Ints, covered: Floats) -> Floats:
-    """(I,) USD per day of each option after cover, before fees of new commitments."""
-    saved = saved_per_unit_hour(problem, replicas, covered)[problem.pool]
-    per_hour = problem.price_hourly[:, None] - (problem.pool_units * problem.is_coverable)[:, None] * saved
-    return np.asarray((per_hour * replicas) @ problem.hours, dtype=float)
 
 
 def advice(

@@ -5,7 +5,7 @@ Any problem can be saved, mailed and solved again. Every fault of every file is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.sheet import Sheet, shown
+from data.sheet import ColumnRule, Sheet, shown
 from data.tabular import read_sheet
 from optimizer.errors import Fault, InputError
 from optimizer.problem import Problem
@@ -29,6 +29,7 @@ from optimizer.problem_rules import (
     ENDLESS,
     GROUPS,
     KEYS,
+    LARGEST,
     NODES,
     OPTIONS,
     ORIGINS,
@@ -41,7 +42,10 @@ from optimizer.problem_rules import (
     RULES,
     SCENARIO_DEMAND,
     SCENARIOS,
+    SET_ONCE,
     SHARES,
+    SIZES,
+    SMALLEST,
     WHOLE,
     WORKLOADS,
 )
@@ -86,14 +90,58 @@ def read_table(folder: Path, name: str) -> Sheet:
         if column not in sheet.unusable:
             sheet.frame[column] = sheet.frame[column].replace(np.inf, np.nan)
     sheet.check(rules)
+    check_flags(path, sheet, rules)
     for column in set(SHARES) & set(sheet.frame.columns):
-        above = (sheet.frame[column] > 1).to_numpy(dtype=bool)
+        above = (sheet.frame[column] > 1).to_numpy(dtype=bool) & (sheet.frame[column] < np.inf)
         sheet.refuse(column, above, "a share from 0 to 1", "correct it")
     for column in set(WHOLE) & set(sheet.frame.columns):
         broken = (sheet.frame[column] % 1 > 0).to_numpy(dtype=bool)
         sheet.refuse(column, broken, "a whole number", "correct it")
+    check_sizes(sheet, rules)
     sheet.unique(*KEYS[name])
+    if name in SET_ONCE:
+        check_general_rows(sheet, *KEYS[name])
     return sheet
+
+
+def check_flags(path: Path, sheet: Sheet, rules: Sequence[ColumnRule]) -> None:
+    """Flags are booleans: anything else would be read as no."""
+    flags = {rule.name: rule for rule in rules if rule.kind == "flag"}
+    if sheet.frame.empty or not flags:
+        return
+    for column in pq.read_schema(path):
+        if column.name in flags and not (pa.types.is_boolean(column.type) or pa.types.is_null(column.type)):
+            found = f"a column of {column.type}"
+            sheet.reject(column.name, found, f"true or false: {flags[column.name].meaning}", "store booleans")
+
+
+def check_general_rows(sheet: Sheet, *key: str) -> None:
+    """Rows for all periods, or for all workloads, once: it would not be clear which of them counts."""
+    if not sheet.usable(*key):
+        return
+    rows = sheet.frame[list(key)]
+    optional = next(rule.name for rule in RULES[Path(sheet.where).stem] if not rule.required)
+    again = (rows[optional].isna() & rows.duplicated()).to_numpy(dtype=bool)
+    named = [name for name in key if name != optional]
+
+    def found(position: int) -> str:
+        return f"{' at '.join(shown(rows[name].iloc[position]) for name in named)} for every {optional} again"
+
+    sheet.refuse(optional, again, f"each {' and '.join(named)} once", "remove one of the two", found)
+
+
+def check_sizes(sheet: Sheet, rules: Sequence[ColumnRule]) -> None:
+    """No number so large or so small that a solver would take it for infinite, or for nothing."""
+    for rule in rules:
+        if rule.kind != "number" or not sheet.usable(rule.name):
+            continue
+        values = sheet.frame[rule.name].to_numpy(dtype=float)
+        if rule.name not in ENDLESS:
+            huge = (values > LARGEST) & np.isfinite(values)
+            sheet.refuse(rule.name, huge, f"{LARGEST:g} at most", "choose larger units")
+        if rule.name in SIZES:
+            tiny = (values > 0) & (values < SMALLEST)
+            sheet.refuse(rule.name, tiny, f"{SMALLEST:g} or more", "choose smaller units")
 
 
 def check_across(sheets: Mapping[str, Sheet]) -> None:
@@ -121,8 +169,10 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
     check_complete(sheets)
     check_bounds(sheets[WORKLOADS])
     check_work(sheets)
+    check_work_is_not_routed(sheets)
     check_currency(sheets[OPTIONS])
     check_nodes(sheets)
+    check_caps(sheets[CAPS])
     check_clashes(sheets)
 
 
@@ -175,6 +225,8 @@ def check_work(sheets: Mapping[str, Sheet]) -> None:
     workloads, periods, demand = sheets[WORKLOADS], sheets[PERIODS], sheets[DEMAND]
     if not (workloads.usable("workload", "work_amount") and periods.usable("period")):
         return
+    if not periods.frame["period"].is_unique:  # told already
+        return
     names, frame = pd.Index(periods.frame["period"]), workloads.frame
     place = {}
     for column in ("work_from", "work_until"):
@@ -190,14 +242,31 @@ def check_work(sheets: Mapping[str, Sheet]) -> None:
         demand.refuse("demand", both, "0 where the workload has work_amount", "make two workloads of it")
 
 
+def check_work_is_not_routed(sheets: Mapping[str, Sheet]) -> None:
+    """Work that may shift is demanded from nowhere: it has no origins."""
+    workloads, origins = sheets[WORKLOADS], sheets[ORIGINS]
+    if not (workloads.usable("workload", "work_amount") and origins.usable("workload")):
+        return
+    frame = workloads.frame
+    busy = frame.loc[frame["work_amount"].fillna(0) > 0, "workload"]
+    both = origins.frame["workload"].isin(busy).to_numpy(dtype=bool)
+    action = "drop its origins; egress_usd_per_unit and max_latency_ms of options still count"
+    origins.refuse("workload", both, "a workload without work_amount", action)
+
+
 def check_currency(options: Sheet) -> None:
-    """All prices in one currency."""
-    currencies = options.frame["currency"].dropna().unique()
-    if len(currencies) > 1:
-        found = f"prices in {', '.join(sorted(map(str, currencies)))}"
-        options.faults.append(
-            Fault(options.where, found, "one currency", "convert the prices first", column="currency")
-        )
+    """All prices are in USD, as every figure that is written."""
+    if options.usable("currency"):
+        currency = options.frame["currency"]
+        other = (currency.notna() & currency.ne("USD")).to_numpy(dtype=bool)
+        options.refuse("currency", other, "USD", "convert the prices first")
+
+
+def check_caps(caps: Sheet) -> None:
+    """A cap is missed by priority or costs by the unit, not both."""
+    if caps.usable("priority", "usd_per_unit"):
+        both = (caps.frame["priority"].notna() & caps.frame["usd_per_unit"].notna()).to_numpy(dtype=bool)
+        caps.refuse("priority", both, "nothing where usd_per_unit is given", "leave out one of the two")
 
 
 def whole_numbers(folder: Path) -> frozenset[str]:
@@ -205,7 +274,9 @@ def whole_numbers(folder: Path) -> frozenset[str]:
     schemas = {name: pq.read_schema(folder / f"{name}.parquet") for name in (OPTIONS, PERIODS)}
     places = {"workload": OPTIONS, "option_id": OPTIONS, "period": PERIODS}
     return frozenset(
-        column for column, name in places.items() if pa.types.is_integer(schemas[name].field(column).type)
+        column
+        for column, name in places.items()
+        if column in schemas[name].names and pa.types.is_integer(schemas[name].field(column).type)
     )
 
 

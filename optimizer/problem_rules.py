@@ -222,6 +222,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     SCENARIO_WEIGHTS: ("scenario",),
     NODES: ("node",),
 }
+SET_ONCE = (PRIORITIES, SCENARIOS, SCENARIO_DEMAND)  # of two rows for all, the tables could not say which
 # What a column that is absent, or empty in a row, stands for; infinity is written as null.
 DEFAULTS: dict[str, float] = {
     "max_spot_share": 1.0,
@@ -266,3 +267,7 @@ WHOLE = (
     "max_per_node",
 )
 ENDLESS = tuple(name for name, value in DEFAULTS.items() if value == float("inf"))
+# Sizes that solvers tell apart and whose products they can hold; what may be infinite may also be huge.
+LARGEST = 1e9
+SMALLEST = 1e-9
+SIZES = ("capacity", "hours", "usd_per_unit_hour", "weight")

@@ -8,7 +8,8 @@ from datetime import datetime
 import pandas as pd
 
 from optimizer.inputs import Inputs
-from optimizer.plan import CommitmentAdvice, LadderAdvice, PlacementPlan, PlacementRow, WorkloadCost
+from optimizer.placement_parts import CommitmentAdvice, LadderAdvice, PlacementRow, WorkloadCost
+from optimizer.plan import PlacementPlan
 from optimizer.report.data import Recommendation
 from optimizer.rows import rows_of
 

@@ -14,7 +14,8 @@ from optimizer.forecasts import actuals, request_series
 from optimizer.inputs import Inputs
 from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout
-from optimizer.plan import CapacityPlan, CostParts, PlacementPlan
+from optimizer.placement_parts import CostParts
+from optimizer.plan import CapacityPlan, PlacementPlan
 from optimizer.prices import FITTED_DAYS, LOOKBACK, fit
 from optimizer.recommend import DAYS_PER_MONTH, recommend
 from optimizer.reconciliation import reconciled
@@ -84,7 +85,7 @@ def proof(plan: PlacementPlan) -> SolverFacts:
 def shortfalls(plan: PlacementPlan) -> tuple[str, ...]:
     """What the plan cannot cover, a line each."""
     return tuple(
-        f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
+        s.text or f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
         for s in plan.shortfalls
     )
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from data.ingest import Loads
     from optimizer.checkup import Finding
     from optimizer.demo import Demo
-    from optimizer.plan import CapacityPlan, Explanation, PlacementPlan
+    from optimizer.placement_parts import Explanation, WorkRow
+    from optimizer.plan import CapacityPlan, PlacementPlan
     from optimizer.solution_files import Solved
 
 KINDS = ("capacity", "placement")
@@ -169,13 +170,22 @@ def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
     """Cost, proof and what is missing."""
     out.print(plan_table(plan))
     for item in plan.shortfalls:
-        missing = f"{item.rule} misses {item.missing:.4g} of {item.wanted:.4g}"
-        out.print(f"shortfall: {item.workload} at {item.period}: {missing}", markup=False)
+        out.print(f"shortfall: {item.text}", markup=False, soft_wrap=True)
     if plan.plan_schema == "placement-plan/1":
+        show_work(plan.work)
         show_explanation(plan.explanation)
     for note in plan.notes:
         out.print(f"note: {note}", markup=False)
     out.print(f"wrote {path}", markup=False, soft_wrap=True)
+
+
+def show_work(rows: Sequence[WorkRow]) -> None:
+    """When work with a deadline is done."""
+    for row in rows:
+        when = ", ".join(f"{run.units:,.6g} at {run.period}" for run in row.runs)
+        share = f"{row.units_per_day:,.6g} of {row.work_units:,.6g} units"
+        due = f"due {row.deadline:%Y-%m-%d %H:%M}"
+        out.print(f"work: {row.workload} ({due}) does {share}: {when}", markup=False, soft_wrap=True)
 
 
 def plan_table(plan: CapacityPlan | PlacementPlan) -> Table:

@@ -1,7 +1,7 @@
 """Work that may be done at any time in a window: a part of `optimizer.problem`.
 
 Such a workload has no demand of its own in any period; what it serves over the window, in units times hours,
-is the work. Rules about the demand of a period do not apply to it.
+is the work. Rules about the demand of a period do not apply to it, and it has no origins: tables refuse both.
 """
 
 from __future__ import annotations

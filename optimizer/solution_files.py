@@ -15,7 +15,7 @@ import pandas as pd
 from optimizer.certificate import certify
 from optimizer.errors import Fault, InputError
 from optimizer.explanation import explained
-from optimizer.plan import Explanation
+from optimizer.placement_parts import Explanation
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
 from optimizer.solve import Solution, solve

@@ -52,6 +52,10 @@ TINY = {
     "placement-1000x1": 1,
     "placement-1000x24": 1,
     "placement-10000x24": 1,
+    "placement-listed-100x1": 1,
+    "placement-listed-1000x1": 1,
+    "placement-listed-1000x24": 1,
+    "placement-build": 10_000,
     "commitments": 6,
 }
 
@@ -125,6 +129,21 @@ def test_general_solvers_break_no_rule_and_cost_no_less_than_the_gap_allows(
         assert made.placement is not None
         assert not check(problem, made.placement)
         assert cost(problem, made.placement) >= best * (1 - placement.GAP_SHARE) - 1e-9
+
+
+def test_every_builder_makes_the_model_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = judged(all_benchmarks()["placement-build"], tmp_path, monkeypatch)
+    assert {"our blocks", "PuLP"} <= set(found)
+    assert all(numbers == {"size error": 0.0} for numbers in found.values())
+
+
+def test_listed_prices_make_a_problem_that_is_solved(shared: Path) -> None:
+    problem = instances.real_offers(shared / "catalog/prices.parquet", 5, 2, 0)
+    found = solve(problem)
+    assert found.placement is not None
+    assert not check(problem, found.placement)
 
 
 def test_the_advice_is_as_good_as_a_program_that_holds_every_hour(

@@ -15,7 +15,7 @@ import typer.main
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from optimizer import docs, plan
+from optimizer import docs, placement_parts, plan, plan_parts
 from optimizer.cli import app
 from optimizer.config import known_keys
 from tests.conftest import REPO
@@ -182,11 +182,11 @@ def fields(model: type[BaseModel]) -> Iterator[str]:
 
 
 def test_every_key_of_a_plan_is_explained() -> None:
-    parts = [
-        value
-        for value in vars(plan).values()
-        if isinstance(value, type) and issubclass(value, plan.Part) and value is not plan.Part
-    ]
+    found = {**vars(plan_parts), **vars(placement_parts), **vars(plan)}.values()
+    base = plan_parts.Part
+    parts = {
+        value for value in found if isinstance(value, type) and issubclass(value, base) and value is not base
+    }
     assert plan.CapacityPlan in parts
     text = text_of(DOCS / "reference/plans.md")
     missing = {name for part in parts for name in fields(part) if f"`{name}`" not in text}

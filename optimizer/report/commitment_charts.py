@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from optimizer.plan import CommitmentAdvice
+from optimizer.placement_parts import CommitmentAdvice
 from optimizer.report.charts import BLUE, INK, VERMILION, draw
 from optimizer.report.text import clean
 

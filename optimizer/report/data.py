@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from optimizer.plan import CommitmentAdvice
+from optimizer.placement_parts import CommitmentAdvice
 
 KINDS = ("placement", "rightsize", "idle", "commitment", "schedule")
 RISKS = ("low", "medium", "high")

@@ -34,7 +34,7 @@ class Decomposed:
     shared: Shared
 
 
-def decompose(problem: Problem, *, gap_share: float) -> Decomposed | None:
+def decompose(problem: Problem, *, gap_share: float, start: Floats | None = None) -> Decomposed | None:
     """Place plain workloads (`terms.is_plain`) that share pools and commitments.
 
     None where a workload has no plan that keeps its own rules.
@@ -42,17 +42,19 @@ def decompose(problem: Problem, *, gap_share: float) -> Decomposed | None:
     Args:
         problem: options in the order of workloads; every workload has one.
         gap_share: gap wanted between cost and bound.
+        start: prices to begin with, such as those of a problem much alike.
     """
     with threadpool_limits(1, user_api="blas"):  # arrays this small: a second thread only spins
-        return decomposed(problem, gap_share)
+        return decomposed(problem, gap_share, start)
 
 
-def decomposed(problem: Problem, gap_share: float) -> Decomposed | None:
+def decomposed(problem: Problem, gap_share: float, start: Floats | None) -> Decomposed | None:
     """The steps, one after the other."""
     terms, kinds = terms_of(problem)
     shared = Shared.of(problem, kinds)
     pricing = Pricing(terms, kinds)
-    proof = generate(pricing, shared, gap_share=max(BOUND_SHARE * gap_share, LEAST_BOUND_GAP))
+    bound_gap = max(BOUND_SHARE * gap_share, LEAST_BOUND_GAP)
+    proof = generate(pricing, shared, gap_share=bound_gap, start=start)
     if proof is None:
         return None
     enough = proof.bound_usd + ENOUGH * gap_share * abs(proof.bound_usd)

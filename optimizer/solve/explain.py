@@ -112,13 +112,13 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
     priced = Priced(part.problem, relaxation.prices)
     choices = Choices(priced)
     value, best = priced.values(placement), choices.values()
-    is_known = np.isfinite(best)
+    is_known = np.isfinite(best) & ~part.problem.scenarios.is_paid  # prices know nothing of losses
     bound = float(best.sum()) + priced.constant() if is_known.all() else relaxation.bound_usd
     gap = max(0.0, cost(part.problem, placement) - bound)
     best = np.where(is_known, best, value)
     regret = np.maximum(value - best, 0.0)
     told = worth_telling(regret, value, most)
-    found = alternatives(choices, placement, told)
+    found = alternatives(choices, placement, [w for w in told if is_known[w]])
     lines = (
         WhyNot(part.problem.workloads[w], names(part.problem, running(part.problem, placement, w)),
                float(value[w]), float(best[w]), found.get(w, ()))
@@ -129,13 +129,23 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
 
 
 def is_short(p: Problem, solution: Solution) -> Bools:
-    """(W,) workloads of a part in which a rule is missed."""
+    """(W,) workloads of a part in which a rule is missed or nodes are shared: prices know neither."""
     missed = {shortfall.workload for shortfall in solution.shortfalls}
-    short = np.zeros(len(p.workloads), dtype=bool)
+    short = on_nodes(p)
     if missed:
         for group in groups(p):
-            short[group] = any(p.workloads[w] in missed for w in group)
+            short[group] |= any(p.workloads[w] in missed for w in group)
     return short
+
+
+def on_nodes(p: Problem) -> Bools:
+    """(W,) workloads of a part in which some may share nodes."""
+    found = np.zeros(len(p.workloads), dtype=bool)
+    sharing = np.unique(p.option_workload[p.nodes.of_option >= 0])
+    if sharing.size:
+        for group in groups(p):
+            found[group] = bool(np.isin(group, sharing).any())
+    return found
 
 
 def placement_of(p: Problem, part: Part, whole: Placement) -> Placement:

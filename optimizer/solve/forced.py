@@ -113,10 +113,12 @@ def forced_usd(
         if a < 0:
             usd, n = count(o, u, need, s, t, b)
             m = 0.0
-        elif s[UNIT_USD, b, t] >= s[UNIT_USD, a, t]:
-            usd, n, m = counts(o, u, need, s, t, b, a, NO_LIMIT, INF)
         else:
-            usd, m, n = counts(o, u, need, s, t, a, b, NO_LIMIT, INF)
+            is_dearer = s[UNIT_USD, b, t] >= s[UNIT_USD, a, t]
+            dear, cheap = (b, a) if is_dearer else (a, b)
+            usd, n, m = counts(o, u, need, s, t, dear, cheap, NO_LIMIT, INF)
+            if not is_dearer:
+                n, m = m, n
         if usd == INF:
             return INF
         total += usd
@@ -127,10 +129,8 @@ def forced_usd(
     more, when, n_best, m_best = INF, 0, 0.0, 0.0
     for t in range(need.size):
         usd, n, m = at_least_one(o, u, need, s, t, b, a)
-        if a < 0:
-            now = best_partner(o, u, need, s, t, b, a, 0.0)[0]
-        else:
-            now = best_partner(o, u, need, s, t, a, b, plan[t, 1])[0]
+        first, second, count_now = (b, a, 0.0) if a < 0 else (a, b, plan[t, 1])
+        now = best_partner(o, u, need, s, t, first, second, count_now)[0]
         if usd - now < more:
             more, when, n_best, m_best = usd - now, t, n, m
     plan[when, 0], plan[when, 1] = n_best, m_best
@@ -166,8 +166,9 @@ def forced_plans(
             price_options(o, u, need, kind[at:end], hours, added, s)
             kept = worth_pairing(o, u, need, kind[at:end], s)
             before = w
-        alone[j] = forced_usd(o, u, need, s, b, -1, INF, plan)
-        value[j], partner[j] = alone[j], -1
+        partner[j] = -1  # handed over from here: a literal would be a type of its own, compiled once more
+        alone[j] = forced_usd(o, u, need, s, b, partner[j], INF, plan)
+        value[j] = alone[j]
         count_of[j] = plan
         if u[MOST_OPTIONS] < PAIR:
             continue

@@ -157,7 +157,9 @@ def reprice(
     low, high = shared.bounds(RENT_RANGE * usual_usd_per_unit(pricing))
     softness = DIVE_SOFTNESS * max(abs(float(mixes.values(shared.added(prices))[0].mean())), 1e-9)
     for number in range(REPRICED):
-        box = np.maximum(low, prices - DIVE_RADIUS * high), np.minimum(high, prices + DIVE_RADIUS * high)
+        least = np.maximum(low, prices - DIVE_RADIUS * high)
+        # Exact prices may be above what prices are searched up to.
+        box = least, np.maximum(np.minimum(high, prices + DIVE_RADIUS * high), least)
         climbed = climb(shared, mixes, np.clip(prices, *box), softness, box)
         prices = climbed.prices
         if number + 1 < REPRICED and among.size:

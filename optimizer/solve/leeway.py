@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import coo_array, csc_array, hstack
 
+from optimizer.caps import CHANGED
 from optimizer.problem import Floats, Ints, Problem
 from optimizer.solve.compact import RULES, build, count_moves, honour_commitments
 from optimizer.solve.program import NONE, Program
 
-KEPT = tuple(rule for rule in RULES if rule not in {honour_commitments, count_moves})  # the rest is for money
+KEPT = tuple(rule for rule in RULES if rule is not honour_commitments)  # it is for money
+WITHOUT_MOVES = tuple(rule for rule in KEPT if rule is not count_moves)  # so is that
 # What may give way of a workload, in the order of the columns of `Leeway.price`.
 FEWER, MORE, FEWER_FIRM, SPOT, REGIONS, SHARE, SURVIVE, OPTIONS = range(8)
 
@@ -45,7 +47,8 @@ def relaxable(p: Problem, usd: Floats, top: Floats, leeway: Leeway) -> Program:
     """
     # Counts are bounded by max_replicas in the model itself: it is lifted, and put back as a row.
     lifted = np.where(np.isfinite(p.max_replicas), np.maximum(p.max_replicas, 1e6), np.inf)
-    strict = build(replace(p, max_replicas=lifted), KEPT)
+    rules = KEPT if p.caps.of_kind(CHANGED).any() else WITHOUT_MOVES
+    strict = build(replace(p, max_replicas=lifted), rules)
     rows = strict.rows_of("max_replicas")
     upper, cost = strict.row_upper.copy(), np.zeros_like(strict.cost)
     if rows.size:

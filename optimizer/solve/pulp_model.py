@@ -102,7 +102,10 @@ def minimise(
 
 
 def default_solver(limits: Limits) -> Solver:
-    """HiGHS as `optimizer.solve.highs` runs it, but for the nodes: PuLP 3 fails where they end it."""
+    """HiGHS as `optimizer.solve.highs` runs it, but for the nodes: PuLP 3 fails where they end it.
+
+    So it ends by gap or by the clock, and a run that the clock ends may differ from the next.
+    """
     return pulp.HiGHS(
         msg=False, gapRel=limits.gap_share, threads=1, timeLimit=limits.seconds, random_seed=0,
     )  # fmt: skip

@@ -309,7 +309,8 @@ def at_period(p: Problem, t: int, raised: Floats) -> Problem:
     """One period of a problem, with limits raised."""
     return replace(
         p, periods=(p.periods[t],), hours=p.hours[[t]], demand=p.demand[:, [t]],
-        pool_limit=p.pool_limit[:, [t]] + raised[:, None],
+        pool_limit=p.pool_limit[:, [t]] + raised[:, None], bounds=p.bounds.in_period(t),
+        scenarios=p.scenarios.in_period(t), work=p.work.in_period(),
     )  # fmt: skip
 
 

@@ -43,8 +43,9 @@ def keep_caps(p: Problem, v: Blocks) -> Iterator[Rows]:
     if "k" in v:
         counted = only(row[:, None], p.counts_node & caps.of_kind(USD)[:, None])
         terms.append((counted[:, :, None], v["k"], p.nodes.price_hourly[:, None] * p.hours))
-    changed = only(row[:, None], inside & caps.of_kind(CHANGED)[:, None])
-    terms.append((changed, v["m"], 1.0))
+    if "m" in v:
+        changed = only(row[:, None], inside & caps.of_kind(CHANGED)[:, None])
+        terms.append((changed, v["m"], 1.0))
     yield Rows("cap", row, terms, upper=caps.limit)
 
 

@@ -86,6 +86,10 @@ def solved_with_pulp(
             f"own rows and solvers are for fewer than {LARGE} options times periods, here are "
             f"{options * periods}: what is larger is placed by decomposition, which would ignore them"
         )
+    if len(problem.nodes):
+        raise ValueError(
+            "own rows and solvers know nothing of packing: give each option instances of its own"
+        )
     if priced:
         raise ValueError("shadow prices are those of the model without own rows: ask for either, not both")
     from optimizer.solve.small import Own, solve_component  # noqa: PLC0415  a solver takes a while to load
@@ -107,8 +111,29 @@ def solved_parts(problem: Problem, gap_share: float, *, priced: bool) -> Iterato
                 yield part, solution
                 apart = [group for group in apart if not plain[group].all()]
     for group in apart:
-        for part in by_period(restrict(problem, group)):
+        whole = restrict(problem, group)
+        solution = by_prices(whole.problem, gap_share)
+        if solution is not None:
+            yield whole, solution
+            continue
+        for part in by_period(whole):
             yield part, solved_part(part.problem, gap_share, priced=priced)
+
+
+def by_prices(problem: Problem, gap_share: float) -> Solution | None:
+    """A large part that is not plain, by prices all the same; None where the compact model has to do it.
+
+    Caps are rationed by a price of their own, workloads with rules that the kernel does not know go first.
+    """
+    _, options, periods = problem.shape
+    if options * periods < LARGE:
+        return None
+    from optimizer.solve.apart import can_relax, placed_apart  # noqa: PLC0415  numba takes a while
+    from optimizer.solve.capped import capped, is_capped  # noqa: PLC0415  the same
+
+    if is_capped(problem):
+        return capped(problem, gap_share=gap_share)
+    return placed_apart(problem, gap_share=gap_share) if can_relax(problem) else None
 
 
 def solved_part(problem: Problem, gap_share: float, *, priced: bool) -> Solution:
@@ -120,11 +145,27 @@ def solved_part(problem: Problem, gap_share: float, *, priced: bool) -> Solution
     first = decomposed(problem, gap_share) if is_medium else None
     if first is not None and first.stopped_by == "gap":
         return first
-    second = solve_component(problem, gap_share)
+    second = with_nodes(problem, gap_share) if len(problem.nodes) else solve_component(problem, gap_share)
     if first is not None and not second.shortfalls:
         best = min(first, second, key=lambda solution: solution.cost_usd)
         return replace(best, bound_usd=min(max(first.bound_usd, second.bound_usd), best.cost_usd))
     return replace(second, shadow_prices=tuple(shadow_prices(problem)) if priced else ())
+
+
+def with_nodes(problem: Problem, gap_share: float) -> Solution:
+    """Shared nodes where they are cheaper than instances alone."""
+    from optimizer.solve.small import solve_component  # noqa: PLC0415  HiGHS takes a while
+
+    shared = solve_component(problem, gap_share)
+    workloads = np.arange(len(problem.workloads))
+    part = restrict(problem, workloads, problem.nodes.of_option < 0)
+    if len(np.unique(part.problem.option_workload)) < len(workloads):
+        return shared
+    alone = join(problem, [(part, solve_component(part.problem, gap_share))])
+    if alone.shortfalls or (not shared.shortfalls and shared.cost_usd <= alone.cost_usd):
+        return shared
+    bound = 0.0 if shared.shortfalls else shared.bound_usd
+    return replace(alone, bound_usd=min(bound, alone.cost_usd), stopped_by=shared.stopped_by)
 
 
 def decomposed(problem: Problem, gap_share: float) -> Solution | None:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from optimizer.commitment_purchase import Column, Load, Risk
-from optimizer.plan import CommitmentAdvice, CurvePoint, LadderAdvice, Spread, Tranche
+from optimizer.placement_parts import CommitmentAdvice, CurvePoint, LadderAdvice, Spread, Tranche
 from optimizer.problem import Floats
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from optimizer.certificate import certify
 from optimizer.check import check
 from optimizer.errors import InfeasibleError
-from optimizer.plan import Certificate, Loss
+from optimizer.placement_parts import Certificate, Loss
 from optimizer.problem import Placement, Problem
 from optimizer.solve import solve
 from tests.optimizer.problems import O, W, placement, problem

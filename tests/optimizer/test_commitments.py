@@ -15,7 +15,8 @@ from optimizer.commitment_purchase import Column, Load
 from optimizer.formulate import Offer
 from optimizer.inputs import Inputs
 from optimizer.placement import plan_placement
-from optimizer.plan import CommitmentAdvice, PlacementPlan, document
+from optimizer.placement_parts import CommitmentAdvice
+from optimizer.plan import PlacementPlan, document
 from tests.optimizer import worlds
 from tests.optimizer.worlds import AS_OF, batch, catalogue, history, option, workload, world
 

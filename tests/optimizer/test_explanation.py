@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optimizer.placement import plan_placement
-from optimizer.plan import Explanation
+from optimizer.placement_parts import Explanation
 from tests.optimizer import worlds
 from tests.optimizer.worlds import catalogue, option, steady, workload, world
 

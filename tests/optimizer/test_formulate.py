@@ -11,8 +11,9 @@ import pytest
 from data.workloads import Workload
 from optimizer.admissible import Context
 from optimizer.demand import Tokens
-from optimizer.formulate import Need, Offer, Policy, assemble, pair_options
+from optimizer.formulate import Need, Offer, Policy, assemble
 from optimizer.problem import Problem
+from optimizer.throughput import pair_options
 
 SERVICE = {"name": "web", "model": "m", "slo": {"latency_ms": 200, "target": 0.99}}
 LLM = {"name": "chat", "model": "llm", "slo": {"ttft_s": 1.0, "tpot_ms": 50, "target": 0.99}}

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optimizer.cost_settings import Budget
 from optimizer.errors import InfeasibleError
 from optimizer.formulate import Need, Offer
 from optimizer.inputs import Inputs
-from optimizer.placement import over_budget, plan_placement, typical_profile
+from optimizer.placement import plan_placement
 from optimizer.plan import PlacementPlan
+from optimizer.typical_day import typical_need
 from tests.optimizer import worlds
 from tests.optimizer.worlds import AS_OF, batch, catalogue, history, option, steady, workload, world
 
@@ -92,8 +94,7 @@ def test_no_advice_where_it_is_switched_off() -> None:
 def test_the_typical_day_is_the_median_of_days() -> None:
     days = np.array([[1.0, 9.0], [2.0, 5.0], [99.0, 7.0]])
     need = Need(workload(), catalogue(option("a")), days.ravel())
-    now = pd.date_range(AS_OF, periods=2, freq="12h", unit="us")
-    assert typical_profile(need, (3, 2), now).tolist() == [2.0, 7.0]
+    assert typical_need(need, (3, 2), AS_OF).demand.tolist() == [2.0, 7.0]
 
 
 @pytest.mark.parametrize("blocks", [1, 5, 7, 24])
@@ -116,14 +117,108 @@ def test_work_due_before_midnight_is_paid_for_too(late_h: int) -> None:
     assert cost.planned_usd_per_day_low == cost.planned_usd_per_day == cost.planned_usd_per_day_high
 
 
-def test_a_budget_that_does_not_pay_for_the_need_is_told() -> None:
+def test_a_budget_that_does_not_pay_for_the_need_is_a_shortfall() -> None:
     inputs = world([workload(budget_usd_per_day=40.0)], catalogue(option("a")), [steady(18.0)])
     made = plan(inputs)
-    assert [note for note in made.notes if "budget" in note] == [
-        "web: planned at 48.00 USD per day, above its budget of 40.00; demand comes first"
-    ]
+    assert made.expected_cost_usd == pytest.approx(48.0)  # demand comes first
+    (missed,) = made.shortfalls
+    assert (missed.rule, missed.workload, missed.period) == ("budget_usd_per_day", "web", "all")
+    assert (missed.missing, missed.wanted) == (pytest.approx(8.0), 40.0)
+    assert missed.text == (
+        "web: what serves its demand costs 48.00 USD per day, 8.00 above its budget of 40.00; "
+        "demand comes first"
+    )
     enough = worlds.without(inputs, workloads=(workload(budget_usd_per_day=48.0),))
-    assert not list(over_budget(enough, made.workload_costs))
+    assert plan(enough).shortfalls == ()
+
+
+def two_that_share(**keys: object) -> Inputs:
+    """Two workloads that need two replicas each of a cheap option of which there are three."""
+    rows = catalogue(option("a", 1.0, quota=3.0), option("b", 2.0, instance_type="slow"))
+    names = [workload("api", **keys), workload("web")]
+    return world(names, rows, [steady(18.0), steady(18.0, "api")])
+
+
+def replicas(made: PlacementPlan, name: str) -> dict[str, int]:
+    first = made.periods[0].name
+    rows = [row for row in made.placements if row.workload == name and row.period == first]
+    return {row.option_id: row.replicas for row in rows}
+
+
+@pytest.mark.parametrize("name", ["api", "web"])
+def test_whoever_has_a_budget_gets_what_is_cheap_and_scarce(name: str) -> None:
+    inputs = two_that_share()
+    names = tuple(workload(n, **({"budget_usd_per_day": 48.0} if n == name else {})) for n in ("api", "web"))
+    made = plan(worlds.without(inputs, workloads=names))
+    assert replicas(made, name) == {"a": 2}
+    assert made.shortfalls == ()
+    assert made.expected_cost_usd == pytest.approx(24.0 * 5)
+
+
+def test_a_budget_of_an_owner_holds_for_its_workloads_together() -> None:
+    inputs = two_that_share(owner="shop")
+    monthly = 31 * 48.0  # May
+    chosen = worlds.settings().model_copy(
+        update={
+            "budgets": (
+                Budget(name="shop", owner="shop", monthly_amount=monthly),
+                Budget(name="euros", owner="shop", monthly_amount=1.0, currency="EUR"),
+                Budget(name="others", owner="else", monthly_amount=1.0),
+                Budget(name="all", monthly_amount=1.0),
+            )
+        }
+    )
+    assert replicas(plan_placement(inputs, chosen)[0], "api") == {"a": 2}  # the web, without it
+    less = chosen.model_copy(update={"budgets": (Budget(name="shop", owner="shop", monthly_amount=31.0),)})
+    (missed,) = plan_placement(inputs, less)[0].shortfalls
+    assert (missed.workload, missed.missing, missed.wanted) == ("budget/shop", pytest.approx(47.0), 1.0)
+
+
+def test_a_commitment_that_pays_for_a_placement_keeps_it_within_its_budget() -> None:
+    """At list price it is dearer than spot, but what runs is paid for already."""
+    rows = catalogue(option("a", 2.0), option("s", 1.0, purchase="spot", pool="p"))
+    w = workload(budget_usd_per_day=60.0, spot={"max_share": 1.0})
+    offer = Offer("plan", 100.0, 0.0, {PLACE: 1.0})
+    made = plan(world([w], rows, [steady(18.0)], commitments=[offer], spot_capacity={"p": 9.0}))
+    assert replicas(made, "web") == {"a": 2}
+    assert made.shortfalls == ()
+
+
+def test_work_takes_the_hours_that_others_leave_and_the_plan_says_when() -> None:
+    """Five replicas of one option in all; the web needs four by day (from 14:00), two before."""
+    day = [6.0] * 72 + [28.0] * 72  # requests/s from 03:00 on, by ten minutes
+    web = history([rate * 600.0 for rate in [*day] * 8])
+    due = AS_OF + timedelta(hours=21)  # midnight
+    etl = batch(work_units=10.0 * 3600 * 36, deadline=due)
+    made = plan(world([workload(), etl], catalogue(option("a", quota=5.0)), [web]), blocks_per_day=24)
+    assert made.shortfalls == ()
+    (told,) = made.work
+    assert (told.workload, told.deadline, told.work_units) == ("etl", due, 10.0 * 3600 * 36)
+    assert told.units_per_day == pytest.approx(10.0 * 3600 * 36)
+    assert sum(run.units for run in told.runs) == pytest.approx(told.units_per_day)
+    assert min(run.period for run in told.runs) >= "03:00"
+    running = {row.period: row.replicas for row in made.placements if row.workload == "etl"}
+    assert {run.period for run in told.runs} <= set(running)
+    assert max(running.values()) > min(running.values())  # not an even rate
+    (cost,) = [item for item in made.workload_costs if item.workload == "etl"]
+    assert cost.planned_usd_per_day == pytest.approx(sum(running.values()))
+    assert cost.planned_usd_per_day_low == cost.planned_usd_per_day == cost.planned_usd_per_day_high
+
+
+def test_work_due_after_the_day_does_its_share_of_it() -> None:
+    etl = batch(work_units=10.0 * 3600 * 72, deadline=AS_OF + timedelta(hours=72))
+    made = plan(world([etl], catalogue(option("a"))), blocks_per_day=24)
+    (told,) = made.work
+    assert told.units_per_day == pytest.approx(told.work_units / 3)
+    assert made.expected_cost_usd == pytest.approx(24.0)
+
+
+def test_work_without_room_before_its_deadline_is_told_in_its_own_units() -> None:
+    etl = batch(work_units=10.0 * 3600 * 30, deadline=AS_OF + timedelta(hours=21))
+    made = plan(world([etl], catalogue(option("a", quota=1.0))), blocks_per_day=24)
+    (missed,) = made.shortfalls
+    assert (missed.rule, missed.missing, missed.wanted) == ("finish_work", pytest.approx(90.0), 300.0)
+    assert missed.text.startswith("etl: 324,000 of 1.08e+06 units of work find no room until")
 
 
 def test_actions_lead_to_the_first_period() -> None:
@@ -189,3 +284,43 @@ def test_without_routing_by_origin_every_region_must_be_near_to_everyone() -> No
     with pytest.raises(InfeasibleError, match="raise max_rtt_ms to 45; that admits b"):
         two_coasts(max_rtt_ms=20, geo_routing=False)
     assert {row.region for row in two_coasts(geo_routing=False).placements} == {"us"}
+
+
+def lossy_world(usd: float | None, *, rate: float = 18.0) -> Inputs:
+    """Cheap spot of which all is taken away for a day now and then, beside dearer on-demand."""
+    slo = worlds.SLO | ({} if usd is None else {"usd_per_1000_missed": usd})
+    w = workload(slo=slo, spot={"max_share": 1.0})
+    rows = catalogue(option("a", 2.0), option("s", 1.0, purchase="spot", pool="p"))
+    made = world([w], rows, [steady(rate, days=10)], spot_capacity={"p": 9.0})
+    ts = pd.date_range(AS_OF - timedelta(days=10, hours=3), periods=240, freq="h")
+    granted = [9.0 if day >= 4 else 3.0 for day in range(10) for _ in range(24)]
+    return worlds.without(made, spot_history=pd.DataFrame({"ts": ts, "pool": "p", "capacity": granted}))
+
+
+def test_losses_of_past_days_count_for_those_who_say_what_a_miss_costs() -> None:
+    """A third is left in 4 of 10 days: 12 requests/s miss; 3.6 times as many thousands in an hour."""
+    nothing_said = plan(lossy_world(None))
+    assert (replicas(nothing_said, "web"), nothing_said.miss_costs) == ({"s": 2}, ())
+    cheap = plan(lossy_world(0.001))
+    assert replicas(cheap, "web") == {"s": 2}
+    (told,) = cheap.miss_costs
+    assert (told.workload, told.usd_per_1000_missed, told.days) == ("web", pytest.approx(0.001), 10)
+    need = 18.0  # of which 20/3 are served
+    assert told.expected_usd_per_day == pytest.approx(0.4 * (need - 20 / 3) * 3.6 * 0.001 * 24, rel=0.02)
+    dear = plan(lossy_world(100.0))
+    assert replicas(dear, "web") == {"a": 2}
+    assert dear.miss_costs[0].expected_usd_per_day == pytest.approx(0.0, abs=1e-6)
+
+
+def test_events_are_weighed_over_all_days_that_were_watched() -> None:
+    """Half of the fleet failed in one hour of ten days: a tenth as much as if only that day were known."""
+    inputs = lossy_world(0.001, rate=19.5)
+    event = {"ts": AS_OF - timedelta(days=2, hours=1), "workload": "web", "option_id": "s", "event": "failed"}
+    events = pd.DataFrame([event]).astype({"ts": worlds.TIME})
+    watched = worlds.without(
+        inputs, events=events, fleet=worlds.fleet({("web", "s"): 2}), spot_history=inputs.spot_history[:0]
+    )
+    (told,) = plan(watched).miss_costs
+    assert told.days == 9  # whole ones
+    missed = 19.5 - 20.0 * (1 - 0.5 / 6)  # in the block of that hour, on one day of nine
+    assert told.expected_usd_per_day == pytest.approx(missed * 6 * 3.6 * 0.001 / 9, rel=0.02)

@@ -15,28 +15,27 @@ from pydantic import ValidationError
 
 from optimizer.certificate import certify
 from optimizer.errors import InputError
+from optimizer.placement_parts import MissCost, Period, PlacementRow, RouteRow, WorkloadCost, WorkRow, WorkRun
 from optimizer.plan import (
-    Action,
-    Allocation,
-    AutoscaleRule,
     CapacityPlan,
-    ForecastRow,
-    Missing,
-    Period,
     PlacementPlan,
-    PlacementRow,
-    Proof,
-    Reason,
-    Replicas,
-    RouteRow,
-    Target,
-    WorkloadCost,
     content_hash,
     document,
     json_schemas,
     read_plan,
     sealed,
     write_plan,
+)
+from optimizer.plan_parts import (
+    Action,
+    Allocation,
+    AutoscaleRule,
+    ForecastRow,
+    Missing,
+    Proof,
+    Reason,
+    Replicas,
+    Target,
 )
 from tests.optimizer.commitment_cases import advised
 from tests.optimizer.problems import O, W, placement, problem
@@ -131,6 +130,18 @@ def placement_plan() -> PlacementPlan:
                 ),
             ),
             certificate=tuple(certify(PROBLEM, placement(PROBLEM, {"a": 3}))),
+            work=(
+                WorkRow(
+                    workload="etl",
+                    deadline=END,
+                    work_units=90.0,
+                    units_per_day=60.0,
+                    runs=(WorkRun(period="00:00", units=60.0),),
+                ),
+            ),
+            miss_costs=(
+                MissCost(workload="web", usd_per_1000_missed=0.5, days=9, expected_usd_per_day=1.25),
+            ),
         )
     )
 

@@ -116,7 +116,7 @@ def test_a_problem_survives_its_files(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(first, second)
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tiny_problems())
 def test_files_change_neither_optimum_nor_what_a_placement_costs(p: Problem) -> None:
     with TemporaryDirectory() as folder:
@@ -201,8 +201,10 @@ FAULTS = {
     "currencies mixed": (
         "options",
         lambda t: t.assign(currency=["USD", "USD", "EUR"]),
-        "prices in EUR, USD; expected one currency",
+        "row 3, column currency: found 'EUR'; expected USD; convert the prices first",
     ),
+    "another currency": ("options", lambda t: t.assign(currency="EUR"), "found 'EUR'; expected USD"),
+    "currency in small letters": ("options", lambda t: t.assign(currency="usd"), "'usd'; expected USD"),
     "no such commitment": (
         "commitment_pools",
         set_to("commitment", "sp"),

@@ -15,9 +15,10 @@ import pandas as pd
 
 from data.workloads import Workload
 from optimizer.config import CommitmentSettings, ForecastSettings, PlacementSettings, Planning, Settings
-from optimizer.formulate import OPTION_COLUMNS, Offer
+from optimizer.formulate import Offer
 from optimizer.inputs import Inputs
 from optimizer.lake_inputs import EMPTY
+from optimizer.option_table import OPTION_COLUMNS
 
 AS_OF = datetime(2026, 5, 12, 3, tzinfo=UTC)
 TIME = "datetime64[us, UTC]"

@@ -72,7 +72,7 @@ def test_the_checker_passes_what_an_exhaustive_search_allows_and_nothing_else(
 
 
 @pytest.mark.parametrize("rule", [*RULES, "all"])
-@examples(40)
+@examples(30)
 @given(data=st.data())
 def test_the_cost_is_that_of_an_exhaustive_search(rule: str, data: st.DataObject) -> None:
     p = data.draw(ruled_problems() if rule == "all" else ruled_problems(rules=(rule,)))
@@ -93,7 +93,7 @@ def test_the_cost_is_that_of_an_exhaustive_search(rule: str, data: st.DataObject
         assert check(p, answer.placement, best_effort=True) == ()
 
 
-@examples(60)
+@examples(40)
 @given(ruled_problems())
 def test_pruning_dominated_options_never_moves_the_cost(p: Problem) -> None:
     whole = found(p)

@@ -244,6 +244,40 @@ def test_the_checker_refuses_what_breaks_a_cap_or_a_window() -> None:
     ]
 
 
+def test_work_that_spot_may_not_carry_alone_is_refused_by_the_checker() -> None:
+    p = problem(
+        W(demand=[0.0, 0.0], max_spot_share=0.5), [O("firm"), O("spot", purchase="spot")], hours=[1.0, 3.0]
+    )
+    p = replace(p, work=Work(np.array([8.0]), np.array([0]), np.array([1])))
+    served = {"firm": [1.0, 1.0], "spot": [1.0, 1.0]}
+    assert check(p, placement(p, {"firm": 1, "spot": 1}, served=served)) == ()
+    broken = placement(p, {"firm": [0, 1], "spot": [2, 1]}, served={"firm": [0, 1], "spot": [2.0, 1.0]})
+    assert [str(v) for v in check(p, broken)] == ["work_spot[web,t1]: 3 against 4"]
+    assert [v.rule for v in check(p, broken, best_effort=True)] == ["work_spot"]
+
+
+@st.composite
+def churning(draw: st.DrawFn) -> Problem:
+    """A small option, and larger ones that serve as much at its price or more; changes are capped."""
+    sizes, dearer = st.sampled_from([2.0, 4.0]), st.sampled_from([1.0, 1.1])
+    options = [O("small", current=draw(st.integers(0, 1)))]
+    for name in "ab"[: draw(st.integers(1, 2))]:
+        size = draw(sizes)
+        options.append(O(name, capacity=size, price=size * draw(dearer)))
+    p = problem(W(demand=[draw(st.sampled_from([2.0, 4.0])), 3.0]), options, hours=HOURS)
+    sort = draw(st.sampled_from([(NAN, NAN), (1.0, NAN), (NAN, 2.0)]))
+    return caps(p, ("changed_replicas", draw(st.sampled_from([0.0, 1.0, 2.0])), *sort))
+
+
+@examples(60)
+@given(p=churning())
+def test_pruning_is_exact_under_a_cap_on_changes(p: Problem) -> None:
+    whole, pruned = solve(p, gap_share=EXACT), solve(prune_dominated(p), gap_share=EXACT)
+    missed = [sum(s.missing for s in found.shortfalls) for found in (whole, pruned)]
+    assert missed[1] == pytest.approx(missed[0], abs=1e-6)
+    assert pruned.cost_usd == pytest.approx(whole.cost_usd, abs=1e-6)
+
+
 def test_files_keep_caps_priorities_scenarios_and_work(tmp_path: Path) -> None:
     p = problem(
         [W("web", demand=[1.0, 2.0]), W("etl", demand=[0.0, 0.0])],

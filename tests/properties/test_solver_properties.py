@@ -73,7 +73,7 @@ def test_the_bound_is_below_the_optimum_whatever_the_gap(p: Problem, gap_share: 
             assert found.gap_share <= gap_share + 1e-6
 
 
-@examples(150)
+@examples(70)
 @given(tiny_problems())
 def test_pruning_dominated_options_never_moves_the_cost(p: Problem) -> None:
     assert_pruning_is_exact(p)
@@ -101,7 +101,7 @@ def alike(draw: st.DrawFn) -> Problem:
     )
 
 
-@examples(150)
+@examples(70)
 @given(alike())
 def test_pruning_is_exact_among_near_copies(p: Problem) -> None:
     assert_pruning_is_exact(p)

@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optimizer.caps import Caps
+from optimizer.losses import Scenarios
 from optimizer.problem import Problem
+from optimizer.shift import Work
 from optimizer.solve.compact import RULES, build, missed_levels, most_replicas
 from optimizer.solve.lp_text import lp_text
 from optimizer.solve.program import Program
@@ -70,12 +73,47 @@ FEATURES: dict[str, Callable[[], Problem]] = {
         W(demand=[1, 5], max_ramp_replicas=2, ramp_from_current=True), [O("a", current=3), O("b")]
     ),
     "leave_out": lambda: problem(W(residency=["DE"]), [O("a", country="DE"), O("b", country="FR")]),
+    "cap_usd": lambda: capped("usd", 9.0),
+    "cap_kg_co2e": lambda: capped("kg_co2e", 9.0),
+    "cap_changed_replicas": lambda: capped("changed_replicas", 2.0),
+    "soft_cap": lambda: capped("usd", 9.0, priority=1.0),
+    "priced_cap": lambda: capped("kg_co2e", 0.0, usd_per_unit=0.1),
+    "scenarios": lambda: replace(
+        problem(W(demand=[4, 2]), [O("a", pool="p"), O("b", price=1.2)], hours=[6.0, 18.0]),
+        scenarios=Scenarios(
+            ("calm", "storm"),
+            np.array([0.75, 0.25]),
+            np.array([[[0.0, 0.0]], [[0.5, 1.0]]]),
+            np.array([[[1.0, 1.0]], [[1.0, 1.5]]]),
+            np.array([2.0]),
+        ),
+    ),
+    "work": lambda: replace(
+        problem(W(demand=[0, 0, 0], max_spot_share=0.75), SPOT, hours=[6.0, 6.0, 12.0]),
+        work=Work(np.array([20.0]), np.array([1]), np.array([2])),
+    ),
+    "work_egress": lambda: replace(
+        problem(W(demand=[0, 0]), [O("a", egress=0.1)]),
+        work=Work(np.array([3.0]), np.array([0]), np.array([1])),
+    ),
     "elastic": lambda: problem(
         W(demand=[4], max_spot_share=0.5, min_replicas=3, min_regions=2, survive_region_loss=True),
         [O("a", quota_pool="p"), O("b", region="us", purchase="spot")],
         pools={"p": 1},
     ),
 }
+
+
+def capped(kind: str, limit: float, *, priority: float = np.nan, usd_per_unit: float = np.nan) -> Problem:
+    """One of two workloads under a cap, over two periods."""
+    p = problem(
+        [W("web", demand=[4, 2]), W("api", demand=[1, 1])],
+        [O("a", egress=0.1, current=3), O("b", price=2.0, current=1), O("c", "api")],
+        hours=[6.0, 18.0],
+    )
+    terms = (np.array([value]) for value in (limit, priority, usd_per_unit))
+    member = np.array([[True, False]])
+    return replace(p, caps=Caps(("c",), (kind,), *terms, member, np.array([0.5, 0.2, 1.0])))
 
 
 def model_of(feature: str) -> Program:

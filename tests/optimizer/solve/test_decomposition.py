@@ -41,7 +41,7 @@ def plain(p: Problem) -> Problem:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tiny_problems(most_options=3))
 def test_the_bound_is_below_the_optimum_and_the_placement_holds(p: Problem) -> None:
     p = plain(p)

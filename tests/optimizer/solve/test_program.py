@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from optimizer.check import check
 from optimizer.errors import SolverError
 from optimizer.problem import Problem
-from optimizer.solve import highs, pulp_model, solve
+from optimizer.solve import highs, pulp_model, small, solve
 from optimizer.solve.compact import build, missed_levels
 from optimizer.solve.highs import Limits
 from optimizer.solve.lp_text import lp_text
@@ -330,3 +330,30 @@ def test_the_example_of_the_documentation_runs() -> None:
     given = {"problem": problem(W(demand=[4.0, 7.0]), PAIR), "solve": solve}
     exec(example, given)
     assert given["solution"].placement.replicas.tolist() == [[1, 2], [1, 2]]
+
+
+def hard() -> Problem:
+    """Options so much alike that a second proves no gap."""
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1000, 3000, 40).astype(float)
+    prices = (sizes * rng.uniform(0.97, 1.03, 40)).tolist()
+    options = [O(f"o{i}", capacity=sizes[i], price=prices[i]) for i in range(40)]
+    return problem(W(demand=[45_123.0, 30_011.0, 70_077.0], max_options=4), options)
+
+
+def test_own_rows_stopped_by_the_clock_have_an_honest_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def few(model: Any, variables: Any) -> None:
+        model += variables["n", 0, 0] <= 1, "few"
+
+    monkeypatch.setattr(small, "TIME_LIMIT_SECONDS", 0.2)
+    p = hard()
+    stopped = solve(p, gap_share=1e-9, rows=few)
+    monkeypatch.undo()
+    without = solve(p, gap_share=0.002)
+    assert stopped.stopped_by == "time"
+    assert stopped.gap_share > 1e-4
+    # Below any answer with or without the row; an own row cannot make the optimum cheaper.
+    assert stopped.bound_usd <= without.cost_usd + 1e-6
+    assert stopped.cost_usd >= without.bound_usd - 1e-6
+    assert stopped.placement.replicas[0, 0] <= 1
+    assert check(p, stopped.placement) == ()

@@ -16,6 +16,7 @@ from optimizer.check import check
 from optimizer.problem import Problem, cost
 from optimizer.solve import Solution, solve
 from optimizer.solve.components import groups
+from optimizer.solve.explain import explain
 from optimizer.solve.sharing import Sharing
 from optimizer.solve.terms import is_plain
 from tests.optimizer.problems import C, N, O, W, problem
@@ -254,7 +255,7 @@ def test_the_cost_is_that_of_an_exhaustive_search(p: Problem) -> None:
         assert cost(p, found.placement) == pytest.approx(found.cost_usd)
 
 
-@examples(60)
+@examples(6)
 @given(sharing_problems())
 def test_without_the_list_of_all_ways_the_bound_holds_and_no_placement_is_wrong(p: Problem) -> None:
     best = brute(p)
@@ -269,3 +270,26 @@ def test_without_the_list_of_all_ways_the_bound_holds_and_no_placement_is_wrong(
     assert check(p, found.placement, best_effort=True) == ()
     if np.isfinite(best) and np.isinf(p.pool_limit).all():
         assert found.cost_usd == pytest.approx(best, rel=0.35)
+
+
+def test_own_rows_are_refused_beside_shared_nodes() -> None:
+    p = problem(
+        [W(demand=[1.0])], [O("small", price=3.0), O("packed", price=0.0, node="box", cpu=1.0)],
+        nodes=[N("box", price=1.0, cpu=4.0)],
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="packing"):
+        solve(p, rows=lambda model, variables: None)
+
+
+def test_where_nodes_are_shared_nothing_is_explained_by_prices_that_know_no_packing() -> None:
+    p = problem(
+        [W("web", demand=[1.0]), W("api", demand=[1.0])],
+        [O("small", workload="web", price=3.0), O("packed", workload="web", price=0.0, node="box", cpu=1.0),
+         O("other", workload="api", price=2.0)],
+        nodes=[N("box", price=1.0, cpu=4.0)],
+    )  # fmt: skip
+    solution = solve(p)
+    told = explain(p, solution)
+    assert solution.cost_usd == pytest.approx(3.0)
+    assert "web" in told.unpriced
+    assert [line.workload for line in told.workloads] == ["api"]

@@ -75,7 +75,7 @@ def test_the_best_plan_with_an_option_is_what_counting_finds(p: Problem, rent: l
         assert found[i].alone_usd == (pytest.approx(alone, abs=1e-7) if np.isfinite(alone) else np.inf)
 
 
-@examples(60)
+@examples(40)
 @given(one_workload(), st.lists(st.floats(0.0, 1.0), min_size=2, max_size=2))
 def test_the_program_for_any_rules_agrees_with_the_kernel(p: Problem, rent: list[float]) -> None:
     priced = rents(p, rent)
@@ -103,7 +103,7 @@ def assert_it_adds_up(p: Problem, found: Explanation) -> None:
                 assert each.alone_usd >= each.more_usd - 1e-6
 
 
-@examples(60)
+@examples(30)
 @given(tiny_problems())
 def test_alternatives_cost_more_and_regrets_are_the_gap(p: Problem) -> None:
     solution = solve(p, gap_share=1e-6)

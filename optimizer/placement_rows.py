@@ -1,0 +1,114 @@
+"""Rows of a placement plan: what runs, for whom, when work is done, budgets missed, what losses cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from optimizer.caps import EVERY_PERIOD
+from optimizer.inputs import Inputs
+from optimizer.loss_history import UNITS
+from optimizer.placement_parts import MissCost, PlacementRow, RouteRow, WorkRow, WorkRun
+from optimizer.plan_parts import Missing
+from optimizer.problem import Problem, slo_usd
+from optimizer.solve import Solution
+from optimizer.spend_limits import SpendLimit, exceeded, usd_per_day
+from optimizer.violations import TOLERANCE
+
+
+def rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[PlacementRow]:
+    """What runs in each block, with the age of its price."""
+    prices = inputs.options.set_index("option_id")
+    for i, t in np.argwhere(solution.placement.replicas > 0):
+        price = prices.loc[problem.option_id[i]]
+        as_of = price.get("price_as_of")
+        yield PlacementRow(
+            workload=problem.workloads[problem.option_workload[i]],
+            period=problem.periods[t],
+            option_id=problem.option_id[i],
+            provider=problem.provider[i],
+            region=problem.region[i],
+            instance_type=problem.instance_type[i],
+            purchase=problem.purchase[i],
+            replicas=int(solution.placement.replicas[i, t]),
+            price_hourly_usd=float(problem.price_hourly[i]),
+            price_as_of=None if pd.isna(as_of) else pd.Timestamp(as_of).to_pydatetime(),
+            is_estimated_price=bool(price.get("is_estimated", False)),
+        )
+
+
+def route_rows(problem: Problem, solution: Solution) -> Iterator[RouteRow]:
+    """Which regions serve which origin, for workloads in several regions."""
+    r, placed = problem.routes, solution.placement
+    asked = r.share[r.source][:, None] * problem.demand[r.workload[r.source]]
+    shares = np.divide(placed.routed, asked, out=np.zeros_like(asked), where=asked > 0)
+    total: dict[tuple[int, int, str, str], float] = {}
+    for n, t in np.argwhere(shares > TOLERANCE).tolist():
+        key = (int(r.source[n]), t, problem.provider[r.option[n]], problem.region[r.option[n]])
+        total[key] = total.get(key, 0.0) + float(shares[n, t])
+    regions: dict[int, set[tuple[str, str]]] = {}
+    for g, _, *place in total:
+        regions.setdefault(int(r.workload[g]), set()).add((place[0], place[1]))
+    for (g, t, provider, region), share in sorted(total.items()):
+        w = int(r.workload[g])
+        if len(regions[w]) > 1:
+            yield RouteRow(
+                workload=problem.workloads[w],
+                origin=r.origin[g],
+                period=problem.periods[t],
+                provider=provider,
+                region=region,
+                served_share=min(share, 1.0),
+            )
+
+
+def over_budget(problem: Problem, solution: Solution, limits: Sequence[SpendLimit]) -> Iterator[Missing]:
+    """Budgets that do not pay for what must be served; demand and every other rule come first."""
+    spent = usd_per_day(problem, solution.placement.replicas)
+    for limit in exceeded(limits, spent):
+        cost = sum(spent.get(name, 0.0) for name in sorted(limit.workloads))
+        over = cost - limit.usd_per_day
+        yield Missing(
+            rule="budget_usd_per_day",
+            workload=limit.name,
+            period=EVERY_PERIOD,
+            missing=round(over, 6),
+            wanted=round(limit.usd_per_day, 6),
+            text=f"{limit.name}: what serves its demand costs {cost:,.2f} USD per day, {over:,.2f} above its "
+            f"budget of {limit.usd_per_day:,.2f}; demand comes first",
+        )
+
+
+def work_rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[WorkRow]:
+    """When work with a deadline is done, and how much of it on this day."""
+    units = problem.sum_by_workload(solution.placement.served) * problem.hours * 3600.0
+    for workload in inputs.workloads:
+        if workload.deadline is None or workload.name not in problem.workloads:
+            continue
+        done = units[problem.workloads.index(workload.name)]
+        yield WorkRow(
+            workload=workload.name,
+            deadline=workload.deadline,
+            work_units=float(workload.work_units or 0.0),
+            units_per_day=float(done.sum()),
+            runs=tuple(
+                WorkRun(period=problem.periods[t], units=float(done[t]))
+                for t in np.flatnonzero(done > TOLERANCE)
+            ),
+        )
+
+
+def miss_rows(problem: Problem, solution: Solution) -> Iterator[MissCost]:
+    """What the losses of past days would cost workloads that say what a miss costs."""
+    paid = problem.scenarios.slo_usd_per_unit
+    for w in np.flatnonzero(paid > 0):
+        alone = replace(problem.scenarios, slo_usd_per_unit=np.where(np.arange(len(paid)) == w, paid, 0.0))
+        yield MissCost(
+            workload=problem.workloads[w],
+            usd_per_1000_missed=float(paid[w] / UNITS),
+            days=len(problem.scenarios),
+            expected_usd_per_day=slo_usd(replace(problem, scenarios=alone), solution.placement),
+        )

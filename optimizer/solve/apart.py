@@ -1,0 +1,255 @@
+"""Large problems in which some workloads have rules that the kernel does not know.
+
+First the whole problem without these rules: its prices tell what shared things are worth, its bound holds for
+the problem with them, for rules only ever cost. Then each such workload alone, the largest first, by the
+compact model at these prices and within what is left of limits: its options are chosen in a few periods that
+stand for all, its counts period by period. The plain workloads are decomposed beside what these draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.bounds import Bounds, Ramp
+from optimizer.losses import Scenarios
+from optimizer.problem import Bools, Floats, Ints, Placement, Problem, cost
+from optimizer.routes import Routes
+from optimizer.solve.compact import build
+from optimizer.solve.components import Part, by_period, restrict
+from optimizer.solve.covering import cover_usd
+from optimizer.solve.decomposition import Decomposed, decompose, with_cover
+from optimizer.solve.highs import Limits, minimise
+from optimizer.solve.plans import Pricing
+from optimizer.solve.routing import freely_routed
+from optimizer.solve.small import solve_component
+from optimizer.solve.solution import Solution
+from optimizer.solve.terms import PAIR, is_plain, terms_of
+from optimizer.survival import Survival
+
+LEAST_USD = 1e-9  # of a replica-hour at prices
+FEW_PERIODS = 3  # that stand for all where options are chosen
+FIRM_EACH, SPOT_EACH = 2, 1  # options of a region that are looked at
+SHARES = (1.0, 0.5, 0.1)  # of demand that they are cheapest for
+MORE_REGIONS = 3  # than a workload must be in
+CHOICE_GAP, ALONE_GAP = 0.05, 0.005
+EXACT = Limits(gap_share=0.0, nodes=0, seconds=60.0)
+
+
+def can_relax(p: Problem) -> bool:
+    """Whether without rules that the kernel does not know the problem is plain: no caps, no shifting work."""
+    return not len(p.caps) and not p.work.is_asked.any() and bool(is_plain(relaxed(p)).all())
+
+
+def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
+    """A placement beside the bound of the problem without the rules; None where a workload finds no room."""
+    plain = ~needs_model(problem)
+    found = decompose(relaxed(problem), gap_share=gap_share)
+    if found is None:
+        return None
+    # That of the prices, which is a sum over workloads; one period may have a closer one that is not.
+    dropped = float(problem.migration_cost_usd @ problem.current_replicas)
+    bound = found.proof.bound_usd + dropped + closer_usd(problem, found)
+    priced = at_prices(problem, found)
+    _, options, periods = problem.shape
+    replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
+    left = problem.pool_limit.copy()
+    for w in np.flatnonzero(~plain)[np.argsort(-problem.demand[~plain].sum(axis=1), kind="stable")]:
+        part = restrict(replace(priced, pool_limit=left), np.array([w]))
+        counts = alone(part.problem)
+        if counts is None:
+            return None
+        replicas[part.options], served[part.options] = counts
+        left = np.maximum(left - drawn(problem, part.options, counts[0]), 0.0)
+    rest = restrict(replace(in_pairs(problem), pool_limit=left), np.flatnonzero(plain))
+    if len(rest.options):
+        others = decompose(rest.problem, gap_share=gap_share)
+        if others is None or others.placement is None:
+            return None
+        replicas[rest.options], served[rest.options] = others.placement.replicas, others.placement.served
+    placement = joined(problem, replicas, served)
+    usd = cost(problem, placement)
+    close = usd - bound <= gap_share * abs(usd)
+    return Solution(placement, usd, min(bound, usd), (), "gap" if close else "rounds")
+
+
+def joined(problem: Problem, replicas: Ints, served: Floats) -> Placement:
+    """The placement with commitments used at their best."""
+    nothing = np.zeros((len(problem.commitments), len(problem.pools), len(problem.periods)))
+    routed = freely_routed(problem, served, np.zeros((len(problem.routes), len(problem.periods))))
+    return with_cover(problem, Placement(replicas, served, nothing, np.zeros(len(nothing)), routed))
+
+
+def relaxed(p: Problem) -> Problem:
+    """The problem without the rules that the kernel does not know; at most two options each."""
+    workloads, options, periods = p.shape
+    return replace(
+        in_pairs(p),
+        min_regions=np.ones(workloads, dtype=np.int64),
+        max_region_share=np.ones(workloads),
+        survive_region_loss=np.zeros(workloads, dtype=bool),
+        routes=Routes.none(workloads, options),
+        survival=Survival.none(workloads, options),
+        bounds=Bounds.none(),
+        ramp=Ramp.none(workloads),
+        scenarios=Scenarios.none(workloads, len(p.pools), periods),
+    )
+
+
+def closer_usd(problem: Problem, found: Decomposed) -> float:
+    """What rules cost at the prices at least, over the bound without them; less what a third option may save.
+
+    The least of a workload with its rules is bounded by its own model without whole numbers.
+    """
+    terms, kinds = terms_of(relaxed(problem))
+    added = found.shared.added(found.proof.prices)
+    value, _ = Pricing(terms, kinds)(added, left=found.shared.limit)
+    usd = replica_usd(problem, added[terms.kind])
+    count = np.bincount(problem.option_workload, minlength=len(value))
+    several = np.minimum(problem.max_options, count) > PAIR
+    least = np.where(several, with_any_options(problem, usd, np.flatnonzero(several)), value)
+    unpaid = without_commitments(problem)
+    for w in np.flatnonzero(needs_model(problem)):
+        part = restrict(unpaid, np.array([w]))
+        stay = float(part.problem.migration_cost_usd @ part.problem.current_replicas)
+        least[w] = max(least[w], least_usd(part.problem, usd[part.options]) - stay)
+    return float((least - value).sum())
+
+
+def with_any_options(problem: Problem, usd: Floats, workloads: Ints) -> Floats:
+    """(W,) least cost of some workloads with any number of options, over that of dropping what runs."""
+    w = problem.option_workload
+    egress = problem.egress_usd_per_unit[:, None] * problem.hours
+    total = np.zeros(len(problem.workloads))
+    begin = np.searchsorted(w, np.arange(len(total) + 1)).astype(np.int64)
+    cover_usd(
+        workloads, begin, problem.capacity, ~problem.is_spot, usd, egress, problem.demand,
+        1.0 - problem.max_spot_share, total,
+    )  # fmt: skip
+    taken_up = np.where(problem.current_replicas > 0, 0.0, problem.activation_cost_usd[w])
+    first = np.full(len(total), np.inf)
+    np.minimum.at(first, w, taken_up)
+    runs = problem.demand.max(axis=1, initial=0.0) > 0
+    stay = np.bincount(w, problem.migration_cost_usd * problem.current_replicas, len(total))
+    return np.asarray(total + np.where(runs, first, 0.0) - stay, dtype=float)
+
+
+def needs_model(p: Problem) -> Bools:
+    """(W,) workloads with rules that the kernel does not know; of more than two options, two will do."""
+    return ~is_plain(in_pairs(p))
+
+
+def in_pairs(p: Problem) -> Problem:
+    """The problem with at most two options each."""
+    return replace(p, max_options=np.minimum(p.max_options, PAIR))
+
+
+def least_usd(p: Problem, usd: Floats) -> float:
+    """No placement of one workload costs less, with (I, T) USD of a replica."""
+    program = build(p)
+    n, prices = program.columns_of("n"), program.cost.copy()
+    prices[n] += usd - p.price_hourly[:, None] * p.hours
+    found = minimise(replace(program.relaxed(), cost=prices), EXACT)
+    return found.objective if found.values is not None else 0.0
+
+
+def replica_usd(problem: Problem, added: Floats) -> Floats:
+    """(I, T) USD of a replica in a period at (I, T) prices added to a unit; never below nothing."""
+    usd = problem.price_hourly[:, None] * problem.hours + problem.pool_units[:, None] * added
+    return np.asarray(np.maximum(usd, LEAST_USD), dtype=float)
+
+
+def at_prices(problem: Problem, found: Decomposed) -> Problem:
+    """The problem with the mean price of shared things in the price of options, and no commitments."""
+    terms, _ = terms_of(relaxed(problem))
+    added = found.shared.added(found.proof.prices)[terms.kind]
+    hourly = replica_usd(problem, added).sum(axis=1) / problem.hours.sum()
+    return replace(without_commitments(problem), price_hourly=hourly)
+
+
+def without_commitments(p: Problem) -> Problem:
+    """The same with none: prices tell what they are worth."""
+    none = np.zeros(0)
+    return replace(
+        p,
+        commitments=(),
+        committed_usd_per_hour=none,
+        offered_max_usd_per_hour=none,
+        fee_per_usd=none,
+        committed_rate=p.committed_rate[:0],
+        covered_list_price=p.covered_list_price[:0],
+    )
+
+
+def alone(p: Problem) -> tuple[Ints, Floats] | None:
+    """(I, T) replicas and served amounts of one workload; None where it misses a rule."""
+    near = only_near(p)
+    chosen = solve_component(in_few_periods(near.problem), CHOICE_GAP)
+    if chosen.shortfalls:
+        return None
+    usable = np.zeros(len(p.option_id), dtype=bool)
+    usable[near.options[chosen.placement.replicas.max(axis=1) > 0]] = True
+    usable[p.bounds.option] = True
+    few = restrict(p, np.arange(1), usable)
+    # Their number is settled and paid for, so that periods are apart unless a ramp ties them together.
+    settled = replace(few.problem, max_options=np.full(1, np.inf), activation_cost_usd=np.zeros(1))
+    shape = (len(p.option_id), len(p.periods))
+    replicas, served = np.zeros(shape, dtype=np.int64), np.zeros(shape)
+    for part in by_period(replace(few, problem=settled)):
+        found = solve_component(part.problem, ALONE_GAP)
+        if found.shortfalls:
+            return None
+        at = np.ix_(few.options, part.periods)
+        replicas[at], served[at] = found.placement.replicas, found.placement.served
+    return replicas, served
+
+
+def only_near(p: Problem) -> Part:
+    """The problem with a few options of the cheapest regions, and those that must run.
+
+    Cheapest for all of demand, for half of it and for a little: large, small and beside others.
+    """
+    usable = np.zeros(len(p.option_id), dtype=bool)
+    usable[p.bounds.option] = True
+    most = len(p.option_id) if len(p.routes) else int(p.min_regions[0]) + MORE_REGIONS
+    for share in SHARES:
+        need = share * p.demand[0]
+        usd = np.ceil(need / p.capacity[:, None] - 1e-9) @ p.hours * p.price_hourly
+        usd += p.egress_usd_per_unit * (need @ p.hours)
+        order = np.argsort(usd, kind="stable")
+        regions = list(dict.fromkeys(p.region[i] for i in order))[:most]
+        for is_spot, each in ((False, FIRM_EACH), (True, SPOT_EACH)):
+            for region in regions:
+                mine = [i for i in order if p.region[i] == region and bool(p.is_spot[i]) == is_spot]
+                usable[mine[:each]] = True
+    return restrict(p, np.arange(1), usable)
+
+
+def in_few_periods(p: Problem) -> Problem:
+    """The problem in the periods of least, middle and most demand, which stand for all others."""
+    periods = len(p.periods)
+    if periods <= FEW_PERIODS or len(p.bounds.option) or np.isfinite(p.ramp.max_replicas).any():
+        return p
+    order = np.argsort(p.demand[0], kind="stable")
+    picked = np.sort(order[np.linspace(0, periods - 1, FEW_PERIODS).astype(int)])
+    return replace(
+        p,
+        periods=tuple(p.periods[t] for t in picked),
+        hours=np.full(FEW_PERIODS, p.hours.sum() / FEW_PERIODS),
+        demand=p.demand[:, picked],
+        pool_limit=p.pool_limit.min(axis=1, keepdims=True).repeat(FEW_PERIODS, axis=1),
+        scenarios=Scenarios.none(1, len(p.pools), FEW_PERIODS),
+        work=type(p.work).none(1, FEW_PERIODS),
+    )
+
+
+def drawn(p: Problem, options: Ints, replicas: Ints) -> Floats:
+    """(P, T) pool units that replicas of some options draw; a limit that is pool and quota counts once."""
+    units = p.pool_units[options, None] * replicas
+    total = np.zeros((len(p.pools), replicas.shape[1]))
+    pool, quota = p.pool[options], p.quota_pool[options]
+    np.add.at(total, pool[pool >= 0], units[pool >= 0])
+    other = (quota >= 0) & (quota != pool)
+    np.add.at(total, quota[other], units[other])
+    return total

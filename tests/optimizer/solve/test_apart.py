@@ -1,0 +1,95 @@
+"""Workloads with rules that the kernel does not know, in large problems: kept, and bounded from below."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.instances import generated
+from optimizer.check import check
+from optimizer.problem import Problem, cost
+from optimizer.solve import solve, solver
+from optimizer.solve.apart import can_relax, least_usd, placed_apart, with_any_options, without_commitments
+from optimizer.solve.components import restrict
+from optimizer.solve.small import solve_component
+from optimizer.solve.terms import is_plain
+
+UNLIMITED = float("inf")
+RULES = {
+    "two regions": {"min_regions": 2},
+    "region loss": {"survive_region_loss": True, "max_options": 3.0},
+    "three options": {"max_options": 3.0},
+    "any options": {"max_options": UNLIMITED},
+    "share of a region": {"max_region_share": 0.6},
+}
+
+
+def few(seed: int, periods: int, share: float = 0.12, workloads: int = 4) -> Problem:
+    random = np.random.default_rng(seed)
+    whole = generated(workloads, periods, seed)
+    return restrict(whole, np.arange(workloads), random.random(len(whole.option_id)) < share).problem
+
+
+def with_rule(p: Problem, rules: dict[str, float], which: slice) -> Problem:
+    """The same where some workloads have a rule."""
+    changed = {}
+    for name, value in rules.items():
+        array = getattr(p, name).copy()
+        array[which] = value
+        changed[name] = array
+    return replace(p, **changed)
+
+
+@pytest.mark.parametrize("name", list(RULES))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_bound_is_below_the_optimum_and_rules_are_kept(name: str, seed: int) -> None:
+    p = with_rule(few(seed, periods=2), RULES[name], slice(0, 2))
+    best, found = solve_component(p, 1e-6), placed_apart(p, gap_share=1e-3)
+    assert can_relax(p)
+    assert not is_plain(p).all()
+    if best.shortfalls:
+        assert found is None
+        return
+    assert found is not None
+    assert check(p, found.placement) == ()
+    assert cost(p, found.placement) == pytest.approx(found.cost_usd)
+    assert found.bound_usd <= best.cost_usd + 1e-6
+    assert best.cost_usd - 1e-6 <= found.cost_usd <= 1.1 * best.cost_usd
+
+
+@pytest.mark.parametrize("size", [0.3, 1.0, 30.0])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_any_number_of_options_costs_at_least_its_bound(seed: int, size: float) -> None:
+    p = without_commitments(with_rule(few(seed, periods=2), RULES["any options"], slice(None)))
+    p = replace(p, pool_limit=np.full_like(p.pool_limit, np.inf), demand=size * p.demand)
+    usd = p.price_hourly[:, None] * p.hours
+    least = with_any_options(p, usd, np.arange(len(p.workloads)))
+    for w in range(len(p.workloads)):
+        best = solve_component(restrict(p, np.array([w])).problem, 1e-6)
+        assert 0.5 * best.cost_usd <= least[w] <= best.cost_usd + 1e-6
+        assert least_usd(restrict(p, np.array([w])).problem, usd[p.options_of(w)]) <= best.cost_usd + 1e-6
+
+
+def test_a_large_fleet_with_some_rules_needs_no_model_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "solved_part", None)
+    p = with_rule(generated(40, 3), RULES["region loss"], slice(3, 4))
+    p = with_rule(p, RULES["two regions"], slice(9, 10))
+    found = solve(p)
+    assert found.shortfalls == ()
+    assert found.gap_share < 0.06
+
+
+def test_unlimited_options_of_all_go_by_prices_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "solved_part", None)
+    p = with_rule(generated(40, 3), RULES["any options"], slice(None))
+    pairs, found = solve(generated(40, 3)), solve(p)
+    assert found.cost_usd <= pairs.cost_usd * (1 + 1e-9)
+    assert pairs.bound_usd * 0.7 < found.bound_usd <= found.cost_usd
+
+
+def test_shifting_work_is_left_to_the_compact_model() -> None:
+    p = few(0, periods=2)
+    p.work.amount[0], p.work.begin[0], p.work.end[0] = 3.0, 0, 1
+    assert not can_relax(p)
