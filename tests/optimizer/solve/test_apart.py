@@ -60,7 +60,7 @@ def test_the_bound_is_below_the_optimum_and_rules_are_kept(name: str, seed: int)
 
 
 @pytest.mark.parametrize("size", [0.3, 1.0, 30.0])
-@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_any_number_of_options_costs_at_least_its_bound(seed: int, size: float) -> None:
     p = without_commitments(with_rule(few(seed, periods=2), RULES["any options"], slice(None)))
     p = replace(p, pool_limit=np.full_like(p.pool_limit, np.inf), demand=size * p.demand)

@@ -243,7 +243,7 @@ def examples(count: int) -> settings:
     return settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=quiet)
 
 
-@examples(60)
+@examples(25)
 @given(sharing_problems())
 def test_the_cost_is_that_of_an_exhaustive_search(p: Problem) -> None:
     best, found = brute(p), solve(p, gap_share=EXACT)
