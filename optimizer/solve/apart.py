@@ -19,7 +19,8 @@ from optimizer.routes import Routes
 from optimizer.solve.compact import build
 from optimizer.solve.components import Part, by_period, restrict
 from optimizer.solve.covering import cover_usd
-from optimizer.solve.decomposition import Decomposed, decompose, with_cover
+from optimizer.solve.decomposition import decompose, with_cover
+from optimizer.solve.draws import drawn_on
 from optimizer.solve.highs import Limits, minimise
 from optimizer.solve.plans import Pricing
 from optimizer.solve.routing import freely_routed
@@ -48,10 +49,14 @@ def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
     found = decompose(relaxed(problem), gap_share=gap_share)
     if found is None:
         return None
+    terms, kinds = terms_of(relaxed(problem))
+    added = found.shared.added(found.proof.prices)
+    value, _ = Pricing(terms, kinds)(added, left=found.shared.limit)
+    replica = replica_usd(problem, added[terms.kind])
     # That of the prices, which is a sum over workloads; one period may have a closer one that is not.
     dropped = float(problem.migration_cost_usd @ problem.current_replicas)
-    bound = found.proof.bound_usd + dropped + closer_usd(problem, found)
-    priced = at_prices(problem, found)
+    bound = found.proof.bound_usd + dropped + float((least_usd(problem, replica, value) - value).sum())
+    priced = at_prices(problem, replica)
     _, options, periods = problem.shape
     replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
     left = problem.pool_limit.copy()
@@ -61,7 +66,7 @@ def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
         if counts is None:
             return None
         replicas[part.options], served[part.options] = counts
-        left = np.maximum(left - drawn(problem, part.options, counts[0]), 0.0)
+        left = np.maximum(left - drawn_on(problem, counts[0], part.options), 0.0)
     rest = restrict(replace(in_pairs(problem), pool_limit=left), np.flatnonzero(plain))
     if len(rest.options):
         others = decompose(rest.problem, gap_share=gap_share)
@@ -97,34 +102,33 @@ def relaxed(p: Problem) -> Problem:
     )
 
 
-def closer_usd(problem: Problem, found: Decomposed) -> float:
-    """What rules cost at the prices at least, over the bound without them; less what a third option may save.
+def least_usd(problem: Problem, replica: Floats, value: Floats) -> Floats:
+    """(W,) least cost of each workload with its rules, over that of dropping what runs.
 
-    The least of a workload with its rules is bounded by its own model without whole numbers.
+    Args:
+        problem: with all rules.
+        replica: (I, T) USD of a replica, at prices.
+        value: (W,) least cost without the rules that the kernel does not know, with at most two options.
     """
-    terms, kinds = terms_of(relaxed(problem))
-    added = found.shared.added(found.proof.prices)
-    value, _ = Pricing(terms, kinds)(added, left=found.shared.limit)
-    usd = replica_usd(problem, added[terms.kind])
     count = np.bincount(problem.option_workload, minlength=len(value))
     several = np.minimum(problem.max_options, count) > PAIR
-    least = np.where(several, with_any_options(problem, usd, np.flatnonzero(several)), value)
+    least = np.where(several, with_any_options(problem, replica, np.flatnonzero(several)), value)
     unpaid = without_commitments(problem)
     for w in np.flatnonzero(needs_model(problem)):
         part = restrict(unpaid, np.array([w]))
         stay = float(part.problem.migration_cost_usd @ part.problem.current_replicas)
-        least[w] = max(least[w], least_usd(part.problem, usd[part.options]) - stay)
-    return float((least - value).sum())
+        least[w] = max(least[w], in_fractions(part.problem, replica[part.options]) - stay)
+    return least
 
 
-def with_any_options(problem: Problem, usd: Floats, workloads: Ints) -> Floats:
+def with_any_options(problem: Problem, replica: Floats, workloads: Ints) -> Floats:
     """(W,) least cost of some workloads with any number of options, over that of dropping what runs."""
     w = problem.option_workload
     egress = problem.egress_usd_per_unit[:, None] * problem.hours
     total = np.zeros(len(problem.workloads))
     begin = np.searchsorted(w, np.arange(len(total) + 1)).astype(np.int64)
     cover_usd(
-        workloads, begin, problem.capacity, ~problem.is_spot, usd, egress, problem.demand,
+        workloads, begin, problem.capacity, ~problem.is_spot, replica, egress, problem.demand,
         1.0 - problem.max_spot_share, total,
     )  # fmt: skip
     taken_up = np.where(problem.current_replicas > 0, 0.0, problem.activation_cost_usd[w])
@@ -145,11 +149,11 @@ def in_pairs(p: Problem) -> Problem:
     return replace(p, max_options=np.minimum(p.max_options, PAIR))
 
 
-def least_usd(p: Problem, usd: Floats) -> float:
-    """No placement of one workload costs less, with (I, T) USD of a replica."""
+def in_fractions(p: Problem, replica: Floats) -> float:
+    """Cost of one workload in fractions of replicas, each at (I, T) USD: no placement of it costs less."""
     program = build(p)
     n, prices = program.columns_of("n"), program.cost.copy()
-    prices[n] += usd - p.price_hourly[:, None] * p.hours
+    prices[n] += replica - p.price_hourly[:, None] * p.hours
     found = minimise(replace(program.relaxed(), cost=prices), EXACT)
     return found.objective if found.values is not None else 0.0
 
@@ -160,11 +164,9 @@ def replica_usd(problem: Problem, added: Floats) -> Floats:
     return np.asarray(np.maximum(usd, LEAST_USD), dtype=float)
 
 
-def at_prices(problem: Problem, found: Decomposed) -> Problem:
-    """The problem with the mean price of shared things in the price of options, and no commitments."""
-    terms, _ = terms_of(relaxed(problem))
-    added = found.shared.added(found.proof.prices)[terms.kind]
-    hourly = replica_usd(problem, added).sum(axis=1) / problem.hours.sum()
+def at_prices(problem: Problem, replica: Floats) -> Problem:
+    """The problem with (I, T) USD of a replica, in the mean, as the price of options, and no commitments."""
+    hourly = replica.sum(axis=1) / problem.hours.sum()
     return replace(without_commitments(problem), price_hourly=hourly)
 
 
@@ -242,14 +244,3 @@ def in_few_periods(p: Problem) -> Problem:
         scenarios=Scenarios.none(1, len(p.pools), FEW_PERIODS),
         work=type(p.work).none(1, FEW_PERIODS),
     )
-
-
-def drawn(p: Problem, options: Ints, replicas: Ints) -> Floats:
-    """(P, T) pool units that replicas of some options draw; a limit that is pool and quota counts once."""
-    units = p.pool_units[options, None] * replicas
-    total = np.zeros((len(p.pools), replicas.shape[1]))
-    pool, quota = p.pool[options], p.quota_pool[options]
-    np.add.at(total, pool[pool >= 0], units[pool >= 0])
-    other = (quota >= 0) & (quota != pool)
-    np.add.at(total, quota[other], units[other])
-    return total

@@ -16,6 +16,7 @@ from optimizer.solve.highs import Limits
 from optimizer.solve.joint import choose
 from optimizer.solve.listing import near_mixes
 from optimizer.solve.plans import Plans, Pricing
+from optimizer.solve.rounding import cost_usd
 
 MOST_WORKLOADS = 1_500  # a choice among plans of more is no matter of seconds
 AT_ONCE = 0.1  # of the gap asked for: how much dearer plans may be that are chosen from first
@@ -70,9 +71,3 @@ def finished(
             # What is not listed costs more than the bound by more than the slack.
             bound = max(bound, min(found.bound_usd, proof.bound_usd + slack))
     return plans, min(bound, usd)
-
-
-def cost_usd(pricing: Pricing, shared: Shared, plans: Plans) -> float:
-    """What plans cost under the commitments there are."""
-    _, used = plans.drawn(pricing)
-    return float(plans.usd(pricing.terms).sum()) - shared.cover_usd(used)

@@ -18,6 +18,7 @@ from optimizer.check import check
 from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Placement, Problem
 from optimizer.solve import highs
 from optimizer.solve.components import groups, restrict
+from optimizer.solve.draws import drawn_on
 from optimizer.solve.highs import Limits
 from optimizer.solve.leeway import (
     FEWER,
@@ -312,15 +313,6 @@ def at_period(p: Problem, t: int, raised: Floats) -> Problem:
         pool_limit=p.pool_limit[:, [t]] + raised[:, None], bounds=p.bounds.in_period(t),
         scenarios=p.scenarios.in_period(t), work=p.work.in_period(),
     )  # fmt: skip
-
-
-def drawn_on(p: Problem, replicas: Floats) -> Floats:
-    """(P, T) units drawn on each pool."""
-    drawn = np.zeros((len(p.pools) + 1, replicas.shape[1]))
-    units = p.pool_units[:, None] * replicas
-    np.add.at(drawn, p.pool, units)
-    np.add.at(drawn, np.where(p.quota_pool == p.pool, -1, p.quota_pool), units)
-    return drawn[:-1]
 
 
 def eased(p: Problem, replicas: Floats, t: int) -> Problem:

@@ -80,14 +80,14 @@ def rounded(pricing: Pricing, shared: Shared, proof: Proof, *, enough_usd: float
     fixed = Fixed.nothing(pricing.terms, shared)
     prices, late = dive(pricing, shared, proof, fixed)
     for _ in range(MOST_TURNS):
-        before = cost_usd(pricing, shared, fixed)
+        before = settled_usd(pricing, shared, fixed)
         if before <= enough_usd:
             break
         sweep(pricing, shared, prices, fixed, late)
-        if fixed.open.size or cost_usd(pricing, shared, fixed) <= enough_usd:
+        if fixed.open.size or settled_usd(pricing, shared, fixed) <= enough_usd:
             break
         recount(pricing, shared, prices, fixed)
-        if not cost_usd(pricing, shared, fixed) < before - LEAST_GAIN * abs(before):
+        if not settled_usd(pricing, shared, fixed) < before - LEAST_GAIN * abs(before):
             break
     return fixed.plans
 
@@ -154,7 +154,7 @@ def recount(pricing: Pricing, shared: Shared, prices: Floats, fixed: Fixed) -> N
     mixes = Mixes.of(pricing, fixed.plans, shared.limit)
     other = Fixed.nothing(pricing.terms, shared)
     settle(pricing, counted(shared, mixes, prices), other)
-    if cost_usd(pricing, shared, other) < cost_usd(pricing, shared, fixed):
+    if settled_usd(pricing, shared, other) < settled_usd(pricing, shared, fixed):
         fixed.chosen, fixed.count, fixed.left = other.chosen, other.count, other.left
 
 
@@ -164,7 +164,7 @@ def sweep(pricing: Pricing, shared: Shared, prices: Floats, fixed: Fixed, late: 
     rent, worth = shared.split(prices)
     which = np.arange(len(terms.demand)) if terms.demand.size <= SWEPT_WHOLE else late
     which = np.union1d(which, fixed.open)
-    best, best_usd = fixed.copy(), cost_usd(pricing, shared, fixed)
+    best, best_usd = fixed.copy(), settled_usd(pricing, shared, fixed)
     for part in RENT_LEFT:
         order = which[np.argsort(fixed.chosen[which, 0] >= 0, kind="stable")].astype(np.int64)
         _, used = fixed.plans.drawn(pricing)
@@ -174,7 +174,7 @@ def sweep(pricing: Pricing, shared: Shared, prices: Floats, fixed: Fixed, late: 
             kinds.prices(part * rent, within), kinds.draws, kinds.shared, fixed.left,
             kinds.cover, within - beyond, room, fixed.chosen, fixed.count,
         )  # fmt: skip
-        usd = cost_usd(pricing, shared, fixed)
+        usd = settled_usd(pricing, shared, fixed)
         if usd < best_usd:
             best, best_usd = fixed.copy(), usd
         if part == 0.0 and not changed:
@@ -183,9 +183,12 @@ def sweep(pricing: Pricing, shared: Shared, prices: Floats, fixed: Fixed, late: 
         fixed.chosen, fixed.count, fixed.left = best.chosen, best.count, best.left
 
 
-def cost_usd(pricing: Pricing, shared: Shared, fixed: Fixed) -> float:
+def settled_usd(pricing: Pricing, shared: Shared, fixed: Fixed) -> float:
     """What the plans cost under the commitments there are; infinite while a workload has none."""
-    if fixed.open.size:
-        return float("inf")
-    _, used = fixed.plans.drawn(pricing)
-    return float(fixed.plans.usd(pricing.terms).sum()) - shared.cover_usd(used)
+    return float("inf") if fixed.open.size else cost_usd(pricing, shared, fixed.plans)
+
+
+def cost_usd(pricing: Pricing, shared: Shared, plans: Plans) -> float:
+    """What plans cost under the commitments there are."""
+    _, used = plans.drawn(pricing)
+    return float(plans.usd(pricing.terms).sum()) - shared.cover_usd(used)

@@ -30,6 +30,7 @@ from optimizer.solve.highs import Found, Growing, Limits
 from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.shelves import Shelf
 from optimizer.solve.small import STOPPED_BY, Run
+from optimizer.solve.ways import Ways, columns_of
 
 FEW = 3_000  # ways to pack, over all nodes and periods, up to which all are listed
 MOST_NEAR = 10_000  # likewise, among those that may still be part of a better answer
@@ -51,30 +52,6 @@ LP = Limits(gap_share=0.0, nodes=0, seconds=300.0)
 MIP = Limits(gap_share=0.0, nodes=5_000, seconds=60.0)
 SHORT = Limits(gap_share=0.0, nodes=50, seconds=20.0)
 BOUND = Limits(gap_share=1e-5, nodes=100, seconds=20.0)
-
-
-@dataclass(frozen=True)
-class Ways:
-    """Ways to pack a node, each of one node pool in one period."""
-
-    node: Ints  # (K,)
-    period: Ints  # (K,)
-    contents: Ints  # (K, I)
-
-    def __len__(self) -> int:
-        return len(self.node)
-
-    def and_also(self, other: Ways) -> Ways:
-        """These and others."""
-        return Ways(
-            np.append(self.node, other.node),
-            np.append(self.period, other.period),
-            np.concatenate([self.contents, other.contents]),
-        )
-
-    def take(self, which: Ints) -> Ways:
-        """Some of them."""
-        return Ways(self.node[which], self.period[which], self.contents[which])
 
 
 @dataclass(frozen=True)
@@ -455,19 +432,6 @@ class Sharing:
         kinds, times = np.unique(told, axis=0, return_counts=True)
         kind, option = np.nonzero(kinds[:, 2:])
         return Packing(kinds[:, 0], kinds[:, 1], times, kind, option, kinds[kind, option + 2])
-
-
-def columns_of(program: Program, ways: Ways) -> tuple[Ints, Ints, Floats]:
-    """Rows, columns from 0 on and coefficients of ways to pack."""
-    way, option = np.nonzero(ways.contents)
-    row = np.concatenate(
-        [
-            program.rows_of("nodes_used")[ways.node, ways.period],
-            program.rows_of("packed")[option, ways.period[way]],
-        ]
-    )
-    value = np.concatenate([np.ones(len(ways)), -ways.contents[way, option].astype(float)])
-    return row, np.append(np.arange(len(ways)), way), value
 
 
 def most_in_periods(p: Problem) -> Floats:

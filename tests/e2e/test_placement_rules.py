@@ -33,6 +33,14 @@ def usage(low: float = 9.0, high: float = 36.0) -> pd.DataFrame:
     )
 
 
+def save_spot_history(root: Path) -> None:
+    """A pool that granted nothing on one day of the week."""
+    hours = pd.date_range("2026-05-05T00:00:00Z", AS_OF, freq="1h", unit="us")
+    granted = pd.Series(100.0, index=hours).where(hours.day != 8, 0.0).to_numpy()
+    history = pd.DataFrame({"ts": hours, "pool": "pool-a", "capacity": granted})
+    save(root, "history/spot_capacity.parquet", history)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The plan of a workspace in which all three bind."""
@@ -43,13 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     rows = {"option_id": "virginia", "quota": 8.0}, CHEAP_SPOT
     seen = pd.concat([usage(), usage(9.0, 9.0).assign(workload="api")])
     make(root, web, api, ETL, options=rows, profiles=(PROFILE,), usage=seen)
-    hours = pd.date_range("2026-05-05T00:00:00Z", AS_OF, freq="1h", unit="us")
-    granted = pd.Series(100.0, index=hours).where(hours.day != 8, 0.0).to_numpy()
-    save(
-        root,
-        "history/spot_capacity.parquet",
-        pd.DataFrame({"ts": hours, "pool": "pool-a", "capacity": granted}),
-    )
+    save_spot_history(root)
     events = [{"ts": pd.Timestamp("2026-05-08T05:00:00Z"), "workload": "api", "option_id": "spot",
                "event": "preempted"}]  # fmt: skip
     save(root, "history/events.parquet", pd.DataFrame(events))
@@ -101,13 +103,7 @@ def test_without_the_keys_nothing_changes(tmp_path: Path) -> None:
     root = tmp_path / "plain"
     api = {"name": "web", **SVC, "spot": {"max_share": 1.0}}
     make(root, api, options=({"option_id": "virginia"}, CHEAP_SPOT), profiles=(PROFILE,), usage=usage())
-    hours = pd.date_range("2026-05-05T00:00:00Z", AS_OF, freq="1h", unit="us")
-    granted = pd.Series(100.0, index=hours).where(hours.day != 8, 0.0).to_numpy()
-    save(
-        root,
-        "history/spot_capacity.parquet",
-        pd.DataFrame({"ts": hours, "pool": "pool-a", "capacity": granted}),
-    )
+    save_spot_history(root)
     ran = plan(root, "--kind", "placement")
     assert ran.code == 0
     body = json.loads((root / "plans/plan.json").read_text())

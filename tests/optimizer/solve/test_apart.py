@@ -11,7 +11,7 @@ from benchmarks.instances import generated
 from optimizer.check import check
 from optimizer.problem import Problem, cost
 from optimizer.solve import solve, solver
-from optimizer.solve.apart import can_relax, least_usd, placed_apart, with_any_options, without_commitments
+from optimizer.solve.apart import can_relax, in_fractions, placed_apart, with_any_options, without_commitments
 from optimizer.solve.components import restrict
 from optimizer.solve.small import solve_component
 from optimizer.solve.terms import is_plain
@@ -69,7 +69,7 @@ def test_any_number_of_options_costs_at_least_its_bound(seed: int, size: float) 
     for w in range(len(p.workloads)):
         best = solve_component(restrict(p, np.array([w])).problem, 1e-6)
         assert 0.5 * best.cost_usd <= least[w] <= best.cost_usd + 1e-6
-        assert least_usd(restrict(p, np.array([w])).problem, usd[p.options_of(w)]) <= best.cost_usd + 1e-6
+        assert in_fractions(restrict(p, np.array([w])).problem, usd[p.options_of(w)]) <= best.cost_usd + 1e-6
 
 
 def test_a_large_fleet_with_some_rules_needs_no_model_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,47 @@
+"""Ways to pack nodes, and the columns of a program that they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.problem import Floats, Ints
+from optimizer.solve.program import Program
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Ways to pack a node, each of one node pool in one period."""
+
+    node: Ints  # (K,)
+    period: Ints  # (K,)
+    contents: Ints  # (K, I)
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    def and_also(self, other: Ways) -> Ways:
+        """These and others."""
+        return Ways(
+            np.append(self.node, other.node),
+            np.append(self.period, other.period),
+            np.concatenate([self.contents, other.contents]),
+        )
+
+    def take(self, which: Ints) -> Ways:
+        """Some of them."""
+        return Ways(self.node[which], self.period[which], self.contents[which])
+
+
+def columns_of(program: Program, ways: Ways) -> tuple[Ints, Ints, Floats]:
+    """Rows, columns from 0 on and coefficients of ways to pack."""
+    way, option = np.nonzero(ways.contents)
+    row = np.concatenate(
+        [
+            program.rows_of("nodes_used")[ways.node, ways.period],
+            program.rows_of("packed")[option, ways.period[way]],
+        ]
+    )
+    value = np.concatenate([np.ones(len(ways)), -ways.contents[way, option].astype(float)])
+    return row, np.append(np.arange(len(ways)), way), value
