@@ -221,6 +221,9 @@ def usd(instances: list[Instance], made: list[Made]) -> Sequence[Losses]:
 POLICIES = (
     Contender("greedy, price-sorted", every(policy(baselines.greedy))),
     Contender("best mix per workload", every(policy(baselines.per_workload))),
+    Contender(
+        "best mix per workload, with spot", every(policy(lambda p: baselines.per_workload(p, spot=True)))
+    ),
     Contender("single choice", every(policy(baselines.single_choice))),
     Contender(
         "single choice, for the peak", every(policy(lambda p: baselines.single_choice(p, autoscaled=False)))
