@@ -16,6 +16,7 @@ import pandas as pd
 
 from data.workloads import Workload
 from optimizer.admissible import NOTHING_KNOWN, Context
+from optimizer.extent import check_extent
 from optimizer.option_table import option_table, pool_limits, pool_names
 from optimizer.problem import Floats, Problem
 from optimizer.shift import Work
@@ -99,6 +100,7 @@ def assemble(
         policy: costs of change, spot capacity that is known.
         context: countries of regions, round trips from origins.
     """
+    check_extent("plan", sum(len(need.pairs) for need in needs), len(periods))
     table = option_table({need.workload.name: need.pairs for need in needs}, fleet)
     units = [need.workload for need in needs]
     problem = Problem(

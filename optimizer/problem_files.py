@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from data.sheet import ColumnRule, Sheet, shown
 from data.tabular import read_sheet
 from optimizer.errors import Fault, InputError
+from optimizer.extent import check_files
 from optimizer.problem import Problem
 from optimizer.problem_clashes import check_clashes
 from optimizer.problem_nodes import check_nodes
@@ -71,6 +72,7 @@ def read_problem(folder: Path) -> ProblemFiles:
         found = "no such file" if folder.is_dir() else f"no folder {folder}"
         action = "write one with `trimtab plan --save-problem`"
         raise InputError(Fault(f"{name}.parquet", found, "a table of the problem", action) for name in absent)
+    check_files(folder)
     sheets = {name: read_table(folder, name) for name in RULES}
     check_across(sheets)
     faults = [fault for sheet in sheets.values() for fault in sheet.faults]

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 
@@ -322,6 +324,18 @@ def test_very_many_options_are_read_and_placed(tmp_path: Path) -> None:
     found = solve(read_problem(tmp_path).problem)
     assert found.cost_usd == pytest.approx(2.0, abs=0.2)
     assert not found.shortfalls
+
+
+@pytest.mark.parametrize(("options", "periods"), [(10_000_000, 1), (2_000_000, 48)])
+def test_more_options_than_memory_holds_are_refused_unread(
+    options: int, periods: int, tmp_path: Path
+) -> None:
+    write_problem(example(), tmp_path)
+    for name, rows in (("options", options), ("periods", periods)):  # no column that could be read
+        pq.write_table(pa.table({"nothing": pa.nulls(rows)}), tmp_path / f"{name}.parquet")
+    with pytest.raises(InputError, match=rf"options.parquet: found {options:,} options") as caught:
+        read_problem(tmp_path)
+    assert len(caught.value.faults) == 1
 
 
 def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
