@@ -7,8 +7,6 @@ stay of a great many.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints
@@ -28,6 +26,7 @@ from optimizer.solve.mixes import Mixes
 from optimizer.solve.patterns import of_pair, of_single
 from optimizer.solve.plans import Pricing
 from optimizer.solve.terms import ACTIVATION, CAPACITY, IS_FIRM, MOST, MOST_OPTIONS, PAIR, UNITS
+from optimizer.solve.threads import several_threads
 
 MOST_COUNTS = 4_096  # of a pair; a workload with more is not listed whole
 MOST_LISTED = 1_000_000  # plans of a workload looked at; the same
@@ -244,7 +243,7 @@ def near_mixes(
         return owner[:size], option[:size], count[:size], usd[:size]
 
     parts = np.array_split(np.arange(len(least)), min(4 * pricing.threads, len(least)))
-    with ThreadPoolExecutor(pricing.threads) as pool:
-        found = list(pool.map(work, parts))
+    with several_threads(count=pricing.threads) as each:
+        found = list(each(work, parts))
     owner, option, count, usd = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     return Mixes.of_patterns(pricing, owner, option, count, usd), bool(is_all.all())

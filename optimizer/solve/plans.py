@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +20,7 @@ from optimizer.solve.terms import (
     Kinds,
     Terms,
 )
+from optimizer.solve.threads import processors, several_threads
 
 CHUNKS_PER_THREAD = 8  # so that a thread with large workloads does not hold up the rest
 
@@ -97,7 +96,7 @@ class Pricing:
     def __init__(self, terms: Terms, kinds: Kinds, threads: int | None = None) -> None:
         self.terms = terms
         self.kinds = kinds
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or processors()
 
     def __call__(
         self,
@@ -131,7 +130,7 @@ class Pricing:
 
         which = np.arange(workloads) if among is None else among
         parts = np.array_split(which, min(self.threads * CHUNKS_PER_THREAD, max(len(which), 1)))
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(work, parts))
+        with several_threads(count=self.threads) as each:
+            list(each(work, parts))
         found = np.flatnonzero(option[:, 0] >= 0)
         return value, Plans(found, option[found], count[found])

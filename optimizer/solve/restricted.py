@@ -7,6 +7,7 @@ Patterns and mixes that cannot be the best anywhere in the box are left out befo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,8 +18,11 @@ from optimizer.problem import Floats, Ints
 from optimizer.solve.duals import Shared
 from optimizer.solve.mixes import Mixes
 from optimizer.solve.sums import keep_patterns, smooth_least
+from optimizer.solve.threads import Each, several_threads
 
 MOST_STEPS = 60  # of L-BFGS-B
+PARTS = 4  # of the workloads, summed up apart
+FEW_PATTERNS = 10_000  # that are not worth a second thread
 COVER_SOFTNESS = 1e-3  # of the mean list price
 Box = tuple[Floats, Floats]
 
@@ -44,21 +48,26 @@ def climb(shared: Shared, mixes: Mixes, start: Floats, softness: float, box: Box
         box: least and most that each price may be.
     """
     few, which, places = within_reach(shared, mixes, start, box)
-    climbing = ascent(shared, few, softness)
-    if start.size:
-        found = minimize(
-            climbing, start, jac=True, method="L-BFGS-B", bounds=np.stack(box, axis=1),
-            options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "maxcor": 10},
-        )  # fmt: skip
-        start = found.x
-    promise, few_share, few_weight, _ = smooth(few, shared.added(start), softness, len(shared.kinds.limit))
+    with several_threads(worth=len(few.paid) > FEW_PATTERNS) as each:
+        if start.size:
+            found = minimize(
+                ascent(shared, few, softness, each), start, jac=True, method="L-BFGS-B",
+                bounds=np.stack(box, axis=1),
+                options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "maxcor": 10},
+            )  # fmt: skip
+            start = found.x
+        promise, few_share, few_weight, _ = smooth(
+            few, shared.added(start), softness, len(shared.kinds.limit), each
+        )
     share, weight = np.zeros(len(mixes)), np.zeros(len(mixes.paid))
     share[which], weight[places] = few_share, few_weight
     promise += shared.constant(start) + shared.anyway_usd(shared.saved(shared.split(start)[1]))
     return Climbed(start, promise, share, weight)
 
 
-def ascent(shared: Shared, mixes: Mixes, softness: float) -> Callable[[Floats], tuple[float, Floats]]:
+def ascent(
+    shared: Shared, mixes: Mixes, softness: float, each: Each
+) -> Callable[[Floats], tuple[float, Floats]]:
     """The smooth restricted dual and its slope, both negated: SciPy goes down."""
     listed = shared.listed[shared.listed > 0]
     scale = float(listed.mean()) * float(shared.hours.mean()) if listed.size else 1.0
@@ -67,7 +76,7 @@ def ascent(shared: Shared, mixes: Mixes, softness: float) -> Callable[[Floats], 
     def negated(prices: Floats) -> tuple[float, Floats]:
         rent, worth = shared.split(prices)
         saved, by_commitment = shared.saved_smoothly(worth, cover_softness)
-        total, _, _, units = smooth(mixes, shared.kinds.prices(rent, saved), softness, kinds)
+        total, _, _, units = smooth(mixes, shared.kinds.prices(rent, saved), softness, kinds, each)
         drawn = shared.kinds.drawn(units)
         total += shared.anyway_usd(saved)
         return -(total + shared.constant(prices)), -shared.slope(prices, *drawn, by_commitment)
@@ -86,11 +95,21 @@ def within_reach(shared: Shared, mixes: Mixes, prices: Floats, box: Box) -> tupl
     return mixes.only(low <= least[mixes.workload] * (1 + 1e-12) + 1e-12, kept)
 
 
-def smooth(mixes: Mixes, added: Floats, softness: float, kinds: int) -> tuple[float, Floats, Floats, Floats]:
+def smooth(
+    mixes: Mixes, added: Floats, softness: float, kinds: int, each: Each
+) -> tuple[float, Floats, Floats, Floats]:
     """Sum of the smooth least values, shares of mixes and of patterns, and (kinds, T) units they draw."""
     share, weight = mixes.usd.copy(), np.empty(len(mixes.paid))
-    units = np.zeros((kinds, added.shape[1]))
-    total = smooth_least(
-        mixes.kind, mixes.begin, mixes.first, mixes.units, mixes.paid, added, softness, share, weight, units
-    )
-    return float(total), share, weight, units
+
+    def of_some(begin: Ints) -> tuple[float, Floats]:
+        units = np.zeros((kinds, added.shape[1]))
+        total = smooth_least(
+            mixes.kind, begin, mixes.first, mixes.units, mixes.paid, added, softness, share, weight, units
+        )
+        return float(total), units
+
+    # As many parts on any machine: sums are added up in the same order.
+    ends = np.linspace(0, len(mixes.begin) - 1, PARTS + 1).astype(np.int64)
+    parts = [mixes.begin[a : b + 1] for a, b in itertools.pairwise(ends)]
+    totals, units = zip(*each(of_some, parts), strict=True)
+    return sum(totals), share, weight, sum(units, np.zeros((kinds, added.shape[1])))

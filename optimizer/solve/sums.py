@@ -6,10 +6,14 @@ Arguments are of a `Mixes`: `kind` (N, 2), `begin` (W + 1,), `first` (N * T + 1,
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints
 from optimizer.solve.kernel import NEAR, compiled, inlined
+
+FAR = 40.0  # softnesses above the least: a weight below the last digit of the sum
 
 
 @inlined
@@ -118,15 +122,24 @@ def draw_mix(
                     drawn[kind[n, j], t] += share * weight[p] * units[p, j]
 
 
+@inlined
+def soft_weight(above: float) -> float:
+    """Weight in a smooth least of what lies so far above the least, in softnesses: soon not worth an exp."""
+    return math.exp(-above) if above < FAR else 0.0
+
+
 @compiled
 def smooth_least(
     kind: Ints, begin: Ints, first: Ints, units: Floats, paid: Floats, added: Floats, softness: float,
     share: Floats, weight: Floats, drawn: Floats,
 ) -> float:  # fmt: skip
-    """Sum over workloads of the smooth least of their mixes; `share` holds what mixes cost in any case."""
+    """Sum over workloads of the smooth least of their mixes; `share` holds what mixes cost in any case.
+
+    Only the workloads that `begin` is about: part of it is enough for a part of them.
+    """
     periods = added.shape[1]
     within = softness / periods
-    for n in range(kind.shape[0]):
+    for n in range(begin[0], begin[-1]):
         for t in range(periods):
             start, end = first[n * periods + t], first[n * periods + t + 1]
             least = np.inf
@@ -140,8 +153,11 @@ def smooth_least(
                 continue
             total = 0.0
             for p in range(start, end):
-                weight[p] = np.exp((least - weight[p]) / within)
+                weight[p] = soft_weight((weight[p] - least) / within)
                 total += weight[p]
+            if total == 1.0:  # one pattern far below all others, as most often
+                share[n] += least
+                continue
             for p in range(start, end):
                 weight[p] /= total
             share[n] += least - within * np.log(total)
@@ -152,7 +168,7 @@ def smooth_least(
             least = min(least, share[n])
         total = 0.0
         for n in range(begin[w], begin[w + 1]):
-            share[n] = np.exp((least - share[n]) / softness)
+            share[n] = soft_weight((share[n] - least) / softness)
             total += share[n]
         for n in range(begin[w], begin[w + 1]):
             share[n] /= total
