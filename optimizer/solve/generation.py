@@ -30,8 +30,9 @@ COOLING = 0.6
 REPRICED = 2  # passes after a step of a dive
 DIVE_SOFTNESS = 4e-3  # sharper ones are cheaper, but their shares do not keep within limits
 DIVE_RADIUS = 0.2  # of the box after a step of a dive
-SMALL = 60_000  # patterns up to which the restricted master is solved as a linear program
+SMALL = 90_000  # patterns up to which the restricted master is solved as a linear program
 MOST_EXACT = 6  # such programs at the end of column generation
+OUTWARD = (1.0, 0.5)  # ways from the best prices to those of a linear program that are tried
 NEAR_SHARE, WIDER = 0.01, 3.0  # of a mean plan: what takes part in the first, and so much more in the next
 RENT_RANGE = 3.0  # times the price of an ordinary unit: scale of rents
 
@@ -80,13 +81,14 @@ def generate(
     softness, warm, coldest = (part * mean for part in SOFTNESS)
     coarse = max(coldest, FINENESS * gap_share * mean)
     prices, gained = best, np.inf
+    is_exact = value.size * len(shared.hours) <= SMALL / WIDER  # with a program about so large in the end
     while True:
         rounds += 1
         box = np.maximum(low, best - radius * high), np.minimum(high, best + radius * high)
         climbed = climb(shared, mixes, np.clip(prices, *box), softness, box)
         prices, promise = climbed.prices, climbed.promise_usd
         size = len(mixes.paid)
-        is_cold = softness == coldest or (softness <= warm and size <= SMALL)
+        is_cold = softness == coldest or (softness <= warm and is_exact)
         is_cold |= softness <= coarse and size > HUGE
         is_close = promise - bound <= gap_share * abs(bound) and gained <= gap_share * abs(bound)
         if (is_cold and is_close) or rounds > MOST_ROUNDS:
@@ -127,26 +129,32 @@ def exactly(
 ) -> tuple[Mixes, Floats, float]:
     """Mixes, prices and bound by the restricted master as a linear program, where what is near is small.
 
-    Only what is near the best at the prices so far takes part: the bound holds whatever is left out.
+    The smooth climb comes to rest on ridges, where a rent and the worth of a commitment would have to move
+    together; a linear program does not. Its own prices may lie far from all others, so that those halfway to
+    the best so far are tried as well (in-out separation: Ben-Ameur and Neto, 2007). Only what is near the
+    best at the prices so far takes part: the bound holds whatever is left out.
     """
     best, bound = proved
     reach = NEAR_SHARE * max(abs(float(mixes.values(shared.added(best))[0].mean())), 1e-9)
-    for number in range(MOST_EXACT):
-        few = mixes.within(shared.added(best), reach).near(shared.added(best), reach / 2)
-        if len(few.paid) > SMALL and number == 0:
-            reach /= WIDER
-            continue
+    while len(mixes.near_any([(shared.added(best), reach)]).paid) > SMALL / 2:
+        reach /= WIDER
+    points = [(shared.added(best), reach)]
+    for _ in range(MOST_EXACT):
+        few = mixes.near_any(points)
         exact = relaxed(few, shared) if len(few.paid) <= SMALL else None
         if exact is None:
             break
-        value, plans = better_plans(pricing, shared, mixes, exact.prices)
-        usd = float(value.sum()) + shared.constant(exact.prices)
-        if usd > bound:
-            best, bound = exact.prices, usd
-        if exact.promise_usd - bound <= gap_share * abs(bound):
-            break
-        mixes = mixes.and_also(Mixes.of(pricing, plans, shared.limit))
-        reach *= WIDER
+        center = best
+        for part in OUTWARD:
+            prices = center + part * (exact.prices - center)
+            value, plans = better_plans(pricing, shared, mixes, prices)
+            usd = float(value.sum()) + shared.constant(prices)
+            if usd > bound:
+                best, bound = prices, usd
+            if exact.promise_usd - bound <= gap_share * abs(bound):
+                return mixes, best, bound
+            mixes = mixes.and_also(Mixes.of(pricing, plans, shared.limit))
+            points.append((shared.added(prices), reach / WIDER))
     return mixes, best, bound
 
 

@@ -68,7 +68,13 @@ def inlined(function: F) -> F:
 @inlined
 def whole(amount: float) -> float:
     """Replicas that an amount of replicas takes."""
-    return math.ceil(amount - NEAR * max(1.0, amount)) if amount > NEAR else 0.0
+    return float(np.ceil(amount - NEAR * max(1.0, amount))) if amount > NEAR else 0.0
+
+
+@inlined
+def replicas_within(left: float, units: float) -> float:
+    """Replicas of so many units that fit into what is left, which may be endless: no floor to an integer."""
+    return float(np.floor(left / units + NEAR))
 
 
 @inlined
@@ -119,7 +125,7 @@ def uncovered_usd(o: Floats, s: Floats, t: int, a: int, b: int, n: float, m: flo
     return usd + (s[UNCOVERED, a, t] * max(0.0, units_a - s[ROOM, a, t]) if s[UNCOVERED, a, t] > 0.0 else 0.0)
 
 
-@inlined
+@compiled
 def count(o: Floats, u: Floats, need: Floats, s: Floats, t: int, a: int) -> tuple[float, float]:
     """USD and replicas of one option alone in a period; INF where it cannot do."""
     must_firm = u[FIRM_SHARE] * need[t] > NEAR or u[FEWEST_FIRM] > 0.0
@@ -129,11 +135,13 @@ def count(o: Floats, u: Floats, need: Floats, s: Floats, t: int, a: int) -> tupl
         return INF, 0.0
     migration = o[a, MIGRATION] if t == 0 else 0.0
     n = max(least, min(o[a, CURRENT], top)) if migration > s[USD, a, t] else least
-    usd = n * s[USD, a, t] + s[ROUTED, a, t] * need[t] + uncovered_usd(o, s, t, a, -1, n, 0.0)
+    usd = n * s[USD, a, t] + s[ROUTED, a, t] * need[t]
+    if s[UNCOVERED, a, t] > 0.0:
+        usd += uncovered_usd(o, s, t, a, -1, n, 0.0)
     return usd + moved_usd(n, o[a, CURRENT], migration), n
 
 
-@inlined
+@compiled
 def counts(
     o: Floats, u: Floats, need: Floats, s: Floats, t: int, a: int, b: int, left: float, below: float
 ) -> tuple[float, float, float]:
@@ -144,43 +152,48 @@ def counts(
     """
     amount, firm = need[t], u[FIRM_SHARE] * need[t]
     firm_a, firm_b = o[a, IS_FIRM] > 0.0, o[b, IS_FIRM] > 0.0
-    room_a, room_b = o[a, CAPACITY], o[b, CAPACITY]
+    room_a, room_b, units_a, units_b = o[a, CAPACITY], o[b, CAPACITY], o[a, UNITS], o[b, UNITS]
     usd_a, usd_b, unit_b = s[USD, a, t], s[USD, b, t], s[UNIT_USD, b, t]
     egress_a, egress_b = s[ROUTED, a, t], s[ROUTED, b, t]
     move_a, move_b = (o[a, MIGRATION], o[b, MIGRATION]) if t == 0 else (0.0, 0.0)
-    base = -move_a * o[a, CURRENT] - move_b * o[b, CURRENT]
+    now_a, now_b, limit_b = o[a, CURRENT], o[b, CURRENT], s[LIMIT, b, t]
+    base, egress = -move_a * now_a - move_b * now_b, min(egress_a, egress_b)
+    fewest, fewest_firm, most = u[FEWEST], u[FEWEST_FIRM], u[MOST]
+    is_shared = left > NO_LIMIT and units_b > 0.0
+    is_uncovered = s[UNCOVERED, a, t] > 0.0 or s[UNCOVERED, b, t] > 0.0
     best, best_a, best_b = below, -1.0, 0.0
     n = 0.0
     if not firm_b:
-        if not firm_a and (firm > NEAR or u[FEWEST_FIRM] > 0.0):
+        if not firm_a and (firm > NEAR or fewest_firm > 0.0):
             return INF, 0.0, 0.0
         if firm_a:
-            n = max(whole(firm / room_a), u[FEWEST_FIRM])
-    top = whole(amount / room_a) + max(u[FEWEST], u[FEWEST_FIRM]) + o[a, CURRENT]
-    top = min(top, s[LIMIT, a, t], u[MOST])
+            n = max(whole(firm / room_a), fewest_firm)
+    top = whole(amount / room_a) + max(fewest, fewest_firm) + now_a
+    top = min(top, s[LIMIT, a, t], most)
     turns = 1 if egress_b >= egress_a and move_b <= usd_b else 4
     while n <= top:
         served = min(amount, n * room_a)
-        if n * usd_a + (amount - served) * unit_b + served * min(egress_a, egress_b) + base >= best:
+        if n * usd_a + (amount - served) * unit_b + served * egress + base >= best:
             break
-        rest, least = amount - n * room_a, u[FEWEST] - n
+        rest, least = amount - n * room_a, fewest - n
         if firm_b:
             rest = max(rest, firm - (n * room_a if firm_a else 0.0))
-            least = max(least, u[FEWEST_FIRM] - (n if firm_a else 0.0))
-        least, high = max(whole(rest / room_b), least), min(s[LIMIT, b, t], u[MOST] - n)
-        if left > NO_LIMIT and o[b, UNITS] > 0.0:
-            high = min(high, math.floor((left - n * o[a, UNITS]) / o[b, UNITS] + NEAR))
+            least = max(least, fewest_firm - (n if firm_a else 0.0))
+        least, high = max(whole(rest / room_b), least), min(limit_b, most - n)
+        if is_shared:
+            high = min(high, replicas_within(left - n * units_a, units_b))
         if least <= high:
             # Convex in b: cheapest at the fewest, where migration turns, or where egress does.
             for turn in range(turns):
                 m = least
                 if turn == 1:
-                    m = min(max(o[b, CURRENT], least), high)
+                    m = min(max(now_b, least), high)
                 elif turn > 1:
-                    m = min(max(math.floor(amount / room_b) + turn - 2, least), high)
+                    m = min(max(np.floor(amount / room_b) + turn - 2, least), high)
                 usd = n * usd_a + m * usd_b + egress_usd(amount, n * room_a, m * room_b, egress_a, egress_b)
-                usd += moved_usd(n, o[a, CURRENT], move_a) + moved_usd(m, o[b, CURRENT], move_b)
-                usd += uncovered_usd(o, s, t, a, b, n, m)
+                usd += moved_usd(n, now_a, move_a) + moved_usd(m, now_b, move_b)
+                if is_uncovered:
+                    usd += uncovered_usd(o, s, t, a, b, n, m)
                 if usd < best:
                     best, best_a, best_b = usd, n, m
         if rest <= NEAR and least <= 0.0 and move_a <= usd_a:
@@ -204,38 +217,47 @@ def bound_mixed(
 
 
 @inlined
-def bound(o: Floats, must_firm: bool, need: float, s: Floats, t: int, a: int, b: int) -> float:
+def bound(
+    need: float, is_mixed: bool, capacity_a: float, capacity_b: float, usd_a: float, usd_b: float,
+    unit_a: float, unit_b: float, routed: float, firm_usd: float, left: float,
+) -> float:  # fmt: skip
     """Least that a period can cost with a pair, of which a is firm wherever anything must be.
 
-    Closer than the two above: one replica of the dearer option more than it must have, or none more.
+    Closer than the two above: one replica of the dearer option more than it must have, or none more. Numbers
+    only: an array handed over, even to what becomes part of its caller, costs more than all these sums.
     """
-    is_mixed = must_firm and o[b, IS_FIRM] == 0.0
-    routed = min(s[ROUTED, a, t], s[ROUTED, b, t])
-    x, y = (a, b) if s[UNIT_USD, a, t] >= s[UNIT_USD, b, t] else (b, a)  # dearer, cheaper
-    firm_usd, left = (s[FIRM_USD, a, t], s[FIRM_LEFT, a, t]) if is_mixed else (0.0, need)
-    more = max(0.0, left - o[x, CAPACITY])
-    usd = firm_usd + s[USD, x, t] + more * s[UNIT_USD, y, t] + (need - more) * routed
-    none_usd, none_left = (firm_usd, left) if x == a else (0.0, need)  # without the spot b, a serves all
-    none = none_usd + whole(none_left / o[y, CAPACITY]) * s[USD, y, t] + need * routed
-    return min(float(usd), float(none))
+    is_dearer = unit_a >= unit_b
+    firm_usd, left = (firm_usd, left) if is_mixed else (0.0, need)
+    usd_x, capacity_x = (usd_a, capacity_a) if is_dearer else (usd_b, capacity_b)  # dearer, cheaper
+    usd_y, capacity_y, unit_y = (usd_b, capacity_b, unit_b) if is_dearer else (usd_a, capacity_a, unit_a)
+    more = max(0.0, left - capacity_x)
+    usd = firm_usd + usd_x + more * unit_y + (need - more) * routed
+    none_usd, none_left = (firm_usd, left) if is_dearer else (0.0, need)  # without the spot b, a serves all
+    none = none_usd + whole(none_left / capacity_y) * usd_y + need * routed
+    return min(usd, none)
 
 
-@inlined
+@compiled
 def closer_bound(
     o: Floats, need: Floats, must_firm: bool, s: Floats, a: int, b: int, least: float, below: float
 ) -> float:
     """Sum of the closer bounds of a pair, which replace the parts of `least`; INF once it reaches `below`."""
     is_mixed = must_firm and o[b, IS_FIRM] == 0.0
+    capacity_a, capacity_b = o[a, CAPACITY], o[b, CAPACITY]
     usd = least
     for t in range(need.size):
+        usd_a, usd_b, unit_a, unit_b = s[USD, a, t], s[USD, b, t], s[UNIT_USD, a, t], s[UNIT_USD, b, t]
+        routed_a, routed_b = s[ROUTED, a, t], s[ROUTED, b, t]
+        firm_usd, left = s[FIRM_USD, a, t], s[FIRM_LEFT, a, t]
         if is_mixed:
-            low = bound_mixed(
-                need[t], s[FIRM_USD, a, t], s[FIRM_LEFT, a, t], s[UNIT_USD, a, t], s[UNIT_USD, b, t],
-                s[ROUTED, a, t], s[ROUTED, b, t],
-            )  # fmt: skip
+            low = bound_mixed(need[t], firm_usd, left, unit_a, unit_b, routed_a, routed_b)
         else:
-            low = bound_alike(need[t], s[USD, a, t], s[USD, b, t], s[UNIT_USD, a, t], s[UNIT_USD, b, t])
-        usd += bound(o, must_firm, need[t], s, t, a, b) - low
+            low = bound_alike(need[t], usd_a, usd_b, unit_a, unit_b)
+        usd -= low
+        usd += bound(
+            need[t], is_mixed, capacity_a, capacity_b, usd_a, usd_b, unit_a, unit_b, min(routed_a, routed_b),
+            firm_usd, left,
+        )  # fmt: skip
         if usd >= below:
             return INF
     return usd
@@ -251,9 +273,13 @@ def pair_usd(
     `least` is the bound of the pair, which its periods replace one after the other; `left` (period) is what
     is left of a limit that both draw on.
     """
-    total = least
+    is_mixed, total = must_firm and o[b, IS_FIRM] == 0.0, least
     for t in range(need.size):
-        low = bound(o, must_firm, need[t], s, t, a, b)
+        low = bound(
+            need[t], is_mixed, o[a, CAPACITY], o[b, CAPACITY], s[USD, a, t], s[USD, b, t],
+            s[UNIT_USD, a, t], s[UNIT_USD, b, t], min(s[ROUTED, a, t], s[ROUTED, b, t]),
+            s[FIRM_USD, a, t], s[FIRM_LEFT, a, t],
+        )  # fmt: skip
         if t == 0:
             low -= o[a, MIGRATION] * o[a, CURRENT] + o[b, MIGRATION] * o[b, CURRENT]
         is_dearer = s[UNIT_USD, a, t] >= s[UNIT_USD, b, t]
@@ -284,15 +310,14 @@ def single_usd(o: Floats, u: Floats, need: Floats, s: Floats, a: int, below: flo
     return total
 
 
-@inlined
+@compiled
 def replaces(o: Floats, u: Floats, need: Floats, kind: Ints, s: Floats, j: int, i: int) -> bool:
-    """Whether at these prices enough replicas of j do all that one of i can, and never cost more."""
-    if o[j, IS_FIRM] < o[i, IS_FIRM] or o[j, ACTIVATION] > o[i, ACTIVATION] or o[j, EGRESS] > o[i, EGRESS]:
-        return False
-    if o[i, MIGRATION] * o[i, CURRENT] > 0.0:
-        return False
+    """Whether at these prices enough replicas of j cost no more than one of i does, and fit where it fits."""
+    is_larger, most = o[j, CAPACITY] >= o[i, CAPACITY], max(whole(o[i, CAPACITY] / o[j, CAPACITY]), 1.0)
     for t in range(need.size):
-        copies = max(whole(min(o[i, CAPACITY], need[t]) / o[j, CAPACITY]), 1.0)
+        copies = most
+        if not is_larger and need[t] < o[i, CAPACITY]:
+            copies = max(whole(need[t] / o[j, CAPACITY]), 1.0)
         usd_j, usd_i = s[USD, j, t], s[USD, i, t]
         if t == 0:
             usd_j, usd_i = usd_j + o[j, MIGRATION], usd_i + o[i, MIGRATION]
@@ -311,9 +336,17 @@ def worth_pairing(o: Floats, u: Floats, need: Floats, kind: Ints, s: Floats) -> 
     kept = np.empty(order.size, np.int64)
     size = 0
     for i in order:
+        firm, activation, egress = o[i, IS_FIRM], o[i, ACTIVATION], o[i, EGRESS]
+        amount, usd = min(o[i, CAPACITY], need[0]), s[USD, i, 0]
         is_replaced = False
-        for place in range(size):
-            if replaces(o, u, need, kind, s, kept[place], i):
+        for place in range(size if o[i, MIGRATION] * o[i, CURRENT] <= 0.0 else 0):
+            j = kept[place]
+            # What rules nearly all out is asked here: a call costs as much as ten such questions.
+            if o[j, IS_FIRM] < firm or o[j, EGRESS] > egress or o[j, ACTIVATION] > activation:
+                continue
+            if s[USD, j, 0] * amount > usd * o[j, CAPACITY]:
+                continue
+            if replaces(o, u, need, kind, s, j, i):
                 is_replaced = True
                 break
         if not is_replaced:
@@ -350,6 +383,16 @@ def bound_pairs(o: Floats, need: Floats, must_firm: bool, s: Floats, kept: Ints,
             bounds[row, column] = usd
 
 
+@in_any_order
+def bound_singles(o: Floats, need: Floats, s: Floats, bounds: Floats) -> None:
+    """Fill the least that each option alone can cost, fractions of replicas allowed."""
+    for i in range(o.shape[0]):
+        usd = -o[i, MIGRATION] * o[i, CURRENT]
+        for t in range(need.size):
+            usd += need[t] * s[UNIT_USD, i, t]
+        bounds[i] = usd
+
+
 @inlined
 def needs_firm(u: Floats, need: Floats) -> bool:
     """Whether a plan must have an option that no provider can reclaim."""
@@ -369,7 +412,11 @@ def search(
     usd_best, a_best, b_best = below, -1, -1
     periods = need.size
     plan, left = np.zeros((periods, PAIR)), np.empty(periods)
+    alone = np.empty(o.shape[0])
+    bound_singles(o, need, s, alone)
     for a in range(o.shape[0]):
+        if alone[a] >= usd_best:
+            continue
         usd = single_usd(o, u, need, s, a, usd_best, plan)
         if usd < usd_best:
             usd_best, a_best = usd, a
@@ -423,8 +470,7 @@ def limit_options(o: Floats, kind: Ints, draws: Ints, rows: Floats, s: Floats) -
         for row in draws[kind[i]]:
             if row >= 0 and o[i, UNITS] > 0.0:
                 for t in range(rows.shape[1]):
-                    fits = math.floor(max(rows[row, t], 0.0) / o[i, UNITS] + NEAR)
-                    s[LIMIT, i, t] = min(s[LIMIT, i, t], fits)
+                    s[LIMIT, i, t] = min(s[LIMIT, i, t], replicas_within(max(rows[row, t], 0.0), o[i, UNITS]))
 
 
 @compiled

@@ -6,6 +6,7 @@ few mixes promise what a great many plans would.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -158,11 +159,22 @@ class Mixes:
         one = self.with_patterns(np.arange(len(self)), first, places)
         return replace(one, usd=np.zeros(len(self)))
 
-    def within(self, added: Floats, slack: float) -> Mixes:
-        """The mixes that cost at most so much more than the best of their workload."""
-        value, least = self.values(added)[0], np.full(len(self.begin) - 1, np.inf)
-        np.minimum.at(least, self.workload, value)
-        return self.take(np.flatnonzero(value <= least[self.workload] + slack))
+    def near_any(self, points: Sequence[tuple[Floats, float]]) -> Mixes:
+        """What is near the best at one of several prices, each with a slack.
+
+        A mix may cost so much more than the best of its workload, a pattern half as much more than the best
+        of its period.
+        """
+        chosen, kept = np.zeros(len(self), dtype=np.bool_), np.zeros(len(self.paid), dtype=np.bool_)
+        for added, slack in points:
+            value, least = self.values(added)[0], np.full(len(self.begin) - 1, np.inf)
+            np.minimum.at(least, self.workload, value)
+            near = value <= least[self.workload] + slack
+            marked = np.zeros(len(self.paid), dtype=np.bool_)
+            mark_near(self.kind, self.first, self.units, self.paid, added, slack / 2, marked)
+            chosen |= near
+            kept |= marked & np.repeat(near, np.diff(self.first[:: self.periods]))
+        return self.only(chosen, kept)[0]
 
     def near(self, added: Floats, slack: float) -> Mixes:
         """The same with the patterns that cost at most so much more than the best of their period."""

@@ -25,6 +25,7 @@ from optimizer.solve.kernel import (
     limit_options,
     moved_usd,
     needs_firm,
+    replicas_within,
     whole,
 )
 from optimizer.solve.terms import (
@@ -115,7 +116,7 @@ def of_pair(
     while n <= top:
         least, high = fewest(o, u, amount, a, b, n), min(tops[1], u[MOST] - n)
         if left > NO_LIMIT and o[b, UNITS] > 0.0:
-            high = min(high, math.floor((left - n * o[a, UNITS]) / o[b, UNITS] + NEAR))
+            high = min(high, replicas_within(left - n * o[a, UNITS], o[b, UNITS]))
         for turn in range(turns if least <= high else 0):
             m = least
             if turn == 1:

@@ -227,6 +227,24 @@ def test_equal_problems_have_equal_placements_whatever_the_threads(monkeypatch: 
         np.testing.assert_array_equal(found.placement.replicas, one.placement.replicas)
 
 
+@pytest.mark.parametrize("quota", [False, True])
+def test_a_limit_of_one_period_leaves_the_others_free(quota: bool) -> None:
+    names = [f"w{k}" for k in range(100)]
+    pool = {"quota_pool" if quota else "pool": "p"}
+    options = [O(f"cheap-{w}", w, price=1.0, pool_units=2.0, **pool) for w in names]
+    dear = [O(f"dear-{w}", w, price=3.0) for w in names]
+    p = problem(
+        [W(w, demand=(2.0, 2.0), max_options=1) for w in names],
+        [one for both in zip(options, dear, strict=True) for one in both],
+        pools={"p": (float("inf"), 1e5)},
+    )
+    found = decompose(p, gap_share=1e-4)
+    assert found is not None
+    assert found.placement is not None
+    assert cost(p, found.placement) == pytest.approx(400.0)
+    assert found.bound_usd == pytest.approx(400.0)
+
+
 def test_shadow_prices_are_of_what_is_scarce() -> None:
     found = solve(fleet(60), gap_share=0.005, priced=True)
     rents = {(price.name, price.period): price.usd_per_unit for price in found.shadow_prices}
