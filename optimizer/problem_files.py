@@ -20,6 +20,7 @@ from optimizer.errors import Fault, InputError
 from optimizer.extent import check_files
 from optimizer.problem import Problem
 from optimizer.problem_clashes import check_clashes
+from optimizer.problem_names import check_columns, check_slips, unknown_tables, without_effect
 from optimizer.problem_nodes import check_nodes
 from optimizer.problem_rules import (
     CAP_WORKLOADS,
@@ -55,31 +56,46 @@ from optimizer.problem_tables import arrays, frames
 
 @dataclass(frozen=True)
 class ProblemFiles:
-    """A problem and which of its names are whole numbers in the files, to be written as such again."""
+    """A problem as its files say it.
+
+    Attributes:
+        whole_numbers: Names that are whole numbers in the files, to be written as such again.
+        notes: What of the files has no effect, one sentence each.
+    """
 
     problem: Problem
     whole_numbers: frozenset[str]
+    notes: tuple[str, ...] = ()
 
 
 def read_problem(folder: Path) -> ProblemFiles:
     """The problem in a folder.
 
     Raises:
-        InputError: every fault of every file: columns, values, rows twice, names that no other file knows.
+        InputError: every fault of every file: tables and columns that are not known, values, rows twice,
+            names that no other file knows.
     """
-    absent = [name for name in REQUIRED if not (folder / f"{name}.parquet").is_file()]
-    if absent:
-        found = "no such file" if folder.is_dir() else f"no folder {folder}"
-        action = "write one with `trimtab plan --save-problem`"
-        raise InputError(Fault(f"{name}.parquet", found, "a table of the problem", action) for name in absent)
+    check_tables(folder)
     check_files(folder)
     sheets = {name: read_table(folder, name) for name in RULES}
     check_across(sheets)
-    faults = [fault for sheet in sheets.values() for fault in sheet.faults]
+    faults = [*unknown_tables(folder), *(fault for sheet in sheets.values() for fault in sheet.faults)]
     if faults:
         raise InputError(faults)
     tables = {name: sheet.frame for name, sheet in sheets.items()}
-    return ProblemFiles(arrays(tables), whole_numbers(folder))
+    return ProblemFiles(arrays(tables), whole_numbers(folder), without_effect(sheets))
+
+
+def check_tables(folder: Path) -> None:
+    """The tables that no problem can do without are there; where they are not, misspelt ones are told too."""
+    action = "write one with `trimtab plan --save-problem`"
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no such folder"
+        raise InputError([Fault(str(folder), found, "a folder of problem tables", action)])
+    absent = [f"{name}.parquet" for name in REQUIRED if not (folder / f"{name}.parquet").is_file()]
+    if absent:
+        missing = [Fault(name, "no such file", "a table of the problem", action) for name in absent]
+        raise InputError([*missing, *unknown_tables(folder)])
 
 
 def read_table(folder: Path, name: str) -> Sheet:
@@ -88,6 +104,7 @@ def read_table(folder: Path, name: str) -> Sheet:
     if not path.exists():
         return Sheet(path.name, pd.DataFrame({rule.name: pd.Series(dtype="object") for rule in rules}))
     sheet = read_sheet(path, path.name, rules)
+    check_columns(path, sheet, rules)
     for column in set(ENDLESS) & set(sheet.frame.columns):
         if column not in sheet.unusable:
             sheet.frame[column] = sheet.frame[column].replace(np.inf, np.nan)
@@ -167,6 +184,7 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
         (OPTIONS, "node", NODES),
     ):
         check_known(sheets[name], column, sheets[other])
+    check_slips(sheets)
     check_rows(sheets)
     check_complete(sheets)
     check_bounds(sheets[WORKLOADS])

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from optimizer.problem import Floats, Ints
+from optimizer.problem import Floats, Ints, Problem
 from optimizer.problem_rules import DEFAULTS, NODES, OPTIONS
 
 
@@ -29,3 +30,11 @@ def pool_names(tables: Mapping[str, pd.DataFrame]) -> pd.Index:
         sorted({name for column in drawing for name in column.dropna()}), dtype="object"
     )
     return names
+
+
+def is_drawn_on(p: Problem) -> NDArray[np.bool_]:
+    """(P,) pools that any option or node draws on: rows of others would have no effect."""
+    drawing = np.concatenate([p.pool, p.quota_pool, p.nodes.pool, p.nodes.quota_pool])
+    found = np.zeros(len(p.pools), dtype=bool)
+    found[drawing[drawing >= 0]] = True
+    return found

@@ -349,8 +349,18 @@ def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_folder_without_tables_says_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--save-problem") as caught:
-        read_problem(tmp_path / "nowhere")
+        read_problem(tmp_path)
     assert len(caught.value.faults) == 4
+
+
+def test_a_folder_that_is_missing_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, found in (("nowhere", "no such folder"), ("file", "a file")):
+        with pytest.raises(InputError, match=f"{name}: found {found}; expected a folder of .*--save-problem"):
+            read_problem(tmp_path / name)
+        with pytest.raises(InputError) as caught:
+            read_problem(tmp_path / name)
+        assert len(caught.value.faults) == 1
 
 
 def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
