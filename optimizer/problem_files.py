@@ -46,7 +46,6 @@ from optimizer.problem_rules import (
     SCENARIOS,
     SET_ONCE,
     SHARES,
-    SIZES,
     SMALLEST,
     WHOLE,
     WORKLOADS,
@@ -158,9 +157,9 @@ def check_sizes(sheet: Sheet, rules: Sequence[ColumnRule]) -> None:
         if rule.name not in ENDLESS:
             huge = (values > LARGEST) & np.isfinite(values)
             sheet.refuse(rule.name, huge, f"{LARGEST:g} at most", "choose larger units")
-        if rule.name in SIZES:
-            tiny = (values > 0) & (values < SMALLEST)
-            sheet.refuse(rule.name, tiny, f"{SMALLEST:g} or more", "choose smaller units")
+        if rule.name in SMALLEST:
+            tiny = (values > 0) & (values <= SMALLEST[rule.name])
+            sheet.refuse(rule.name, tiny, f"more than {SMALLEST[rule.name]:g}", "choose smaller units")
 
 
 def check_across(sheets: Mapping[str, Sheet]) -> None:
@@ -301,7 +300,7 @@ def whole_numbers(folder: Path) -> frozenset[str]:
 
 
 def write_problem(problem: Problem, folder: Path) -> None:
-    """The same tables of a problem; what is infinite is null.
+    """The same tables of a problem; what is infinite is null, what is too little to be served is 0.
 
     Tables of groups that ask for nothing are not written, and not left over from another problem.
     """

@@ -262,6 +262,7 @@ WHOLE = (
     "min_replicas",
     "max_replicas",
     "min_on_demand_replicas",
+    "current_replicas",
     "max_ramp_replicas",
     "zones",
     "max_per_node",
@@ -269,5 +270,12 @@ WHOLE = (
 ENDLESS = tuple(name for name, value in DEFAULTS.items() if value == float("inf"))
 # Sizes that solvers tell apart and whose products they can hold; what may be infinite may also be huge.
 LARGEST = 1e9
-SMALLEST = 1e-9
-SIZES = ("capacity", "hours", "usd_per_unit_hour", "weight")
+# What is not more than this is nothing, or would be taken for it: solvers miss 1e-6 of a unit without notice.
+SMALLEST = {
+    "demand": 1e-6,
+    "work_amount": 1e-6,
+    "capacity": 1e-6,
+    "hours": 1e-9,
+    "usd_per_unit_hour": 1e-9,
+    "weight": 1e-9,
+}

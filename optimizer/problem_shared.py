@@ -24,7 +24,7 @@ from optimizer.problem_rules import (
     SCENARIOS,
     WORKLOADS,
 )
-from optimizer.problem_values import filled, is_drawn_on, places, pool_names
+from optimizer.problem_values import filled, is_drawn_on, places, pool_names, served
 from optimizer.shift import Work
 
 WINDOW: dict[str, Any] = {"work_from": None, "work_until": None}  # the first and the last period
@@ -118,7 +118,7 @@ def shared_columns(p: Problem) -> dict[str, np.ndarray]:
     nothing = np.full(len(p.workloads), None, dtype=object)
     return {
         "slo_usd_per_unit": p.scenarios.slo_usd_per_unit,
-        "work_amount": p.work.amount,
+        "work_amount": served(p.work.amount, "work_amount"),
         "work_from": np.where(p.work.begin > 0, periods[p.work.begin], nothing),
         "work_until": np.where(p.work.end < last, periods[p.work.end], nothing),
     }

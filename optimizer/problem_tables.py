@@ -19,7 +19,7 @@ from optimizer.problem_rules import (
     RULES,
     WORKLOADS,
 )
-from optimizer.problem_values import filled, is_drawn_on, places, pool_names
+from optimizer.problem_values import filled, is_drawn_on, places, pool_names, served
 
 NUMBERS_OF_WORKLOADS = tuple(
     rule.name
@@ -117,7 +117,7 @@ def frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     told = {name: getattr(p, name) for name in (*OPTION_NAMES, *OPTION_ARRAYS)}
     yield OPTIONS, pd.DataFrame({"workload": workloads[p.option_workload], **told, **drawn, **of_options})
     pairs = {"workload": workloads.repeat(len(periods)), "period": np.tile(periods, len(workloads))}
-    yield DEMAND, pd.DataFrame({**pairs, "demand": p.demand.ravel()})
+    yield DEMAND, pd.DataFrame({**pairs, "demand": served(p.demand, "demand").ravel()})
     yield PERIODS, pd.DataFrame({"period": periods, "hours": p.hours})
     drawn_on = is_drawn_on(p)
     pool, period = np.nonzero(np.isfinite(p.pool_limit) & drawn_on[:, None])

@@ -10,12 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from optimizer.problem import Floats, Ints, Problem
-from optimizer.problem_rules import DEFAULTS, NODES, OPTIONS
+from optimizer.problem_rules import DEFAULTS, NODES, OPTIONS, SMALLEST
 
 
 def filled(frame: pd.DataFrame, column: str) -> Floats:
     """(rows,) a column with its default where a row does not say."""
     return np.asarray(frame[column].astype(float).fillna(DEFAULTS[column]), dtype=np.float64)
+
+
+def served(values: Floats, column: str) -> Floats:
+    """Amounts to be served, 0 where they are so small that nothing would be served of them."""
+    return np.where(values > SMALLEST[column], values, 0.0)
 
 
 def places(names: pd.Index, column: pd.Series[Any]) -> Ints:
