@@ -18,13 +18,10 @@ from optimizer.explanation import explained
 from optimizer.placement_parts import Explanation
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
+from optimizer.solution_rules import CERTIFICATE, CONTENTS, EXPLANATION, NODES, ROUTES, SUMMARY, TABLE
 from optimizer.solve import Solution, solve
 from optimizer.violations import TOLERANCE
 
-TABLE, SUMMARY, CERTIFICATE = "placement.parquet", "placement.json", "certificate.json"
-EXPLANATION = "explanation.json"
-NODES, CONTENTS = "nodes.parquet", "node_contents.parquet"  # only where workloads share nodes
-ROUTES = "routes.parquet"  # only where workloads have origins
 LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
 
 
