@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from data.errors import Fault, InputError
+from data.nearest import nearest
 from data.workloads import ClashError, Workload, WorkloadsFile
 from data.yaml_strict import Key, YamlDocument, dotted, load_yaml
 
@@ -145,9 +145,9 @@ def _expectation(detail: ErrorDetails, path: Key) -> str:
 def _unknown_key(path: Key, told: _Told) -> Fault:
     owner = _model_at(path[:-1])
     known = sorted(owner.model_fields) if owner else []
-    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0)
-    nearest = f"{near[0]!r} (the nearest known key)" if near else "a known key"
-    return told.at(path, f"the unknown key {str(path[-1])!r}", nearest, "correct its name or remove it")
+    near = nearest(str(path[-1]), known, alike=0)
+    expected = f"{near!r} (the nearest known key)" if near else "a known key"
+    return told.at(path, f"the unknown key {str(path[-1])!r}", expected, "correct its name or remove it")
 
 
 def _meaning(path: Key) -> str:

@@ -6,7 +6,6 @@ One frozen `Settings`; an unknown key is a fault that names the nearest known on
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from data.nearest import hint, nearest
 from optimizer.alert_settings import Alerts, Anomalies
 from optimizer.cost_settings import Allocation, Budget, Costs
 from optimizer.errors import Fault, InputError
@@ -191,20 +191,18 @@ def shown(key: str, value: object) -> str:
 
 def unknown_key(where: str, key: str) -> Fault:
     """The fault of a key that does not exist, with the nearest that does."""
-    nearest = nearest_key(key)
-    hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(sorted(known_keys()))}"
-    return Fault(where, f"unknown key {key!r}", "a documented key", hint)
+    action = hint(nearest_key(key) or key, known_keys())
+    return Fault(where, f"unknown key {key!r}", "a documented key", action)
 
 
 def nearest_key(key: str) -> str | None:
     """The known key most like an unknown one."""
-    close = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.6)
-    if close:
-        return close[0]
-    tail = key.rsplit(".", 1)[-1]
+    whole = nearest(key, known_keys())
+    if whole:
+        return whole
     by_tail = {known.rsplit(".", 1)[-1]: known for known in known_keys()}
-    close = difflib.get_close_matches(tail, by_tail, n=1, cutoff=0.6)
-    return by_tail[close[0]] if close else None
+    tail = nearest(key.rsplit(".", 1)[-1], by_tail)
+    return by_tail[tail] if tail else None
 
 
 def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:

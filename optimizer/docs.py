@@ -1,8 +1,8 @@
 """The generated pages of the documentation: `python -m optimizer.docs [--check] [--into docs]`.
 
-What code knows is not written twice: commands, settings, keys of workloads.yaml, tables, equations of the
-model and JSON Schemas come from the code that uses them. `--check` writes nothing and ends with 1 if a page
-differs.
+What code knows is not written twice: commands, settings, keys of workloads.yaml, tables, files of a workspace
+and of a problem, equations of the model and JSON Schemas come from the code that uses them. `--check` writes
+nothing and ends with 1 if a page differs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import inspect
 import json
 import math
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,11 @@ from optimizer.alert_settings import Channel, Silence
 from optimizer.cli import app
 from optimizer.config import FILE_NAME, Settings
 from optimizer.cost_settings import Alarm, Budget, CostChange, OwnerRule, SharedCost
+from optimizer.docs_tables import problem_page, workspace_page
+from optimizer.docs_text import NOTICE, code, table, wrapped
 from optimizer.plan import json_schemas
 from optimizer.solve import compact
 
-NOTICE = "Made by `python -m optimizer.docs`; do not edit."
 LISTS: dict[str, type[BaseModel]] = {
     "allocation.rules": OwnerRule,
     "allocation.shared": SharedCost,
@@ -64,6 +64,8 @@ def pages() -> dict[str, str]:
         "reference/settings.md": settings_page(),
         "reference/workloads.md": workloads_page(),
         "reference/tables.md": reference_markdown(),
+        "reference/workspace.md": workspace_page(),
+        "reference/problem.md": problem_page(),
         "reference/model.md": model_page(),
         **{f"schemas/{name}": json_text(schema) for name, schema in schemas.items()},
     }
@@ -72,22 +74,6 @@ def pages() -> dict[str, str]:
 def json_text(schema: Mapping[str, Any]) -> str:
     """A schema as it stands in its file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def wrapped(text: str) -> str:
-    """A paragraph in lines of at most 110 characters; words and links are never cut."""
-    return textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)
-
-
-def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    """A Markdown table; bars inside cells are escaped."""
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def code(text: object) -> str:
-    """Text as code; nothing stays nothing."""
-    return f"`{text}`" if str(text) else ""
 
 
 # -- commands --------------------------------------------------------------------------------------------

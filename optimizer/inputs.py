@@ -156,7 +156,7 @@ def require(workspace: Path, options: pd.DataFrame, profiles: pd.DataFrame, *, n
             (
                 "profiles",
                 "profiles.parquet",
-                "add the file with the throughput of each model",
+                "add the file with the throughput of each model, see docs/reference/workspace.md",
                 needs_profiles and profiles.empty,
             ),
         )

@@ -20,6 +20,7 @@ from optimizer.errors import Fault, InputError
 from optimizer.extent import check_files
 from optimizer.problem import Problem
 from optimizer.problem_clashes import check_clashes
+from optimizer.problem_names import check_columns, check_slips, unknown_tables, without_effect
 from optimizer.problem_nodes import check_nodes
 from optimizer.problem_rules import (
     CAP_WORKLOADS,
@@ -45,7 +46,6 @@ from optimizer.problem_rules import (
     SCENARIOS,
     SET_ONCE,
     SHARES,
-    SIZES,
     SMALLEST,
     WHOLE,
     WORKLOADS,
@@ -55,31 +55,46 @@ from optimizer.problem_tables import arrays, frames
 
 @dataclass(frozen=True)
 class ProblemFiles:
-    """A problem and which of its names are whole numbers in the files, to be written as such again."""
+    """A problem as its files say it.
+
+    Attributes:
+        whole_numbers: Names that are whole numbers in the files, to be written as such again.
+        notes: What of the files has no effect, one sentence each.
+    """
 
     problem: Problem
     whole_numbers: frozenset[str]
+    notes: tuple[str, ...] = ()
 
 
 def read_problem(folder: Path) -> ProblemFiles:
     """The problem in a folder.
 
     Raises:
-        InputError: every fault of every file: columns, values, rows twice, names that no other file knows.
+        InputError: every fault of every file: tables and columns that are not known, values, rows twice,
+            names that no other file knows.
     """
-    absent = [name for name in REQUIRED if not (folder / f"{name}.parquet").is_file()]
-    if absent:
-        found = "no such file" if folder.is_dir() else f"no folder {folder}"
-        action = "write one with `trimtab plan --save-problem`"
-        raise InputError(Fault(f"{name}.parquet", found, "a table of the problem", action) for name in absent)
+    check_tables(folder)
     check_files(folder)
     sheets = {name: read_table(folder, name) for name in RULES}
     check_across(sheets)
-    faults = [fault for sheet in sheets.values() for fault in sheet.faults]
+    faults = [*unknown_tables(folder), *(fault for sheet in sheets.values() for fault in sheet.faults)]
     if faults:
         raise InputError(faults)
     tables = {name: sheet.frame for name, sheet in sheets.items()}
-    return ProblemFiles(arrays(tables), whole_numbers(folder))
+    return ProblemFiles(arrays(tables), whole_numbers(folder), without_effect(sheets))
+
+
+def check_tables(folder: Path) -> None:
+    """The tables that no problem can do without are there; where they are not, misspelt ones are told too."""
+    action = "write one with `trimtab plan --save-problem`"
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no such folder"
+        raise InputError([Fault(str(folder), found, "a folder of problem tables", action)])
+    absent = [f"{name}.parquet" for name in REQUIRED if not (folder / f"{name}.parquet").is_file()]
+    if absent:
+        missing = [Fault(name, "no such file", "a table of the problem", action) for name in absent]
+        raise InputError([*missing, *unknown_tables(folder)])
 
 
 def read_table(folder: Path, name: str) -> Sheet:
@@ -88,6 +103,7 @@ def read_table(folder: Path, name: str) -> Sheet:
     if not path.exists():
         return Sheet(path.name, pd.DataFrame({rule.name: pd.Series(dtype="object") for rule in rules}))
     sheet = read_sheet(path, path.name, rules)
+    check_columns(path, sheet, rules)
     for column in set(ENDLESS) & set(sheet.frame.columns):
         if column not in sheet.unusable:
             sheet.frame[column] = sheet.frame[column].replace(np.inf, np.nan)
@@ -141,9 +157,9 @@ def check_sizes(sheet: Sheet, rules: Sequence[ColumnRule]) -> None:
         if rule.name not in ENDLESS:
             huge = (values > LARGEST) & np.isfinite(values)
             sheet.refuse(rule.name, huge, f"{LARGEST:g} at most", "choose larger units")
-        if rule.name in SIZES:
-            tiny = (values > 0) & (values < SMALLEST)
-            sheet.refuse(rule.name, tiny, f"{SMALLEST:g} or more", "choose smaller units")
+        if rule.name in SMALLEST:
+            tiny = (values > 0) & (values <= SMALLEST[rule.name])
+            sheet.refuse(rule.name, tiny, f"more than {SMALLEST[rule.name]:g}", "choose smaller units")
 
 
 def check_across(sheets: Mapping[str, Sheet]) -> None:
@@ -167,6 +183,7 @@ def check_across(sheets: Mapping[str, Sheet]) -> None:
         (OPTIONS, "node", NODES),
     ):
         check_known(sheets[name], column, sheets[other])
+    check_slips(sheets)
     check_rows(sheets)
     check_complete(sheets)
     check_bounds(sheets[WORKLOADS])
@@ -283,7 +300,7 @@ def whole_numbers(folder: Path) -> frozenset[str]:
 
 
 def write_problem(problem: Problem, folder: Path) -> None:
-    """The same tables of a problem; what is infinite is null.
+    """The same tables of a problem; what is infinite is null, what is too little to be served is 0.
 
     Tables of groups that ask for nothing are not written, and not left over from another problem.
     """

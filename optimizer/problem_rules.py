@@ -188,6 +188,30 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
     ),
 }
 
+# What a row of each table is.
+ROWS: dict[str, str] = {
+    WORKLOADS: "a workload, with the rules that it asks for",
+    OPTIONS: "something that a workload may run on, with what one replica costs and serves",
+    DEMAND: "what a workload needs in a period; each workload has a row for each, 0 where it needs nothing",
+    PERIODS: "a part of the time that is planned, in its order",
+    POOLS: "how many units of a pool may be drawn in a period; of several rows for one the least counts",
+    COMMITMENTS: "a promise to spend so much an hour, that exists or may be bought",
+    COMMITMENT_POOLS: "a pool that a commitment covers; only options that are bought on demand are covered",
+    ORIGINS: "a place that part of a workload's demand comes from; shares of a workload add up to 1",
+    LATENCY: "the way from an origin to a region; one without a row is unknown, and free",
+    RESIDENCY: "a country that a workload may run in; one without rows may run anywhere",
+    PINS: "bounds of the replicas of an option, beside those in options.parquet",
+    CAPS: (
+        "a limit to what many workloads use together over all periods: list price of instances and egress "
+        "before commitments (usd), kg of CO2e, or replicas changed against what runs now in the first period"
+    ),
+    CAP_WORKLOADS: "a workload in a cap; a cap without rows is for all workloads",
+    PRIORITIES: "when a rule is missed where there is too little of something",
+    SCENARIOS: "what is lost of a pool in a scenario; a row for a period counts before one for all",
+    SCENARIO_DEMAND: "what demand is in a scenario; a row for a period counts before one for all",
+    SCENARIO_WEIGHTS: "how likely a scenario is beside the others; one without a row weighs 1",
+    NODES: "a kind of instance that replicas of several workloads are packed on",
+}
 REQUIRED = (WORKLOADS, OPTIONS, DEMAND, PERIODS)
 GROUPS = (
     ORIGINS,
@@ -262,6 +286,7 @@ WHOLE = (
     "min_replicas",
     "max_replicas",
     "min_on_demand_replicas",
+    "current_replicas",
     "max_ramp_replicas",
     "zones",
     "max_per_node",
@@ -269,5 +294,12 @@ WHOLE = (
 ENDLESS = tuple(name for name, value in DEFAULTS.items() if value == float("inf"))
 # Sizes that solvers tell apart and whose products they can hold; what may be infinite may also be huge.
 LARGEST = 1e9
-SMALLEST = 1e-9
-SIZES = ("capacity", "hours", "usd_per_unit_hour", "weight")
+# What is not more than this is nothing, or would be taken for it: solvers miss 1e-6 of a unit without notice.
+SMALLEST = {
+    "demand": 1e-6,
+    "work_amount": 1e-6,
+    "capacity": 1e-6,
+    "hours": 1e-9,
+    "usd_per_unit_hour": 1e-9,
+    "weight": 1e-9,
+}

@@ -24,7 +24,7 @@ from optimizer.problem_rules import (
     SCENARIOS,
     WORKLOADS,
 )
-from optimizer.problem_values import filled, places, pool_names
+from optimizer.problem_values import filled, is_drawn_on, places, pool_names, served
 from optimizer.shift import Work
 
 WINDOW: dict[str, Any] = {"work_from": None, "work_until": None}  # the first and the last period
@@ -118,7 +118,7 @@ def shared_columns(p: Problem) -> dict[str, np.ndarray]:
     nothing = np.full(len(p.workloads), None, dtype=object)
     return {
         "slo_usd_per_unit": p.scenarios.slo_usd_per_unit,
-        "work_amount": p.work.amount,
+        "work_amount": served(p.work.amount, "work_amount"),
         "work_from": np.where(p.work.begin > 0, periods[p.work.begin], nothing),
         "work_until": np.where(p.work.end < last, periods[p.work.end], nothing),
     }
@@ -136,7 +136,7 @@ def shared_frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     yield CAP_WORKLOADS, pd.DataFrame({"cap": np.array(c.name, dtype=object)[k], "workload": workloads[w]})
     whose = np.array([*p.workloads, None], dtype=object)[r.workload]
     yield PRIORITIES, pd.DataFrame({"rule": list(r.rule), "workload": whose, "priority": r.priority})
-    n, k, t = np.nonzero(s.lost_share)
+    n, k, t = np.nonzero(s.lost_share * is_drawn_on(p)[:, None])
     where = {"scenario": names[n], "pool": pools[k], "period": periods[t]}
     yield SCENARIOS, pd.DataFrame({**where, "lost_share": s.lost_share[n, k, t]})
     n, w, t = np.nonzero(s.demand_factor != 1.0)

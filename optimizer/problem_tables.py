@@ -19,7 +19,7 @@ from optimizer.problem_rules import (
     RULES,
     WORKLOADS,
 )
-from optimizer.problem_values import filled, places, pool_names
+from optimizer.problem_values import filled, is_drawn_on, places, pool_names, served
 
 NUMBERS_OF_WORKLOADS = tuple(
     rule.name
@@ -117,15 +117,16 @@ def frames(p: Problem) -> Iterator[tuple[str, pd.DataFrame]]:
     told = {name: getattr(p, name) for name in (*OPTION_NAMES, *OPTION_ARRAYS)}
     yield OPTIONS, pd.DataFrame({"workload": workloads[p.option_workload], **told, **drawn, **of_options})
     pairs = {"workload": workloads.repeat(len(periods)), "period": np.tile(periods, len(workloads))}
-    yield DEMAND, pd.DataFrame({**pairs, "demand": p.demand.ravel()})
+    yield DEMAND, pd.DataFrame({**pairs, "demand": served(p.demand, "demand").ravel()})
     yield PERIODS, pd.DataFrame({"period": periods, "hours": p.hours})
-    pool, period = np.nonzero(np.isfinite(p.pool_limit))
+    drawn_on = is_drawn_on(p)
+    pool, period = np.nonzero(np.isfinite(p.pool_limit) & drawn_on[:, None])
     limits = {"pool": pools[pool], "period": periods[period], "limit": p.pool_limit[pool, period]}
     yield POOLS, pd.DataFrame(limits)
     commitments = np.array(p.commitments, dtype=object)
     money = {name: getattr(p, name) for name in COMMITMENT_ARRAYS}
     yield COMMITMENTS, pd.DataFrame({"commitment": commitments, **money})
-    c, k = np.nonzero(~np.isnan(p.committed_rate))
+    c, k = np.nonzero(~np.isnan(p.committed_rate) & drawn_on)
     cover = {
         "usd_per_unit_hour": p.committed_rate[c, k],
         "list_usd_per_unit_hour": p.covered_list_price[c, k],

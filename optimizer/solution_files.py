@@ -18,13 +18,10 @@ from optimizer.explanation import explained
 from optimizer.placement_parts import Explanation
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
+from optimizer.solution_rules import CERTIFICATE, CONTENTS, EXPLANATION, NODES, ROUTES, SUMMARY, TABLE
 from optimizer.solve import Solution, solve
 from optimizer.violations import TOLERANCE
 
-TABLE, SUMMARY, CERTIFICATE = "placement.parquet", "placement.json", "certificate.json"
-EXPLANATION = "explanation.json"
-NODES, CONTENTS = "nodes.parquet", "node_contents.parquet"  # only where workloads share nodes
-ROUTES = "routes.parquet"  # only where workloads have origins
 LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
 
 
@@ -46,7 +43,7 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         gap_share: gap between cost and bound that is close enough.
 
     Raises:
-        InputError: the tables or the gap are wrong; all faults at once.
+        InputError: the tables, the gap or the folder for the answer are wrong; all faults at once.
         InfeasibleError: a workload, or an origin of one, has no admissible option.
     """
     begun = time.perf_counter()
@@ -54,13 +51,16 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         raise InputError(
             [Fault("--gap", f"{gap_share:g}", "a share from 0 to 1, such as 0.005", "correct it")]
         )
+    if out.resolve() == folder.resolve():  # nodes.parquet of the answer would replace that of the problem
+        expected, action = "another folder than that of the problem", "choose another --out"
+        raise InputError([Fault("--out", str(out), expected, action)])
     given = read_problem(folder)
     solution = solve(given.problem, gap_share=gap_share, priced=True)
     files = [out / TABLE, out / SUMMARY, out / CERTIFICATE, out / EXPLANATION]
     try:
         out.mkdir(parents=True, exist_ok=True)
         table_of(given, solution).to_parquet(files[0], index=False)
-        summary = summary_of(given.problem, solution, gap_share, time.perf_counter() - begun)
+        summary = summary_of(given, solution, gap_share, time.perf_counter() - begun)
         files[1].write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         stated = [one.model_dump(mode="json") for one in certify(given.problem, solution.placement)]
         files[2].write_text(json.dumps({"workloads": stated}, indent=1) + "\n", encoding="utf-8")
@@ -130,9 +130,9 @@ def nodes_of(p: Problem, solution: Solution) -> tuple[pd.DataFrame, pd.DataFrame
     return pd.DataFrame({**kinds, "nodes": packing.count}), pd.DataFrame(contents)
 
 
-def summary_of(p: Problem, solution: Solution, gap_share: float, seconds: float) -> dict[str, Any]:
+def summary_of(given: ProblemFiles, solution: Solution, gap_share: float, seconds: float) -> dict[str, Any]:
     """The documented `placement.json`; `seconds` are from the tables being read to the table written."""
-    bought = solution.placement.bought_usd_per_hour
+    p, bought = given.problem, solution.placement.bought_usd_per_hour
     return {
         "status": status_of(solution, gap_share),
         "cost": solution.cost_usd,
@@ -143,6 +143,7 @@ def summary_of(p: Problem, solution: Solution, gap_share: float, seconds: float)
         "seconds": seconds,
         "duals": [asdict(x) for x in solution.shadow_prices if x.usd_per_unit > LEAST_PRICE_USD],
         "shortfalls": [asdict(shortfall) for shortfall in solution.shortfalls],
+        "notes": list(given.notes),
     }
 
 

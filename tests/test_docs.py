@@ -15,9 +15,13 @@ import typer.main
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from optimizer import docs, placement_parts, plan, plan_parts
+from data.history import EVENT, SPOT, USAGE
+from data.sheet import ColumnRule
+from data.workspace import CATALOG, PROFILE
+from optimizer import docs, docs_tables, placement_parts, plan, plan_parts, solution_rules
 from optimizer.cli import app
 from optimizer.config import known_keys
+from optimizer.problem_rules import RULES
 from tests.conftest import REPO
 
 DOCS = REPO / "docs"
@@ -63,6 +67,51 @@ def test_every_setting_is_on_its_page_with_default_and_meaning() -> None:
         heads = (f"| `{name}` |", f"## [{key}]", f"## [[{key}]]")  # a key, a table, a list of tables
         assert any(head in text for head in heads), key
         assert not table or f"## [{table}]" in text, key
+
+
+def named_on(page: str) -> dict[str, set[str]]:
+    """Names in the first cell of the tables of a page, by the heading above them."""
+    parts = re.split(r"^#+ (.+)$", text_of(DOCS / "reference" / page), flags=re.MULTILINE)
+    return {
+        head: set(re.findall(r"^\| `(\w+)` \|", body, re.MULTILINE))
+        for head, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def test_every_column_of_a_problem_and_of_its_answer_is_explained() -> None:
+    found = named_on("problem.md")
+    answers = found.pop("nodes.parquet")  # the answer's, which stands last
+    for name, rules in RULES.items():
+        if name != "nodes":
+            assert found[f"{name}.parquet"] == {rule.name for rule in rules}
+    assert answers == {"pattern", "node", "period", "nodes"}
+    wanted = {*solution_rules.KEYS, *solution_rules.STATUS, *solution_rules.DUAL, *solution_rules.SHORTFALL}
+    assert found["placement.json"] == wanted
+
+
+def test_every_column_of_a_workspace_is_explained() -> None:
+    found = named_on("workspace.md")
+    for name, rules in {
+        "catalog": CATALOG, "profiles": PROFILE, "history/usage": USAGE, "history/events": EVENT,
+        "history/spot_capacity": SPOT,
+    }.items():  # fmt: skip
+        assert found[f"{name}.parquet"] == {rule.name for rule in rules}
+
+
+@pytest.mark.parametrize(
+    ("rule", "default", "holds"),
+    [
+        (RULES["options"][11], "its `pool`", ""),
+        (RULES["demand"][2], "", "0 or > 1e-06"),
+        (RULES["options"][8], "", "> 1e-06"),
+        (RULES["workloads"][1], "1", "≥ 0, ≤ 1"),
+        (RULES["workloads"][9], "false", ""),
+        (RULES["workloads"][12], "no limit", "> 0"),
+        (RULES["caps"][1], "", "`usd`, `kg_co2e`, `changed_replicas`"),
+    ],
+)
+def test_defaults_and_ranges_in_words(rule: ColumnRule, default: str, holds: str) -> None:
+    assert (docs_tables.default_of(rule), docs_tables.problem_range(rule)) == (default, holds)
 
 
 def test_units_follow_the_names() -> None:

@@ -146,9 +146,12 @@ def solve(
 ) -> None:
     """Solve any placement problem given as tables, with a proven gap."""
     from optimizer import screen, solution_files
+    from optimizer.terminal import visible
 
     with screen.progress("solve"):
         made = solution_files.solve_folder(folder, out=out, gap_share=gap)
+    for note in made.summary["notes"]:
+        typer.echo(visible(f"note: {note}"), err=True)
     show(as_json, dict(made.summary), lambda: screen.show_solved(made))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPO
 from tests.data.bills import focus_csv
 from tests.e2e.workspaces import cli, lake_content, make, planned, tree
 
@@ -69,6 +70,13 @@ def test_all_faults_of_all_parts_are_found(root: Path) -> None:
         assert any(text.startswith(part) and word in text for text in faults), (part, faults)
     assert any("broken.json" in text for text in faults)
     assert tree(root) == before
+
+
+def test_missing_throughput_names_the_page_that_explains_its_file(root: Path) -> None:
+    (root / "profiles.parquet").unlink()
+    (fault,) = levels(root, 2)["fault"]
+    assert "the throughput of each model, see docs/reference/workspace.md" in fault
+    assert (REPO / "docs/reference/workspace.md").is_file()
 
 
 def test_for_people(root: Path) -> None:

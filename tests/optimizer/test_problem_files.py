@@ -148,6 +148,13 @@ def test_what_a_table_leaves_out_asks_for_nothing(tmp_path: Path) -> None:
     assert (len(p.pools), len(p.commitments)) == (0, 0)
 
 
+def test_demand_too_small_to_be_served_is_written_as_none(tmp_path: Path) -> None:
+    write_problem(problem(W(demand=[9e-7, 1e-6, 2e-6]), [O("a", capacity=2e-6)]), tmp_path)
+    p = read_problem(tmp_path).problem
+    assert p.demand.tolist() == [[0.0, 0.0, 2e-6]]
+    assert solve(p).placement.replicas.tolist() == [[0, 0, 1]]
+
+
 def test_a_limit_of_every_period_and_one_of_a_period_both_hold(tmp_path: Path) -> None:
     rows = pd.DataFrame({"pool": ["p", "p", "q"], "period": [None, "t1", "t0"], "limit": [5.0, 3.0, np.nan]})
     p = read_problem(saved(tmp_path, "pools", lambda _: rows)).problem
@@ -187,6 +194,26 @@ FAULTS = {
     "no such period": ("pools", set_to("period", "t9"), "'t9'; expected a period of periods.parquet"),
     "share above one": ("workloads", set_to("max_spot_share", 70.0), "70; expected a share from 0 to 1"),
     "half a replica": ("workloads", set_to("min_replicas", 0.5), "0.5; expected a whole number"),
+    "half a replica runs now": (
+        "options",
+        set_to("current_replicas", 1.9),
+        "column current_replicas: found 1.9; expected a whole",
+    ),
+    "demand that is nothing": (
+        "demand",
+        set_to("demand", 9e-7),
+        "demand: found 9e-07; expected more than 1e-06; choose smaller units",
+    ),
+    "capacity that is nothing": (
+        "options",
+        set_to("capacity", 1e-6),
+        "capacity: found 1e-06; expected more than 1e-06; choose smaller",
+    ),
+    "work that is nothing": (
+        "workloads",
+        lambda t: t.assign(work_amount=[9e-7, 0.0]),
+        "work_amount: found 9e-07; expected more",
+    ),
     "crossed bounds": (
         "workloads",
         lambda t: t.assign(min_replicas=3.0, max_replicas=2.0),
@@ -349,8 +376,18 @@ def test_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_folder_without_tables_says_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--save-problem") as caught:
-        read_problem(tmp_path / "nowhere")
+        read_problem(tmp_path)
     assert len(caught.value.faults) == 4
+
+
+def test_a_folder_that_is_missing_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, found in (("nowhere", "no such folder"), ("file", "a file")):
+        with pytest.raises(InputError, match=f"{name}: found {found}; expected a folder of .*--save-problem"):
+            read_problem(tmp_path / name)
+        with pytest.raises(InputError) as caught:
+            read_problem(tmp_path / name)
+        assert len(caught.value.faults) == 1
 
 
 def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ FAULTS: dict[str, tuple[str, Rows, str]] = {
         "scenario_demand", twice(factor()), "found 's' at 'web' for every period again",
     ),
     "no weight": ("scenario_weights", {"scenario": ["s"], "weight": [0.0]}, "column weight: found 0;"),
-    "tiny weight": ("scenario_weights", {"scenario": ["s"], "weight": [1e-320]}, "expected 1e-09 or more"),
+    "tiny weight": ("scenario_weights", {"scenario": ["s"], "weight": [1e-320]}, "expected more than 1e-09"),
     "weight twice": ("scenario_weights", twice({"scenario": ["s"], "weight": [1.0]}), "found 's' again"),
     "slo below 0": ("workloads", {"slo_usd_per_unit": [-1.0, 0.0]}, "column slo_usd_per_unit: found -1"),
     "work below 0": ("workloads", {"work_amount": [NAN, -1.0]}, "row 2, column work_amount: found -1"),
@@ -168,7 +168,7 @@ def test_numbers_that_no_solver_takes_are_refused(table: str, tmp_path: Path) ->
     pd.read_parquet(path).assign(**{column: value}).to_parquet(path, index=False)
     ran = cli("solve", tmp_path, "--out", tmp_path / "out")
     assert ran.code == 2
-    limit = "1e-09 or more; choose smaller units" if value < 1 else "1e+09 at most; choose larger units"
+    limit = "more than 1e-09; choose smaller units" if value < 1 else "1e+09 at most; choose larger units"
     assert f"{table}.parquet, row 1, column {column}: found {value:.15g}; expected {limit}" in ran.err
 
 

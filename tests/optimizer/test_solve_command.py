@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from optimizer import solution_files, solution_rules
 from optimizer.problem_files import write_problem
+from optimizer.solve import ShadowPrice, solve
 from tests.e2e.workspaces import cli
-from tests.optimizer.problems import C, O, W, problem
+from tests.optimizer.problems import C, N, O, W, problem
 from tests.optimizer.solve.test_decomposition import fleet
 
 
@@ -68,6 +71,33 @@ def test_the_certificate_and_the_routes_stand_beside_the_answer(tmp_path: Path) 
     ]
     assert rows[["served", "latency_ms"]].to_numpy().tolist() == [[3.0, 10.0], [1.0, 25.0]]
     assert "routes.parquet" in ran.out
+
+
+def test_the_answer_has_the_columns_and_keys_that_its_page_explains(tmp_path: Path) -> None:
+    p = problem(
+        [W("web", [4.0], origins={"DE": 1.0}), W("etl", [1.0])],
+        [O("a", pool="p"), O("b", price=3.0, pool="q"), O("n", "etl", price=0.0, node="node", cpu=1.0)],
+        pools={"p": 2.0, "q": 1.0},
+        nodes=[N()],
+    )
+    write_problem(p, tmp_path / "in")
+    assert cli("solve", tmp_path / "in", "--out", tmp_path / "out").code == 0
+    for name, (_, columns) in solution_rules.TABLES.items():
+        assert list(pd.read_parquet(tmp_path / "out" / name).columns) == list(columns), name
+    found = json.loads((tmp_path / "out/placement.json").read_text())
+    assert list(found) == list(solution_rules.KEYS)
+    assert found["status"] == "shortfall"
+    assert [list(each) for each in found["shortfalls"]] == [list(solution_rules.SHORTFALL)]
+    shadow = [field.name for field in fields(ShadowPrice)]
+    assert shadow == list(solution_rules.DUAL)
+
+
+@pytest.mark.parametrize(("gap", "status"), [(1e-7, "optimal"), (0.004, "within_gap"), (0.006, "gap_left")])
+def test_the_status_is_one_that_its_page_explains(gap: float, status: str) -> None:
+    p = problem(W(demand=[4.0]), [O("a")])
+    proven = replace(solve(p), cost_usd=1.0, bound_usd=1.0 - gap)
+    assert solution_files.status_of(proven, 0.005) == status
+    assert status in solution_rules.STATUS
 
 
 def test_what_no_option_may_serve_is_told_with_the_way_out(tmp_path: Path) -> None:
