@@ -59,13 +59,14 @@ def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
     priced = at_prices(problem, replica)
     _, options, periods = problem.shape
     replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
+    routed = np.zeros((len(problem.routes), periods))
     left = problem.pool_limit.copy()
     for w in np.flatnonzero(~plain)[np.argsort(-problem.demand[~plain].sum(axis=1), kind="stable")]:
         part = restrict(replace(priced, pool_limit=left), np.array([w]))
         counts = alone(part.problem)
         if counts is None:
             return None
-        replicas[part.options], served[part.options] = counts
+        replicas[part.options], served[part.options], routed[part.routes] = counts
         left = np.maximum(left - drawn_on(problem, counts[0], part.options), 0.0)
     rest = restrict(replace(in_pairs(problem), pool_limit=left), np.flatnonzero(plain))
     if len(rest.options):
@@ -73,16 +74,16 @@ def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
         if others is None or others.placement is None:
             return None
         replicas[rest.options], served[rest.options] = others.placement.replicas, others.placement.served
-    placement = joined(problem, replicas, served)
+    placement = joined(problem, replicas, served, routed)
     usd = cost(problem, placement)
     close = usd - bound <= gap_share * abs(usd)
     return Solution(placement, usd, min(bound, usd), (), "gap" if close else "rounds")
 
 
-def joined(problem: Problem, replicas: Ints, served: Floats) -> Placement:
-    """The placement with commitments used at their best."""
+def joined(problem: Problem, replicas: Ints, served: Floats, routed: Floats) -> Placement:
+    """The placement with commitments used at their best, and routes that decide nothing filled in."""
     nothing = np.zeros((len(problem.commitments), len(problem.pools), len(problem.periods)))
-    routed = freely_routed(problem, served, np.zeros((len(problem.routes), len(problem.periods))))
+    routed = freely_routed(problem, served, routed)
     return with_cover(problem, Placement(replicas, served, nothing, np.zeros(len(nothing)), routed))
 
 
@@ -184,8 +185,8 @@ def without_commitments(p: Problem) -> Problem:
     )
 
 
-def alone(p: Problem) -> tuple[Ints, Floats] | None:
-    """(I, T) replicas and served amounts of one workload; None where it misses a rule."""
+def alone(p: Problem) -> tuple[Ints, Floats, Floats] | None:
+    """(I, T) replicas and served, (R, T) routed amounts of one workload; None where it misses a rule."""
     near = only_near(p)
     chosen = solve_component(in_few_periods(near.problem), CHOICE_GAP)
     if chosen.shortfalls:
@@ -198,13 +199,15 @@ def alone(p: Problem) -> tuple[Ints, Floats] | None:
     settled = replace(few.problem, max_options=np.full(1, np.inf), activation_cost_usd=np.zeros(1))
     shape = (len(p.option_id), len(p.periods))
     replicas, served = np.zeros(shape, dtype=np.int64), np.zeros(shape)
+    routed = np.zeros((len(p.routes), len(p.periods)))
     for part in by_period(replace(few, problem=settled)):
         found = solve_component(part.problem, ALONE_GAP)
         if found.shortfalls:
             return None
         at = np.ix_(few.options, part.periods)
         replicas[at], served[at] = found.placement.replicas, found.placement.served
-    return replicas, served
+        routed[np.ix_(few.routes, part.periods)] = found.placement.routed
+    return replicas, served, routed
 
 
 def only_near(p: Problem) -> Part:

@@ -15,6 +15,7 @@ from optimizer.solve.apart import can_relax, in_fractions, placed_apart, with_an
 from optimizer.solve.components import restrict
 from optimizer.solve.small import solve_component
 from optimizer.solve.terms import is_plain
+from tests.optimizer.problems import O, W, problem
 
 UNLIMITED = float("inf")
 RULES = {
@@ -93,3 +94,27 @@ def test_shifting_work_is_left_to_the_compact_model() -> None:
     p = few(0, periods=2)
     p.work.amount[0], p.work.begin[0], p.work.end[0] = 3.0, 0, 1
     assert not can_relax(p)
+
+
+def beside_plain(web: W, *options: O, **terms: object) -> Problem:
+    """A workload with rules beside a plain one, on a pool that both draw on."""
+    plain = W("plain", demand=[2.0 + t % 3 for t in range(len(web.demand))])
+    both = [*options, O("p", "plain", pool="p"), O("q", "plain", price=1.9, capacity=2.0, pool="p")]
+    return problem([web, plain], both, pools={"p": 1e4}, **terms)  # type: ignore[arg-type]
+
+
+def placed(p: Problem) -> np.ndarray:
+    """(I, T) replicas of a placement that keeps the rules and is held against a true bound."""
+    best, found = solve_component(p, 1e-9), placed_apart(p, gap_share=1e-3)
+    assert found is not None
+    assert check(p, found.placement) == ()
+    assert found.bound_usd <= best.cost_usd + 1e-6
+    assert best.cost_usd - 1e-6 <= found.cost_usd
+    return found.placement.replicas
+
+
+def test_what_routes_decide_is_told_of_workloads_placed_apart() -> None:
+    web = W(demand=[4.0, 6.0, 2.0, 8.0], origins={"DE": 0.5, "US": 0.5})
+    options = O("eu", pool="p"), O("us", price=1.1, region="us", pool="p")
+    p = beside_plain(web, *options, egress={("DE", "us"): 0.5, ("US", "eu"): 0.5})
+    assert placed(p)[:2].tolist() == [[2, 3, 1, 4], [2, 3, 1, 4]]
