@@ -192,15 +192,16 @@ def alone(p: Problem) -> tuple[Ints, Floats, Floats] | None:
     if chosen.shortfalls:
         return None
     usable = np.zeros(len(p.option_id), dtype=bool)
+    # Pinned ones are among them: a plan without them misses a rule.
     usable[near.options[chosen.placement.replicas.max(axis=1) > 0]] = True
-    usable[p.bounds.option] = True
     few = restrict(p, np.arange(1), usable)
     # Their number is settled and paid for, so that periods are apart unless a ramp ties them together.
     settled = replace(few.problem, max_options=np.full(1, np.inf), activation_cost_usd=np.zeros(1))
     shape = (len(p.option_id), len(p.periods))
     replicas, served = np.zeros(shape, dtype=np.int64), np.zeros(shape)
     routed = np.zeros((len(p.routes), len(p.periods)))
-    for part in by_period(replace(few, problem=settled)):
+    parts = by_period(replace(few, problem=settled)) if usable.any() else ()
+    for part in parts:
         found = solve_component(part.problem, ALONE_GAP)
         if found.shortfalls:
             return None

@@ -118,3 +118,21 @@ def test_what_routes_decide_is_told_of_workloads_placed_apart() -> None:
     options = O("eu", pool="p"), O("us", price=1.1, region="us", pool="p")
     p = beside_plain(web, *options, egress={("DE", "us"): 0.5, ("US", "eu"): 0.5})
     assert placed(p)[:2].tolist() == [[2, 3, 1, 4], [2, 3, 1, 4]]
+
+
+def test_upper_bounds_of_options_leave_their_number_as_it_is() -> None:
+    web = W(demand=[0.5, 2.5, 0.5, 2.5], max_options=1)
+    options = O("big", price=2.0, capacity=3.0, pool="p", most=9), O("small", price=0.8, pool="p", most=9)
+    assert placed(beside_plain(web, *options))[:2].tolist() == [[0, 0, 0, 0], [1, 3, 1, 3]]
+
+
+def test_pins_of_options_stay_beside_what_is_chosen() -> None:
+    web = W(demand=[0.5, 2.5, 0.5, 2.5], max_options=2)
+    options = O("big", price=2.0, capacity=3.0, pool="p", fewest=(0, 0, 0, 1)), O("small", price=0.5, pool="p")
+    assert placed(beside_plain(web, *options))[:2].tolist() == [[0, 0, 0, 1], [1, 3, 1, 0]]
+
+
+def test_a_workload_with_rules_and_no_demand_runs_nothing() -> None:
+    web = W(demand=[0.0] * 4, survive_region_loss=True)
+    options = O("eu", pool="p"), O("us", price=1.1, region="us", pool="p")
+    assert not placed(beside_plain(web, *options))[:2].any()
