@@ -17,7 +17,7 @@ from optimizer.losses import Scenarios
 from optimizer.problem import Bools, Floats, Ints, Placement, Problem, cost
 from optimizer.routes import Routes
 from optimizer.solve.compact import build
-from optimizer.solve.components import Part, by_period, restrict
+from optimizer.solve.components import Part, by_period, only_with, restrict
 from optimizer.solve.covering import cover_usd
 from optimizer.solve.decomposition import decompose, with_cover
 from optimizer.solve.draws import drawn_on
@@ -194,7 +194,7 @@ def alone(p: Problem) -> tuple[Ints, Floats, Floats] | None:
     usable = np.zeros(len(p.option_id), dtype=bool)
     # Pinned ones are among them: a plan without them misses a rule.
     usable[near.options[chosen.placement.replicas.max(axis=1) > 0]] = True
-    few = restrict(p, np.arange(1), usable)
+    few = only_with(p, usable)
     # Their number is settled and paid for, so that periods are apart unless a ramp ties them together.
     settled = replace(few.problem, max_options=np.full(1, np.inf), activation_cost_usd=np.zeros(1))
     shape = (len(p.option_id), len(p.periods))
@@ -212,11 +212,11 @@ def alone(p: Problem) -> tuple[Ints, Floats, Floats] | None:
 
 
 def only_near(p: Problem) -> Part:
-    """The problem with a few options of the cheapest regions, and those that must run.
+    """The problem with a few options of the cheapest regions, those that run now and those that must run.
 
     Cheapest for all of demand, for half of it and for a little: large, small and beside others.
     """
-    usable = np.zeros(len(p.option_id), dtype=bool)
+    usable = p.current_replicas > 0
     usable[p.bounds.option] = True
     most = len(p.option_id) if len(p.routes) else int(p.min_regions[0]) + MORE_REGIONS
     for share in SHARES:

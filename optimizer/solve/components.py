@@ -14,18 +14,21 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from optimizer.caps import CHANGED
 from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Bools, Ints, Problem
 
 
 @dataclass(frozen=True)
 class Part:
-    """One independent part, with the places of its options, commitments, periods and routes in the whole."""
+    """One independent part, with the places of what is in it in the whole."""
 
     problem: Problem
     options: Ints
     commitments: Ints
     periods: Ints
     routes: Ints
+    pools: Ints
+    nodes: Ints
 
 
 def groups(problem: Problem) -> list[Ints]:
@@ -118,9 +121,28 @@ def edges_of_nodes(problem: Problem, first: int, pools: int, limited: Bools, rea
     return edges
 
 
-def admitted(problem: Problem) -> Part:
-    """The whole problem without the options that no placement may use; see `optimizer.admit`."""
-    return restrict(problem, np.arange(len(problem.workloads)), problem.is_admissible)
+def only_with(problem: Problem, usable: Bools) -> Part:
+    """The whole problem in which nothing runs but what is usable.
+
+    Other options are left out, unless their present fleet counts: these stay, and are barred.
+    """
+    kept = usable | is_counted_from(problem)
+    barred = kept & ~usable
+    if barred.any():
+        bounds = problem.bounds.barring(np.flatnonzero(barred), len(problem.periods))
+        nodes = replace(problem.nodes, of_option=np.where(barred, -1, problem.nodes.of_option))
+        problem = replace(problem, bounds=bounds, nodes=nodes)
+    return restrict(problem, np.arange(len(problem.workloads)), kept)
+
+
+def is_counted_from(p: Problem) -> Bools:
+    """(I,) options whose present fleet a ramp or a cap on changes counts from, even where they never run.
+
+    What dropping a fleet costs is the same in every placement without it: `solver.join` adds that.
+    """
+    ramped = p.ramp.from_current & np.isfinite(p.ramp.max_replicas)
+    counted = (ramped | p.caps.counted(CHANGED))[p.option_workload]
+    return np.asarray(counted & (p.current_replicas > 0), dtype=bool)
 
 
 def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> Part:
@@ -161,7 +183,7 @@ def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> 
         **problem.groups_of(workloads, options, pools),
     )
     periods = np.arange(len(problem.periods))
-    return Part(part, options, commitments, periods, problem.routes.into(options))
+    return Part(part, options, commitments, periods, problem.routes.into(options), pools, nodes)
 
 
 WORKLOAD_ARRAYS = (

@@ -16,7 +16,7 @@ from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
 from optimizer.nodes import Packing
 from optimizer.problem import Placement, Problem, cost
-from optimizer.solve.components import Part, admitted, by_period, groups, restrict
+from optimizer.solve.components import Part, by_period, groups, only_with, restrict
 from optimizer.solve.routing import freely_routed
 from optimizer.solve.solution import Solution, last_reason
 from optimizer.solve.terms import is_plain
@@ -64,7 +64,7 @@ def solve(
     elif problem.is_admissible.all():
         whole = join(problem, list(solved_parts(problem, gap_share, priced=priced)))
     else:
-        part = admitted(problem)
+        part = only_with(problem, problem.is_admissible)
         inside = join(part.problem, list(solved_parts(part.problem, gap_share, priced=priced)))
         whole = join(problem, [(part, inside)])
     refused = check(problem, whole.placement)
@@ -218,9 +218,8 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
         placed = solution.placement
         rows = np.ix_(part.options, part.periods)
         replicas[rows], served[rows] = placed.replicas, placed.served
-        covered[np.ix_(part.commitments, problem.pools_of(part.options), part.periods)] = placed.covered
-        under = problem.nodes.used_by(part.options)
-        packing = packing.and_also(placed.packing.within(under, part.options, part.periods))
+        covered[np.ix_(part.commitments, part.pools, part.periods)] = placed.covered
+        packing = packing.and_also(placed.packing.within(part.nodes, part.options, part.periods))
         bought[part.commitments] = placed.bought_usd_per_hour
         if placed.routed.size:
             routed[np.ix_(part.routes, part.periods)] = placed.routed

@@ -128,11 +128,29 @@ def test_upper_bounds_of_options_leave_their_number_as_it_is() -> None:
 
 def test_pins_of_options_stay_beside_what_is_chosen() -> None:
     web = W(demand=[0.5, 2.5, 0.5, 2.5], max_options=2)
-    options = O("big", price=2.0, capacity=3.0, pool="p", fewest=(0, 0, 0, 1)), O("small", price=0.5, pool="p")
-    assert placed(beside_plain(web, *options))[:2].tolist() == [[0, 0, 0, 1], [1, 3, 1, 0]]
+    big = O("big", price=2.0, capacity=3.0, pool="p", fewest=(0, 0, 0, 1))
+    assert placed(beside_plain(web, big, O("small", price=0.5, pool="p")))[:2].tolist() == [
+        [0, 0, 0, 1],
+        [1, 3, 1, 0],
+    ]
 
 
 def test_a_workload_with_rules_and_no_demand_runs_nothing() -> None:
     web = W(demand=[0.0] * 4, survive_region_loss=True)
     options = O("eu", pool="p"), O("us", price=1.1, region="us", pool="p")
     assert not placed(beside_plain(web, *options))[:2].any()
+
+
+@pytest.mark.parametrize("options", [float("inf"), 1])
+def test_a_ramp_begins_at_the_whole_present_fleet(options: float) -> None:
+    web = W(demand=[1.0] * 4, max_ramp_replicas=1, ramp_from_current=True, max_options=options)
+    dear = O("old", price=9.0, current=3, pool="p")
+    p = beside_plain(web, O("a", pool="p"), O("b", price=1.1, pool="p"), dear)
+    assert placed(p)[:3].tolist() == [[2, 1, 1, 1], [0] * 4, [0] * 4]
+
+
+def test_what_runs_now_may_stay_where_moving_costs() -> None:
+    web = W(demand=[2.0], min_regions=1, max_ramp_replicas=9)
+    dear = O("old", price=1.5, current=2, migration=9.0, pool="p")
+    p = beside_plain(web, O("a", pool="p"), O("b", price=1.1, pool="p"), dear)
+    assert placed(p)[:3].tolist() == [[0], [0], [2]]
