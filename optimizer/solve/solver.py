@@ -157,10 +157,11 @@ def with_nodes(problem: Problem, gap_share: float) -> Solution:
     from optimizer.solve.small import solve_component  # noqa: PLC0415  HiGHS takes a while
 
     shared = solve_component(problem, gap_share)
-    workloads = np.arange(len(problem.workloads))
-    part = restrict(problem, workloads, problem.nodes.of_option < 0)
-    if len(np.unique(part.problem.option_workload)) < len(workloads):
+    own, bounds = ~problem.nodes.is_shared, problem.bounds
+    served = np.bincount(problem.option_workload[own], minlength=len(problem.workloads)) > 0
+    if not served.all() or (bounds.fewest[problem.nodes.is_shared[bounds.option]] > 0).any():
         return shared
+    part = only_with(problem, own)
     alone = join(problem, [(part, solve_component(part.problem, gap_share))])
     if alone.shortfalls or (not shared.shortfalls and shared.cost_usd <= alone.cost_usd):
         return shared
@@ -204,7 +205,10 @@ def is_whole(part: Part, problem: Problem) -> bool:
 
 
 def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
-    """The parts' placements put together in the whole problem's order."""
+    """The parts' placements put together in the whole problem's order.
+
+    Options in none of the parts do not run: that drops their present fleet, whatever it costs.
+    """
     _, options, periods = problem.shape
     if len(parts) == 1 and not len(problem.routes) and is_whole(parts[0][0], problem):
         return parts[0][1]  # large ones are gigabytes: no copy
@@ -224,11 +228,14 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
         if placed.routed.size:
             routed[np.ix_(part.routes, part.periods)] = placed.routed
     routed = freely_routed(problem, served, routed)
+    dropped = problem.migration_cost_usd * problem.current_replicas
+    for part, _ in parts:
+        dropped[part.options] = 0.0
     placement = Placement(replicas, served, covered, bought, routed, packing)
     return Solution(
         placement,
         cost(problem, placement),
-        sum(solution.bound_usd for _, solution in parts),
+        sum(solution.bound_usd for _, solution in parts) + float(dropped.sum()),
         tuple(shortfall for _, solution in parts for shortfall in solution.shortfalls),
         last_reason(solution.stopped_by for _, solution in parts),
         tuple(price for _, solution in parts for price in solution.shadow_prices),
