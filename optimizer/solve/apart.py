@@ -17,13 +17,12 @@ from optimizer.losses import Scenarios
 from optimizer.problem import Bools, Floats, Ints, Placement, Problem, cost
 from optimizer.routes import Routes
 from optimizer.solve.compact import build
-from optimizer.solve.components import Part, by_period, only_with, restrict
+from optimizer.solve.components import Part, by_period, only_with, restrict, together
 from optimizer.solve.covering import cover_usd
 from optimizer.solve.decomposition import decompose, with_cover
 from optimizer.solve.draws import drawn_on
 from optimizer.solve.highs import Limits, minimise
 from optimizer.solve.plans import Pricing
-from optimizer.solve.routing import freely_routed
 from optimizer.solve.small import solve_component
 from optimizer.solve.solution import Solution
 from optimizer.solve.terms import PAIR, is_plain, terms_of
@@ -57,34 +56,24 @@ def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
     dropped = float(problem.migration_cost_usd @ problem.current_replicas)
     bound = found.proof.bound_usd + dropped + float((least_usd(problem, replica, value) - value).sum())
     priced = at_prices(problem, replica)
-    _, options, periods = problem.shape
-    replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
-    routed = np.zeros((len(problem.routes), periods))
-    left = problem.pool_limit.copy()
+    parts, left = list[tuple[Part, Placement]](), problem.pool_limit
     for w in np.flatnonzero(~plain)[np.argsort(-problem.demand[~plain].sum(axis=1), kind="stable")]:
         part = restrict(replace(priced, pool_limit=left), np.array([w]))
-        counts = alone(part.problem)
-        if counts is None:
+        placed = alone(part.problem)
+        if placed is None:
             return None
-        replicas[part.options], served[part.options], routed[part.routes] = counts
-        left = np.maximum(left - drawn_on(problem, counts[0], part.options), 0.0)
+        parts.append((part, placed))
+        left = np.maximum(left - drawn_on(problem, placed.replicas, part.options), 0.0)
     rest = restrict(replace(in_pairs(problem), pool_limit=left), np.flatnonzero(plain))
     if len(rest.options):
         others = decompose(rest.problem, gap_share=gap_share)
         if others is None or others.placement is None:
             return None
-        replicas[rest.options], served[rest.options] = others.placement.replicas, others.placement.served
-    placement = joined(problem, replicas, served, routed)
+        parts.append((rest, others.placement))
+    placement = with_cover(problem, together(problem, parts))
     usd = cost(problem, placement)
     close = usd - bound <= gap_share * abs(usd)
     return Solution(placement, usd, min(bound, usd), (), "gap" if close else "rounds")
-
-
-def joined(problem: Problem, replicas: Ints, served: Floats, routed: Floats) -> Placement:
-    """The placement with commitments used at their best, and routes that decide nothing filled in."""
-    nothing = np.zeros((len(problem.commitments), len(problem.pools), len(problem.periods)))
-    routed = freely_routed(problem, served, routed)
-    return with_cover(problem, Placement(replicas, served, nothing, np.zeros(len(nothing)), routed))
 
 
 def relaxed(p: Problem) -> Problem:
@@ -185,8 +174,8 @@ def without_commitments(p: Problem) -> Problem:
     )
 
 
-def alone(p: Problem) -> tuple[Ints, Floats, Floats] | None:
-    """(I, T) replicas and served, (R, T) routed amounts of one workload; None where it misses a rule."""
+def alone(p: Problem) -> Placement | None:
+    """One workload by the compact model; None where it misses a rule."""
     near = only_near(p)
     chosen = solve_component(in_few_periods(near.problem), CHOICE_GAP)
     if chosen.shortfalls:
@@ -197,18 +186,13 @@ def alone(p: Problem) -> tuple[Ints, Floats, Floats] | None:
     few = only_with(p, usable)
     # Their number is settled and paid for, so that periods are apart unless a ramp ties them together.
     settled = replace(few.problem, max_options=np.full(1, np.inf), activation_cost_usd=np.zeros(1))
-    shape = (len(p.option_id), len(p.periods))
-    replicas, served = np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    routed = np.zeros((len(p.routes), len(p.periods)))
-    parts = by_period(replace(few, problem=settled)) if usable.any() else ()
-    for part in parts:
+    parts = list[tuple[Part, Placement]]()
+    for part in by_period(replace(few, problem=settled)) if usable.any() else ():
         found = solve_component(part.problem, ALONE_GAP)
         if found.shortfalls:
             return None
-        at = np.ix_(few.options, part.periods)
-        replicas[at], served[at] = found.placement.replicas, found.placement.served
-        routed[np.ix_(few.routes, part.periods)] = found.placement.routed
-    return replicas, served, routed
+        parts.append((part, found.placement))
+    return together(p, parts)
 
 
 def only_near(p: Problem) -> Part:

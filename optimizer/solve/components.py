@@ -6,7 +6,7 @@ the bound. Small models prove their gap in a fraction of the time that one large
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from optimizer.caps import CHANGED
-from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Bools, Ints, Problem
+from optimizer.nodes import Packing
+from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Bools, Ints, Placement, Problem
+from optimizer.solve.routing import freely_routed
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,26 @@ def edges_of_nodes(problem: Problem, first: int, pools: int, limited: Bools, rea
         binds = (pool >= 0) & np.append(binding, False)[pool]
         edges.append(np.stack([first + each[binds], pools + pool[binds]]))
     return edges
+
+
+def together(problem: Problem, parts: Iterable[tuple[Part, Placement]]) -> Placement:
+    """The parts' placements in the whole problem's order; nothing runs of what is in none of them."""
+    _, options, periods = problem.shape
+    replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
+    covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
+    bought = np.zeros(len(problem.commitments))
+    routed = np.zeros((len(problem.routes), periods))
+    packing = Packing.none()
+    for part, placed in parts:
+        rows = np.ix_(part.options, part.periods)
+        replicas[rows], served[rows] = placed.replicas, placed.served
+        covered[np.ix_(part.commitments, part.pools, part.periods)] = placed.covered
+        packing = packing.and_also(placed.packing.within(part.nodes, part.options, part.periods))
+        bought[part.commitments] = placed.bought_usd_per_hour
+        if placed.routed.size:
+            routed[np.ix_(part.routes, part.periods)] = placed.routed
+    routed = freely_routed(problem, served, routed)
+    return Placement(replicas, served, covered, bought, routed, packing)
 
 
 def only_with(problem: Problem, usable: Bools) -> Part:

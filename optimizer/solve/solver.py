@@ -14,10 +14,8 @@ import numpy as np
 from optimizer.admit import turned_away
 from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
-from optimizer.nodes import Packing
 from optimizer.problem import Placement, Problem, cost
-from optimizer.solve.components import Part, by_period, groups, only_with, restrict
-from optimizer.solve.routing import freely_routed
+from optimizer.solve.components import Part, by_period, groups, only_with, restrict, together
 from optimizer.solve.solution import Solution, last_reason
 from optimizer.solve.terms import is_plain
 
@@ -209,29 +207,12 @@ def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
 
     Options in none of the parts do not run: that drops their present fleet, whatever it costs.
     """
-    _, options, periods = problem.shape
     if len(parts) == 1 and not len(problem.routes) and is_whole(parts[0][0], problem):
         return parts[0][1]  # large ones are gigabytes: no copy
-    replicas = np.zeros((options, periods), dtype=np.int64)
-    served = np.zeros((options, periods))
-    covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
-    bought = np.zeros(len(problem.commitments))
-    routed = np.zeros((len(problem.routes), periods))
-    packing = Packing.none()
-    for part, solution in parts:
-        placed = solution.placement
-        rows = np.ix_(part.options, part.periods)
-        replicas[rows], served[rows] = placed.replicas, placed.served
-        covered[np.ix_(part.commitments, part.pools, part.periods)] = placed.covered
-        packing = packing.and_also(placed.packing.within(part.nodes, part.options, part.periods))
-        bought[part.commitments] = placed.bought_usd_per_hour
-        if placed.routed.size:
-            routed[np.ix_(part.routes, part.periods)] = placed.routed
-    routed = freely_routed(problem, served, routed)
     dropped = problem.migration_cost_usd * problem.current_replicas
     for part, _ in parts:
         dropped[part.options] = 0.0
-    placement = Placement(replicas, served, covered, bought, routed, packing)
+    placement = together(problem, [(part, solution.placement) for part, solution in parts])
     return Solution(
         placement,
         cost(problem, placement),
