@@ -17,7 +17,7 @@ from optimizer.losses import Scenarios
 from optimizer.problem import Bools, Floats, Ints, Placement, Problem, cost
 from optimizer.routes import Routes
 from optimizer.solve.compact import build
-from optimizer.solve.components import Part, by_period, only_with, restrict, together
+from optimizer.solve.components import Part, admitted, by_period, only_with, restrict, together
 from optimizer.solve.covering import cover_usd
 from optimizer.solve.decomposition import decompose, with_cover
 from optimizer.solve.draws import drawn_on
@@ -39,19 +39,22 @@ EXACT = Limits(gap_share=0.0, nodes=0, seconds=60.0)
 
 def can_relax(p: Problem) -> bool:
     """Whether without rules that the kernel does not know the problem is plain: no caps, no shifting work."""
-    return not len(p.caps) and not p.work.is_asked.any() and bool(is_plain(relaxed(p)).all())
+    return not len(p.caps) and not p.work.is_asked.any() and bool(is_plain(loose(p).problem).all())
 
 
 def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
     """A placement beside the bound of the problem without the rules; None where a workload finds no room."""
     plain = ~needs_model(problem)
-    found = decompose(relaxed(problem), gap_share=gap_share)
+    free = loose(problem)
+    found = decompose(free.problem, gap_share=gap_share)
     if found is None:
         return None
-    terms, kinds = terms_of(relaxed(problem))
+    terms, kinds = terms_of(free.problem)
     added = found.shared.added(found.proof.prices)
     value, _ = Pricing(terms, kinds)(added, left=found.shared.limit)
-    replica = replica_usd(problem, added[terms.kind])
+    of_option = np.zeros(problem.shape[1:])
+    of_option[free.options] = added[terms.kind]
+    replica = replica_usd(problem, of_option)
     # That of the prices, which is a sum over workloads; one period may have a closer one that is not.
     dropped = float(problem.migration_cost_usd @ problem.current_replicas)
     bound = found.proof.bound_usd + dropped + float((least_usd(problem, replica, value) - value).sum())
@@ -74,6 +77,12 @@ def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
     usd = cost(problem, placement)
     close = usd - bound <= gap_share * abs(usd)
     return Solution(placement, usd, min(bound, usd), (), "gap" if close else "rounds")
+
+
+def loose(p: Problem) -> Part:
+    """The whole problem `relaxed`, but without the options that no placement may use."""
+    part = admitted(p)
+    return replace(part, problem=relaxed(part.problem))
 
 
 def relaxed(p: Problem) -> Problem:
@@ -208,6 +217,7 @@ def only_near(p: Problem) -> Part:
         usd = np.ceil(need / p.capacity[:, None] - 1e-9) @ p.hours * p.price_hourly
         usd += p.egress_usd_per_unit * (need @ p.hours)
         order = np.argsort(usd, kind="stable")
+        order = order[p.is_admissible[order]]
         regions = list(dict.fromkeys(p.region[i] for i in order))[:most]
         for is_spot, each in ((False, FIRM_EACH), (True, SPOT_EACH)):
             for region in regions:

@@ -6,7 +6,7 @@ the bound. Small models prove their gap in a fraction of the time that one large
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,8 +123,10 @@ def edges_of_nodes(problem: Problem, first: int, pools: int, limited: Bools, rea
     return edges
 
 
-def together(problem: Problem, parts: Iterable[tuple[Part, Placement]]) -> Placement:
+def together(problem: Problem, parts: Sequence[tuple[Part, Placement]]) -> Placement:
     """The parts' placements in the whole problem's order; nothing runs of what is in none of them."""
+    if len(parts) == 1 and parts[0][0].problem is problem:
+        return parts[0][1]
     _, options, periods = problem.shape
     replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
     covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
@@ -141,6 +143,20 @@ def together(problem: Problem, parts: Iterable[tuple[Part, Placement]]) -> Place
             routed[np.ix_(part.routes, part.periods)] = placed.routed
     routed = freely_routed(problem, served, routed)
     return Placement(replicas, served, covered, bought, routed, packing)
+
+
+def as_part(p: Problem) -> Part:
+    """The whole problem as its only part: no copy, large ones are gigabytes."""
+    _, options, periods = p.shape
+    sizes = (options, len(p.commitments), periods, len(p.routes), len(p.pools), len(p.nodes))
+    return Part(p, *(np.arange(size) for size in sizes))
+
+
+def admitted(problem: Problem) -> Part:
+    """The whole problem without the options that no placement may use; see `optimizer.admit`."""
+    if problem.is_admissible.all():
+        return as_part(problem)
+    return restrict(problem, np.arange(len(problem.workloads)), problem.is_admissible)
 
 
 def only_with(problem: Problem, usable: Bools) -> Part:

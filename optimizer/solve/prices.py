@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from optimizer.problem import Floats, Ints, Placement, Problem
-from optimizer.solve.components import Part, groups, restrict
+from optimizer.solve.components import Part, as_part, groups, restrict
 from optimizer.solve.solution import ShadowPrice
 from optimizer.solve.terms import is_plain
 
@@ -183,9 +183,7 @@ def part_of(p: Problem, workloads: Ints) -> Part:
     is_whole = len(workloads) == len(p.workloads) and int((used >= 0).sum()) == len(p.pools)
     is_whole &= bool((~np.isnan(p.committed_rate[:, covered])).any(axis=1).all())
     if is_whole and bool((np.diff(p.option_workload) >= 0).all()):
-        _, options, periods = p.shape
-        sizes = (options, len(p.commitments), periods, len(p.routes), len(p.pools), len(p.nodes))
-        return Part(p, *(np.arange(size) for size in sizes))
+        return as_part(p)
     return restrict(p, workloads)
 
 

@@ -154,3 +154,16 @@ def test_what_runs_now_may_stay_where_moving_costs() -> None:
     dear = O("old", price=1.5, current=2, migration=9.0, pool="p")
     p = beside_plain(web, O("a", pool="p"), O("b", price=1.1, pool="p"), dear)
     assert placed(p)[:3].tolist() == [[0], [0], [2]]
+
+
+def test_a_fleet_that_may_not_stay_counts_in_the_ramp_and_not_in_the_bound() -> None:
+    web = W(demand=[5.0, 4.0], max_ramp_replicas=2, ramp_from_current=True, residency=("DE",))
+    away = O("away", price=0.1, region="us", country="US", current=3, migration=2.0, pool="p")
+    p = beside_plain(
+        web, O("home", country="DE", pool="p"), O("near", price=1.1, country="DE", pool="p"), away
+    )
+    assert can_relax(p)
+    assert placed(p)[:3].tolist() == [[5, 4], [0, 0], [0, 0]]
+    found = placed_apart(p, gap_share=1e-3)
+    assert found is not None
+    assert found.bound_usd == pytest.approx(found.cost_usd)
