@@ -61,6 +61,16 @@ class Bounds:
         rows = rows[np.lexsort((self.period[rows], new[rows]))]
         return type(self)(new[rows], self.period[rows], self.fewest[rows], self.most[rows])
 
+    def barring(self, options: Ints, periods: int) -> Self:
+        """The same where some options, given in their order, never run."""
+        kept = np.flatnonzero(~np.isin(self.option, options))
+        i, t = options.repeat(periods), np.tile(np.arange(periods), len(options))
+        nothing = np.zeros(len(i))
+        option, period = np.append(self.option[kept], i), np.append(self.period[kept], t)
+        fewest, most = np.append(self.fewest[kept], nothing), np.append(self.most[kept], nothing)
+        order = np.lexsort((period, option))
+        return type(self)(option[order], period[order], fewest[order], most[order])
+
     def in_period(self, period: int) -> Self:
         """The same for one period, which becomes the only one."""
         rows = np.flatnonzero(self.period == period)

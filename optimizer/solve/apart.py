@@ -17,13 +17,12 @@ from optimizer.losses import Scenarios
 from optimizer.problem import Bools, Floats, Ints, Placement, Problem, cost
 from optimizer.routes import Routes
 from optimizer.solve.compact import build
-from optimizer.solve.components import Part, by_period, restrict
+from optimizer.solve.components import Part, admitted, by_period, only_with, restrict, together
 from optimizer.solve.covering import cover_usd
 from optimizer.solve.decomposition import decompose, with_cover
 from optimizer.solve.draws import drawn_on
 from optimizer.solve.highs import Limits, minimise
 from optimizer.solve.plans import Pricing
-from optimizer.solve.routing import freely_routed
 from optimizer.solve.small import solve_component
 from optimizer.solve.solution import Solution
 from optimizer.solve.terms import PAIR, is_plain, terms_of
@@ -40,50 +39,50 @@ EXACT = Limits(gap_share=0.0, nodes=0, seconds=60.0)
 
 def can_relax(p: Problem) -> bool:
     """Whether without rules that the kernel does not know the problem is plain: no caps, no shifting work."""
-    return not len(p.caps) and not p.work.is_asked.any() and bool(is_plain(relaxed(p)).all())
+    return not len(p.caps) and not p.work.is_asked.any() and bool(is_plain(loose(p).problem).all())
 
 
 def placed_apart(problem: Problem, *, gap_share: float) -> Solution | None:
     """A placement beside the bound of the problem without the rules; None where a workload finds no room."""
     plain = ~needs_model(problem)
-    found = decompose(relaxed(problem), gap_share=gap_share)
+    free = loose(problem)
+    found = decompose(free.problem, gap_share=gap_share)
     if found is None:
         return None
-    terms, kinds = terms_of(relaxed(problem))
+    terms, kinds = terms_of(free.problem)
     added = found.shared.added(found.proof.prices)
     value, _ = Pricing(terms, kinds)(added, left=found.shared.limit)
-    replica = replica_usd(problem, added[terms.kind])
+    of_option = np.zeros(problem.shape[1:])
+    of_option[free.options] = added[terms.kind]
+    replica = replica_usd(problem, of_option)
     # That of the prices, which is a sum over workloads; one period may have a closer one that is not.
     dropped = float(problem.migration_cost_usd @ problem.current_replicas)
     bound = found.proof.bound_usd + dropped + float((least_usd(problem, replica, value) - value).sum())
     priced = at_prices(problem, replica)
-    _, options, periods = problem.shape
-    replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
-    left = problem.pool_limit.copy()
+    parts, left = list[tuple[Part, Placement]](), problem.pool_limit
     for w in np.flatnonzero(~plain)[np.argsort(-problem.demand[~plain].sum(axis=1), kind="stable")]:
         part = restrict(replace(priced, pool_limit=left), np.array([w]))
-        counts = alone(part.problem)
-        if counts is None:
+        placed = alone(part.problem)
+        if placed is None:
             return None
-        replicas[part.options], served[part.options] = counts
-        left = np.maximum(left - drawn_on(problem, counts[0], part.options), 0.0)
+        parts.append((part, placed))
+        left = np.maximum(left - drawn_on(problem, placed.replicas, part.options), 0.0)
     rest = restrict(replace(in_pairs(problem), pool_limit=left), np.flatnonzero(plain))
     if len(rest.options):
         others = decompose(rest.problem, gap_share=gap_share)
         if others is None or others.placement is None:
             return None
-        replicas[rest.options], served[rest.options] = others.placement.replicas, others.placement.served
-    placement = joined(problem, replicas, served)
+        parts.append((rest, others.placement))
+    placement = with_cover(problem, together(problem, parts))
     usd = cost(problem, placement)
     close = usd - bound <= gap_share * abs(usd)
     return Solution(placement, usd, min(bound, usd), (), "gap" if close else "rounds")
 
 
-def joined(problem: Problem, replicas: Ints, served: Floats) -> Placement:
-    """The placement with commitments used at their best."""
-    nothing = np.zeros((len(problem.commitments), len(problem.pools), len(problem.periods)))
-    routed = freely_routed(problem, served, np.zeros((len(problem.routes), len(problem.periods))))
-    return with_cover(problem, Placement(replicas, served, nothing, np.zeros(len(nothing)), routed))
+def loose(p: Problem) -> Part:
+    """The whole problem `relaxed`, but without the options that no placement may use."""
+    part = admitted(p)
+    return replace(part, problem=relaxed(part.problem))
 
 
 def relaxed(p: Problem) -> Problem:
@@ -184,35 +183,33 @@ def without_commitments(p: Problem) -> Problem:
     )
 
 
-def alone(p: Problem) -> tuple[Ints, Floats] | None:
-    """(I, T) replicas and served amounts of one workload; None where it misses a rule."""
+def alone(p: Problem) -> Placement | None:
+    """One workload by the compact model; None where it misses a rule."""
     near = only_near(p)
     chosen = solve_component(in_few_periods(near.problem), CHOICE_GAP)
     if chosen.shortfalls:
         return None
     usable = np.zeros(len(p.option_id), dtype=bool)
+    # Pinned ones are among them: a plan without them misses a rule.
     usable[near.options[chosen.placement.replicas.max(axis=1) > 0]] = True
-    usable[p.bounds.option] = True
-    few = restrict(p, np.arange(1), usable)
+    few = only_with(p, usable)
     # Their number is settled and paid for, so that periods are apart unless a ramp ties them together.
     settled = replace(few.problem, max_options=np.full(1, np.inf), activation_cost_usd=np.zeros(1))
-    shape = (len(p.option_id), len(p.periods))
-    replicas, served = np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    for part in by_period(replace(few, problem=settled)):
+    parts = list[tuple[Part, Placement]]()
+    for part in by_period(replace(few, problem=settled)) if usable.any() else ():
         found = solve_component(part.problem, ALONE_GAP)
         if found.shortfalls:
             return None
-        at = np.ix_(few.options, part.periods)
-        replicas[at], served[at] = found.placement.replicas, found.placement.served
-    return replicas, served
+        parts.append((part, found.placement))
+    return together(p, parts)
 
 
 def only_near(p: Problem) -> Part:
-    """The problem with a few options of the cheapest regions, and those that must run.
+    """The problem with a few options of the cheapest regions, those that run now and those that must run.
 
     Cheapest for all of demand, for half of it and for a little: large, small and beside others.
     """
-    usable = np.zeros(len(p.option_id), dtype=bool)
+    usable = p.current_replicas > 0
     usable[p.bounds.option] = True
     most = len(p.option_id) if len(p.routes) else int(p.min_regions[0]) + MORE_REGIONS
     for share in SHARES:
@@ -220,6 +217,7 @@ def only_near(p: Problem) -> Part:
         usd = np.ceil(need / p.capacity[:, None] - 1e-9) @ p.hours * p.price_hourly
         usd += p.egress_usd_per_unit * (need @ p.hours)
         order = np.argsort(usd, kind="stable")
+        order = order[p.is_admissible[order]]
         regions = list(dict.fromkeys(p.region[i] for i in order))[:most]
         for is_spot, each in ((False, FIRM_EACH), (True, SPOT_EACH)):
             for region in regions:

@@ -19,6 +19,7 @@ import numpy as np
 
 from optimizer.caps import CHANGED, EVERY_PERIOD, KG_CO2E, RULE, USD, Caps
 from optimizer.problem import Bools, Floats, Placement, Problem, cap_use, cost
+from optimizer.solve.components import Part, admitted, together
 from optimizer.solve.decomposition import decompose
 from optimizer.solve.solution import Shortfall, Solution
 from optimizer.solve.terms import is_plain
@@ -42,7 +43,7 @@ class Tried:
 
 def is_capped(p: Problem) -> bool:
     """Whether caps are all that keeps a problem from being plain."""
-    return len(p.caps) > 0 and bool(is_plain(without_caps(p)).all())
+    return len(p.caps) > 0 and bool(is_plain(without_caps(admitted(p).problem)).all())
 
 
 def capped(problem: Problem, *, gap_share: float) -> Solution | None:
@@ -52,15 +53,16 @@ def capped(problem: Problem, *, gap_share: float) -> Solution | None:
     that can tell what to miss.
     """
     caps, tried, start = problem.caps, list[Tried](), None
+    part = admitted(problem)
     low, high = np.zeros(len(caps)), np.full(len(caps), np.inf)
     prices = np.where(caps.ties, 0.0, np.nan_to_num(caps.usd_per_unit))
     for _ in range(MOST_PRICES):
-        found = decompose(priced(problem, prices), gap_share=gap_share, start=start)
+        found = decompose(priced(part.problem, prices), gap_share=gap_share, start=start)
         if found is None or found.placement is None:
             return None
-        start, placement = found.proof.prices, found.placement
-        use = cap_use(problem, placement)
-        tried.append(Tried(prices, placement, cost(problem, placement), use, found.bound_usd))
+        start = found.proof.prices
+        tried.append(tried_with(problem, prices, part, found.placement, found.bound_usd))
+        use = tried[-1].use
         best = best_of(caps, tried)
         if is_kept(caps, best.use).all() and best.usd - bound_usd(caps, tried) <= gap_share * abs(best.usd):
             break
@@ -74,6 +76,14 @@ def capped(problem: Problem, *, gap_share: float) -> Solution | None:
             break
         prices = following
     return told(caps, tried, gap_share)
+
+
+def tried_with(problem: Problem, prices: Floats, part: Part, placement: Placement, bound_usd: float) -> Tried:
+    """What a placement of all that may run came to; what may not drops its fleet, at these prices too."""
+    placement = together(problem, [(part, placement)])
+    gone = np.where(problem.is_admissible, 0.0, problem.current_replicas)
+    bound_usd += float(priced(problem, prices).migration_cost_usd @ gone)
+    return Tried(prices, placement, cost(problem, placement), cap_use(problem, placement), bound_usd)
 
 
 def told(caps: Caps, tried: list[Tried], gap_share: float) -> Solution | None:

@@ -98,7 +98,7 @@ class PlainChoices:
         p = priced.problem
         part = part_of(p, workloads)
         self.options = part.options
-        here = Priced(part.problem, priced.prices.of_part(p, part))
+        here = Priced(part.problem, priced.prices.of_part(part))
         self.terms, self.kinds = terms_of(part.problem)
         self.pricing = Pricing(self.terms, self.kinds)
         self.added = self.kinds.prices(here.prices.rent[self.kinds.limited], here.saved[self.kinds.covered])

@@ -6,7 +6,7 @@ the bound. Small models prove their gap in a fraction of the time that one large
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,18 +14,23 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Bools, Ints, Problem
+from optimizer.caps import CHANGED
+from optimizer.nodes import Packing
+from optimizer.problem import COMMITMENT_ARRAYS, OPTION_ARRAYS, OPTION_NAMES, Bools, Ints, Placement, Problem
+from optimizer.solve.routing import freely_routed
 
 
 @dataclass(frozen=True)
 class Part:
-    """One independent part, with the places of its options, commitments, periods and routes in the whole."""
+    """One independent part, with the places of what is in it in the whole."""
 
     problem: Problem
     options: Ints
     commitments: Ints
     periods: Ints
     routes: Ints
+    pools: Ints
+    nodes: Ints
 
 
 def groups(problem: Problem) -> list[Ints]:
@@ -118,9 +123,64 @@ def edges_of_nodes(problem: Problem, first: int, pools: int, limited: Bools, rea
     return edges
 
 
+def together(problem: Problem, parts: Sequence[tuple[Part, Placement]]) -> Placement:
+    """The parts' placements in the whole problem's order; nothing runs of what is in none of them."""
+    if len(parts) == 1 and parts[0][0].problem is problem:
+        return parts[0][1]
+    _, options, periods = problem.shape
+    replicas, served = np.zeros((options, periods), dtype=np.int64), np.zeros((options, periods))
+    covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
+    bought = np.zeros(len(problem.commitments))
+    routed = np.zeros((len(problem.routes), periods))
+    packing = Packing.none()
+    for part, placed in parts:
+        rows = np.ix_(part.options, part.periods)
+        replicas[rows], served[rows] = placed.replicas, placed.served
+        covered[np.ix_(part.commitments, part.pools, part.periods)] = placed.covered
+        packing = packing.and_also(placed.packing.within(part.nodes, part.options, part.periods))
+        bought[part.commitments] = placed.bought_usd_per_hour
+        if placed.routed.size:
+            routed[np.ix_(part.routes, part.periods)] = placed.routed
+    routed = freely_routed(problem, served, routed)
+    return Placement(replicas, served, covered, bought, routed, packing)
+
+
+def as_part(p: Problem) -> Part:
+    """The whole problem as its only part: no copy, large ones are gigabytes."""
+    _, options, periods = p.shape
+    sizes = (options, len(p.commitments), periods, len(p.routes), len(p.pools), len(p.nodes))
+    return Part(p, *(np.arange(size) for size in sizes))
+
+
 def admitted(problem: Problem) -> Part:
     """The whole problem without the options that no placement may use; see `optimizer.admit`."""
+    if problem.is_admissible.all():
+        return as_part(problem)
     return restrict(problem, np.arange(len(problem.workloads)), problem.is_admissible)
+
+
+def only_with(problem: Problem, usable: Bools) -> Part:
+    """The whole problem in which nothing runs but what is usable.
+
+    Other options are left out, unless their present fleet counts: these stay, and are barred.
+    """
+    kept = usable | is_counted_from(problem)
+    barred = kept & ~usable
+    if barred.any():
+        bounds = problem.bounds.barring(np.flatnonzero(barred), len(problem.periods))
+        nodes = replace(problem.nodes, of_option=np.where(barred, -1, problem.nodes.of_option))
+        problem = replace(problem, bounds=bounds, nodes=nodes)
+    return restrict(problem, np.arange(len(problem.workloads)), kept)
+
+
+def is_counted_from(p: Problem) -> Bools:
+    """(I,) options whose present fleet a ramp or a cap on changes counts from, even where they never run.
+
+    What dropping a fleet costs is the same in every placement without it: `solver.join` adds that.
+    """
+    ramped = p.ramp.from_current & np.isfinite(p.ramp.max_replicas)
+    counted = (ramped | p.caps.counted(CHANGED))[p.option_workload]
+    return np.asarray(counted & (p.current_replicas > 0), dtype=bool)
 
 
 def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> Part:
@@ -161,7 +221,7 @@ def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> 
         **problem.groups_of(workloads, options, pools),
     )
     periods = np.arange(len(problem.periods))
-    return Part(part, options, commitments, periods, problem.routes.into(options))
+    return Part(part, options, commitments, periods, problem.routes.into(options), pools, nodes)
 
 
 WORKLOAD_ARRAYS = (

@@ -17,7 +17,8 @@ from optimizer.solve.program import NONE, Blocks, Rows, Term, numbered
 def leave_out(p: Problem, v: Blocks) -> Iterator[Rows]:
     r"""$\sum_t n_{it} \le 0$ for options that residency, latency or their own bounds rule out.
 
-    The solver leaves them out before it builds a model, except where rows of one's own count on them.
+    The solver leaves them out before it builds a model, except where rows of one's own, or a ramp or a cap
+    on changes, count on them.
     """
     row = numbered(~p.is_admissible)
     yield Rows("left_out", row, [(row[:, None], v["n"], 1.0)], upper=0.0)

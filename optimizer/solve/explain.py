@@ -18,7 +18,7 @@ import numpy as np
 from optimizer.problem import Bools, Floats, Ints, Placement, Problem, cost
 from optimizer.solve.choices import Choices, Forced
 from optimizer.solve.components import Part, groups
-from optimizer.solve.prices import PLANS, Parts, Plan, Priced, Prices, Relaxation, part_of, pools_of, relax
+from optimizer.solve.prices import PLANS, Parts, Plan, Priced, Prices, Relaxation, part_of, relax
 from optimizer.solve.solution import Solution
 
 MOST_TOLD = 50  # workloads with alternatives: half of them those of most regret, half those that cost most
@@ -105,7 +105,7 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
     if short.all():
         return Explanation("none", 0.0, 0.0, (), unpriced)
     part = part_of(p, np.flatnonzero(~short))
-    placement = placement_of(p, part, solution.placement)
+    placement = placement_of(part, solution.placement)
     relaxation = relaxed(part.problem, solution, anew=len(part.options) * len(p.periods) <= MOST_PRICED)
     if relaxation is None:
         return Explanation("none", 0.0, 0.0, (), p.workloads)
@@ -148,9 +148,9 @@ def on_nodes(p: Problem) -> Bools:
     return found
 
 
-def placement_of(p: Problem, part: Part, whole: Placement) -> Placement:
+def placement_of(part: Part, whole: Placement) -> Placement:
     """What a placement says of a part."""
-    covered = whole.covered[np.ix_(part.commitments, pools_of(p, part), part.periods)]
+    covered = whole.covered[np.ix_(part.commitments, part.pools, part.periods)]
     rows = np.ix_(part.options, part.periods)
     bought = whole.bought_usd_per_hour[part.commitments]
     routed = whole.routed[np.ix_(part.routes, part.periods)] if len(part.routes) else whole.routed[:0]

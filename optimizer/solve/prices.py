@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from optimizer.problem import Floats, Ints, Placement, Problem
-from optimizer.solve.components import Part, groups, restrict
+from optimizer.solve.components import Part, as_part, groups, restrict
 from optimizer.solve.solution import ShadowPrice
 from optimizer.solve.terms import is_plain
 
@@ -55,11 +55,10 @@ class Prices:
             into[place[price.name], periods[price.period]] = price.usd_per_unit
         return prices
 
-    def of_part(self, p: Problem, part: Part) -> Prices:
+    def of_part(self, part: Part) -> Prices:
         """The prices that a part of the problem sees."""
-        pools = pools_of(p, part)
         return Prices(
-            self.rent[np.ix_(pools, part.periods)], self.worth[np.ix_(part.commitments, part.periods)]
+            self.rent[np.ix_(part.pools, part.periods)], self.worth[np.ix_(part.commitments, part.periods)]
         )
 
 
@@ -177,11 +176,6 @@ def routed(p: Problem, workload: int, plan: Plan) -> Floats:
     return served
 
 
-def pools_of(p: Problem, part: Part) -> Ints:
-    """Places in the whole of a part's pools."""
-    return p.pools_of(part.options)
-
-
 def part_of(p: Problem, workloads: Ints) -> Part:
     """The part of some workloads; the problem itself where it is that already: copies of large ones cost."""
     used = np.union1d(p.pool, p.quota_pool)
@@ -189,10 +183,7 @@ def part_of(p: Problem, workloads: Ints) -> Part:
     is_whole = len(workloads) == len(p.workloads) and int((used >= 0).sum()) == len(p.pools)
     is_whole &= bool((~np.isnan(p.committed_rate[:, covered])).any(axis=1).all())
     if is_whole and bool((np.diff(p.option_workload) >= 0).all()):
-        _, options, periods = p.shape
-        return Part(
-            p, np.arange(options), np.arange(len(p.commitments)), np.arange(periods), np.arange(len(p.routes))
-        )
+        return as_part(p)
     return restrict(p, workloads)
 
 
@@ -228,7 +219,7 @@ def relax(p: Problem, *, near: Prices | None = None) -> Relaxation | None:
         if not some:
             continue
         part = restrict(p, np.sort(np.concatenate(some)))
-        begin = near.of_part(p, part) if near else None
+        begin = near.of_part(part) if near else None
         found = relax_plans(part.problem, begin) if how == PLANS else relax_model(part.problem)
         if how == PLANS and len(part.options) * len(p.periods) <= FEW:
             found = better(found, relax_model(part.problem))
@@ -236,7 +227,7 @@ def relax(p: Problem, *, near: Prices | None = None) -> Relaxation | None:
             return None
         bound += found.bound_usd
         doubt += found.doubt_usd
-        prices.rent[pools_of(p, part)] += found.prices.rent
+        prices.rent[part.pools] += found.prices.rent
         prices.worth[part.commitments] += found.prices.worth
         sources.append(found.source)
     return Relaxation(bound, prices, "+".join(sources), doubt)

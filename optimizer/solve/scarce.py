@@ -131,7 +131,7 @@ def rules_at(p: Problem, found: Relaxation, best_usd: Floats | None) -> Iterator
             continue
         part = restrict(p, ruled)
         free = dropped(part.problem, rule, np.arange(len(ruled)))
-        saved = (own[ruled] - Choices(Priced(free, priced.prices.of_part(p, part))).values()) / days(p)
+        saved = (own[ruled] - Choices(Priced(free, priced.prices.of_part(part))).values()) / days(p)
         for w, usd in zip(ruled, saved, strict=True):
             if usd >= LEAST_USD_PER_DAY:
                 yield Scarcity("rule", p.workloads[w], rule, float(usd), ())

@@ -14,10 +14,8 @@ import numpy as np
 from optimizer.admit import turned_away
 from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
-from optimizer.nodes import Packing
 from optimizer.problem import Placement, Problem, cost
-from optimizer.solve.components import Part, admitted, by_period, groups, restrict
-from optimizer.solve.routing import freely_routed
+from optimizer.solve.components import Part, by_period, groups, only_with, restrict, together
 from optimizer.solve.solution import Solution, last_reason
 from optimizer.solve.terms import is_plain
 
@@ -64,7 +62,7 @@ def solve(
     elif problem.is_admissible.all():
         whole = join(problem, list(solved_parts(problem, gap_share, priced=priced)))
     else:
-        part = admitted(problem)
+        part = only_with(problem, problem.is_admissible)
         inside = join(part.problem, list(solved_parts(part.problem, gap_share, priced=priced)))
         whole = join(problem, [(part, inside)])
     refused = check(problem, whole.placement)
@@ -157,10 +155,11 @@ def with_nodes(problem: Problem, gap_share: float) -> Solution:
     from optimizer.solve.small import solve_component  # noqa: PLC0415  HiGHS takes a while
 
     shared = solve_component(problem, gap_share)
-    workloads = np.arange(len(problem.workloads))
-    part = restrict(problem, workloads, problem.nodes.of_option < 0)
-    if len(np.unique(part.problem.option_workload)) < len(workloads):
+    own, bounds = ~problem.nodes.is_shared, problem.bounds
+    served = np.bincount(problem.option_workload[own], minlength=len(problem.workloads)) > 0
+    if not served.all() or (bounds.fewest[problem.nodes.is_shared[bounds.option]] > 0).any():
         return shared
+    part = only_with(problem, own)
     alone = join(problem, [(part, solve_component(part.problem, gap_share))])
     if alone.shortfalls or (not shared.shortfalls and shared.cost_usd <= alone.cost_usd):
         return shared
@@ -204,32 +203,20 @@ def is_whole(part: Part, problem: Problem) -> bool:
 
 
 def join(problem: Problem, parts: Sequence[tuple[Part, Solution]]) -> Solution:
-    """The parts' placements put together in the whole problem's order."""
-    _, options, periods = problem.shape
+    """The parts' placements put together in the whole problem's order.
+
+    Options in none of the parts do not run: that drops their present fleet, whatever it costs.
+    """
     if len(parts) == 1 and not len(problem.routes) and is_whole(parts[0][0], problem):
         return parts[0][1]  # large ones are gigabytes: no copy
-    replicas = np.zeros((options, periods), dtype=np.int64)
-    served = np.zeros((options, periods))
-    covered = np.zeros((len(problem.commitments), len(problem.pools), periods))
-    bought = np.zeros(len(problem.commitments))
-    routed = np.zeros((len(problem.routes), periods))
-    packing = Packing.none()
-    for part, solution in parts:
-        placed = solution.placement
-        rows = np.ix_(part.options, part.periods)
-        replicas[rows], served[rows] = placed.replicas, placed.served
-        covered[np.ix_(part.commitments, problem.pools_of(part.options), part.periods)] = placed.covered
-        under = problem.nodes.used_by(part.options)
-        packing = packing.and_also(placed.packing.within(under, part.options, part.periods))
-        bought[part.commitments] = placed.bought_usd_per_hour
-        if placed.routed.size:
-            routed[np.ix_(part.routes, part.periods)] = placed.routed
-    routed = freely_routed(problem, served, routed)
-    placement = Placement(replicas, served, covered, bought, routed, packing)
+    dropped = problem.migration_cost_usd * problem.current_replicas
+    for part, _ in parts:
+        dropped[part.options] = 0.0
+    placement = together(problem, [(part, solution.placement) for part, solution in parts])
     return Solution(
         placement,
         cost(problem, placement),
-        sum(solution.bound_usd for _, solution in parts),
+        sum(solution.bound_usd for _, solution in parts) + float(dropped.sum()),
         tuple(shortfall for _, solution in parts for shortfall in solution.shortfalls),
         last_reason(solution.stopped_by for _, solution in parts),
         tuple(price for _, solution in parts for price in solution.shadow_prices),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from optimizer.bounds import Bounds, Ramp
+from optimizer.caps import CHANGED, Caps
 from optimizer.nodes import Nodes
 from optimizer.problem import Placement, Problem
 from optimizer.residency import Residency
@@ -184,6 +185,17 @@ def problem(
             from_current=np.array([w.ramp_from_current for w in units], dtype=bool),
         ),
         nodes=shared(units, options, nodes, number),
+    )
+
+
+def with_changes_capped(
+    p: Problem, limit: float, *, priority: float = float("nan"), usd_per_unit: float = float("nan")
+) -> Problem:
+    """The same with a cap on replicas of all workloads changed against the present fleet."""
+    workloads, options, _ = p.shape
+    terms = (np.array([value]) for value in (limit, priority, usd_per_unit))
+    return replace(
+        p, caps=Caps(("calm",), (CHANGED,), *terms, np.ones((1, workloads), dtype=bool), np.zeros(options))
     )
 
 

@@ -15,6 +15,7 @@ from optimizer.solve import solve, solver
 from optimizer.solve.capped import capped, is_capped
 from optimizer.solve.components import restrict
 from optimizer.solve.small import solve_component
+from tests.optimizer.problems import O, W, problem, with_changes_capped
 
 NONE = float("nan")
 
@@ -106,3 +107,20 @@ def test_a_large_fleet_under_a_budget_is_placed_by_prices(monkeypatch: pytest.Mo
     assert found.shortfalls == ()
     assert cap_use(q, found.placement)[0] <= limit[0] * (1 + 1e-6)
     assert found.gap_share < 0.03
+
+
+@pytest.mark.parametrize("usd_per_unit", [NONE, 0.5])
+def test_a_fleet_that_may_not_stay_counts_under_a_cap_on_changes(usd_per_unit: float) -> None:
+    web = W(demand=[5.0], residency=("DE",))
+    away = O("away", price=0.1, region="us", country="US", current=3, migration=2.0)
+    options = O("home", country="DE"), O("large", price=2.1, country="DE", capacity=5.0), away
+    p = with_changes_capped(problem(web, options), 4.0, usd_per_unit=usd_per_unit)
+    found = capped(p, gap_share=1e-3)
+    assert is_capped(p)
+    assert found is not None
+    assert not found.shortfalls
+    assert check(p, found.placement) == ()
+    assert found.placement.replicas[:, 0].tolist() == [0, 1, 0]
+    assert found.cost_usd == pytest.approx(8.1)
+    assert found.bound_usd <= 8.1 + 1e-9
+    assert found.bound_usd == pytest.approx(8.1)

@@ -10,9 +10,9 @@ import pytest
 from optimizer.check import check
 from optimizer.problem import Problem, cost
 from optimizer.solve import solve
-from optimizer.solve.components import components
+from optimizer.solve.components import components, only_with, together
 from optimizer.solve.small import solve_component
-from tests.optimizer.problems import C, O, W, problem
+from tests.optimizer.problems import C, N, O, W, problem
 
 WEB, API = W("web", demand=[2, 2]), W("api", demand=[2, 2])
 
@@ -165,3 +165,31 @@ def test_a_bound_holds_in_its_own_period_wherever_the_part_is_cut() -> None:
     )
     found = solve(p, gap_share=1e-9)
     assert found.placement.replicas.tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("ramp", [1.0, np.inf])
+def test_what_is_left_out_stays_barred_where_its_fleet_counts(ramp: float) -> None:
+    plan = C(covers={"p": (0.5, 1.0), "q": (0.5, 1.0)}, existing=1.0)
+    p = problem(
+        W(demand=[1, 1], max_ramp_replicas=ramp, ramp_from_current=True),
+        [
+            O("on node", price=0.0, node="n", cpu=1.0, current=2, most=(3, 5)),
+            O("a", pool="q", most=(4, 4)),
+            O("idle", price=0.0, node="n", cpu=1.0),
+        ],
+        nodes=[N("n", pool="p")],
+        commitments=[plan],
+    )
+    part = only_with(p, np.array([False, True, False]))
+    stays = ["on node"] if ramp == 1 else []
+    assert part.problem.option_id == (*stays, "a")
+    assert [
+        name for name, may in zip(part.problem.option_id, part.problem.is_admissible, strict=True) if may
+    ] == ["a"]
+    assert part.problem.bounds.most.tolist() == [0.0] * (2 * len(stays)) + [4.0, 4.0]
+    assert len(part.problem.nodes) == 0
+    assert part.pools.tolist() == [1]
+    placement = together(p, [(part, solve_component(part.problem, 1e-9).placement)])
+    assert placement.replicas.sum(axis=1).tolist() == [0, 2, 0]
+    assert check(p, placement) == ()
+    assert placement.covered[0].tolist() == [[0.0, 0.0], [1.0, 1.0]]

@@ -19,7 +19,7 @@ from optimizer.solve.components import groups
 from optimizer.solve.explain import explain
 from optimizer.solve.sharing import Sharing
 from optimizer.solve.terms import is_plain
-from tests.optimizer.problems import C, N, O, W, problem
+from tests.optimizer.problems import C, N, O, W, problem, with_changes_capped
 
 EXACT = 1e-9
 
@@ -293,3 +293,32 @@ def test_where_nodes_are_shared_nothing_is_explained_by_prices_that_know_no_pack
     assert solution.cost_usd == pytest.approx(3.0)
     assert "web" in told.unpriced
     assert [line.workload for line in told.workloads] == ["api"]
+
+
+@pytest.mark.parametrize(
+    ("web", "terms", "counts", "usd"),
+    [
+        (W(demand=[2.0]), {"fewest": 2.0}, [0, 2], 3.0),  # pinned to a node
+        (W(demand=[1.0], max_ramp_replicas=1, ramp_from_current=True), {"current": 3}, [2, 0], 1.0),
+        (W(demand=[1.0]), {"current": 3, "migration": 0.1}, [1, 0], 0.8),
+    ],
+)
+def test_instances_alone_count_what_is_pinned_or_runs_on_nodes(
+    web: W, terms: dict[str, float], counts: list[int], usd: float
+) -> None:
+    options = [O("own", price=0.5), O("packed", price=0.0, node="n", cpu=1.0, **terms)]  # type: ignore[arg-type]
+    found = solve(problem(web, options, nodes=[N("n", price=3.0, cpu=4.0)]), gap_share=EXACT)
+    assert found.placement.replicas[:, 0].tolist() == counts
+    assert found.cost_usd == pytest.approx(usd)
+    assert found.bound_usd == pytest.approx(usd)
+    assert not found.shortfalls
+
+
+def test_instances_alone_beside_nodes_keep_a_cap_on_changes() -> None:
+    options = [O("own", price=0.5), O("packed", price=0.0, node="n", cpu=1.0, current=3)]
+    p = problem(W(demand=[1.0]), options, nodes=[N("n", price=3.0, cpu=4.0)])
+    p = with_changes_capped(p, 3.0)
+    found = solve(p, gap_share=EXACT)
+    assert not found.shortfalls
+    assert check(p, found.placement) == ()
+    assert found.cost_usd == pytest.approx(3.0)

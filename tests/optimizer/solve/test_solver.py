@@ -15,7 +15,7 @@ from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
 from optimizer.problem import Placement, Problem, cost
 from optimizer.solve import small, solve
-from tests.optimizer.problems import C, O, W, problem
+from tests.optimizer.problems import C, O, W, problem, with_changes_capped
 
 EXACT = 1e-9
 REPO = Path(__file__).resolve().parents[3]
@@ -211,3 +211,41 @@ def test_shadow_prices_are_what_one_more_unit_saves() -> None:
     assert worth["pool", "cheap", "t1"] == worth["pool", "dear", "t0"] == worth["pool", "dear", "t1"] == 0.0
     both = worth["commitment", "plan", "t0"] + worth["commitment", "plan", "t1"]
     assert both == pytest.approx((usd(4.0, 1.0) - usd(4.0, 1.25)) / 0.25)
+
+
+def abroad(demand: float, **terms: float | bool) -> Problem:
+    """A workload whose present fleet of three runs where residency no longer allows it."""
+    web = W(demand=[demand], residency=("DE",), **terms)  # type: ignore[arg-type]
+    return problem(
+        web, [O("home", country="DE"), O("abroad", region="us", country="US", current=3, migration=2.0)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "count", "usd"),
+    [
+        (abroad(1.0), 1, 7.0),
+        (abroad(1.0, max_ramp_replicas=1, ramp_from_current=True), 2, 8.0),
+        (abroad(5.0, max_ramp_replicas=3, ramp_from_current=True), 5, 11.0),
+        (with_changes_capped(abroad(1.0), 4.0), 1, 7.0),
+        (with_changes_capped(abroad(1.0), 0.0, usd_per_unit=1.0), 1, 11.0),
+    ],
+)
+def test_a_fleet_that_may_not_stay_counts_all_the_same(p: Problem, count: int, usd: float) -> None:
+    found = solve(p, gap_share=EXACT)
+    assert not found.shortfalls
+    assert found.placement.replicas[:, 0].tolist() == [count, 0]
+    assert found.cost_usd == found.bound_usd == pytest.approx(usd)
+
+
+@pytest.mark.parametrize(
+    ("priority", "rule", "missing", "count"),
+    [(1.0, "cap_changed_replicas", 2.0, 1), (float("nan"), "meet_demand", 1.0, 0)],
+)
+def test_changes_that_a_cap_does_not_allow_are_told(
+    priority: float, rule: str, missing: float, count: int
+) -> None:
+    found = solve(with_changes_capped(abroad(1.0), 2.0, priority=priority), gap_share=EXACT)
+    told = [(s.rule, s.missing) for s in found.shortfalls]
+    assert (rule, missing) in told
+    assert found.placement.replicas[:, 0].tolist() == [count, 0]
