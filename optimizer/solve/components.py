@@ -152,6 +152,11 @@ def as_part(p: Problem) -> Part:
     return Part(p, *(np.arange(size) for size in sizes))
 
 
+def sizes_of(p: Problem) -> tuple[int, int, int, int, int]:
+    """Numbers of workloads, options, pools, commitments and node pools."""
+    return len(p.workloads), len(p.option_id), len(p.pools), len(p.commitments), len(p.nodes)
+
+
 def admitted(problem: Problem) -> Part:
     """The whole problem without the options that no placement may use; see `optimizer.admit`."""
     if problem.is_admissible.all():
@@ -200,11 +205,14 @@ def restrict(problem: Problem, workloads: Ints, usable: Bools | None = None) -> 
     )
     reached = ~np.isnan(problem.committed_rate[:, covering[covering >= 0]])
     commitments = np.flatnonzero(reached.any(axis=1))
+    kept_sizes = (len(workloads), len(options), len(pools), len(commitments), len(nodes))
+    if kept_sizes == sizes_of(problem) and (np.diff(options) > 0).all():
+        return as_part(problem)
     new_pool = np.full(len(problem.pools) + 1, -1)
     new_pool[pools] = np.arange(len(pools))
     kept: dict[str, Any] = {name: getattr(problem, name)[workloads] for name in WORKLOAD_ARRAYS}
     kept |= {name: getattr(problem, name)[options] for name in OPTION_ARRAYS}
-    kept |= {name: tuple(getattr(problem, name)[i] for i in options) for name in OPTION_NAMES}
+    kept |= {name: tuple(map(getattr(problem, name).__getitem__, options.tolist())) for name in OPTION_NAMES}
     kept |= {name: getattr(problem, name)[commitments] for name in COMMITMENT_ARRAYS}
     part = replace(
         problem,

@@ -19,7 +19,7 @@ from optimizer.solve.plans import Plans, Pricing
 from optimizer.solve.rounding import cost_usd
 
 MOST_WORKLOADS = 1_500  # a choice among plans of more is no matter of seconds
-AT_ONCE = 0.1  # of the gap asked for: how much dearer plans may be that are chosen from first
+AT_ONCE = (0.03, 0.1)  # of the gap asked for: how much dearer plans may be that are chosen from first
 PARTS = (0.1, 0.3, 1.0)  # of what is between cost and bound: how much dearer plans may be, pass by pass
 FINE = 0.2  # of the gap asked for that a choice may leave
 MOST_PATTERNS = 100_000  # chosen from at once
@@ -36,10 +36,12 @@ def chosen_at_once(pricing: Pricing, shared: Shared, proof: Proof, gap_share: fl
         return None
     added, usd = shared.added(proof.prices), gap_share * abs(proof.bound_usd)
     least, _ = pricing(added, left=shared.limit)
-    mixes, _ = near_mixes(pricing, shared, added, least, AT_ONCE * usd)
-    found = choose(mixes, shared, replace(FIRST_LIMITS, gap_share=gap_share / 2))
-    keeps = found is not None and found.fits and found.usd <= proof.bound_usd + usd
-    return found.plans if found is not None and keeps else None
+    for part in AT_ONCE:
+        mixes, _ = near_mixes(pricing, shared, added, least, part * usd)
+        found = choose(mixes, shared, replace(FIRST_LIMITS, gap_share=gap_share / 2))
+        if found is not None and found.fits and found.usd <= proof.bound_usd + usd:
+            return found.plans
+    return None
 
 
 def finished(
