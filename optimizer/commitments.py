@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from optimizer.commitment_cover import Existing, Group, groups_of, loads_of
-from optimizer.commitment_demand import DAY, Demand, Steps, daily_requests, levels_ahead, steps_until
+from optimizer.commitment_demand import Demand, Steps, levels_ahead, steps_until
 from optimizer.commitment_ladder import EXTRA_HOURS, in_force, renewed
 from optimizer.commitment_lines import Line, advice_of
 from optimizer.commitment_offers import Sale, on_sale
@@ -25,9 +24,9 @@ from optimizer.formulate import Offer, with_commitments
 from optimizer.inputs import Inputs
 from optimizer.placement_parts import CommitmentAdvice
 from optimizer.problem import Floats, Ints, Problem
+from optimizer.recurring import usual_work
 
 MIN_COMMITMENT_USD_PER_HOUR = 0.01
-RECURS_DAYS, RECURS_SHARE = 14, 0.8  # work with a deadline that was done on so many days comes again
 LEAST_SAVING_USD_PER_DAY = 0.2  # less is not worth a decision
 
 
@@ -133,22 +132,11 @@ def lasting(inputs: Inputs, problem: Problem) -> Floats:
     """
     share = np.ones(len(problem.workloads))
     due = [w.name for w in inputs.workloads if w.work_units is not None and w.name in problem.workloads]
-    if not due:
-        return share
-    days = daily_requests(inputs.demand, due, inputs.as_of)
-    recent = days.loc[days["ds"] >= pd.Timestamp(inputs.as_of).floor("D") - RECURS_DAYS * DAY]
-    for name in due:
+    for name, done in usual_work(inputs, due).items():
         w = problem.workloads.index(name)
         planned = float(problem.demand[w] @ problem.hours + problem.work.amount[w]) * 3600.0
-        done = usual_units(recent.loc[recent["unique_id"].eq(name), "y"])
         share[w] = min(1.0, done / planned) if planned > 0 else 0.0
     return share
-
-
-def usual_units(rates: pd.Series[float]) -> float:
-    """Units of work on a day, from the rates of the last days; 0 where most of them had none."""
-    is_usual = (rates > 0).sum() >= RECURS_SHARE * RECURS_DAYS
-    return float(rates.mean()) * DAY.total_seconds() if is_usual else 0.0
 
 
 def market_of(

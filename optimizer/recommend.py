@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -10,7 +11,9 @@ import pandas as pd
 from optimizer.inputs import Inputs
 from optimizer.placement_parts import CommitmentAdvice, LadderAdvice, PlacementRow, WorkloadCost
 from optimizer.plan import PlacementPlan
+from optimizer.recurring import usual_work
 from optimizer.report.data import Recommendation
+from optimizer.report.view import by_saving
 from optimizer.rows import rows_of
 
 DAYS_PER_MONTH = 365.0 / 12.0
@@ -22,7 +25,7 @@ LEAST_USD_PER_MONTH = 5.0
 def recommend(
     plan: PlacementPlan | None, inputs: Inputs, costs: pd.DataFrame, utilisation: pd.DataFrame
 ) -> tuple[Recommendation, ...]:
-    """Everything worth doing, largest saving first.
+    """Everything worth doing: shortages, then the largest saving first.
 
     Args:
         plan: the joint plan of a typical day; None where nothing is planned.
@@ -35,22 +38,77 @@ def recommend(
         *idle_resources(whole_months(costs, inputs.as_of), utilisation),
         *(commitment_advice(plan) if plan else ()),
     ]
-    return tuple(sorted(found, key=lambda r: (-(r.saving_usd_per_month_mid or 0.0), r.id)))
+    return tuple(sorted(found, key=by_saving))
 
 
 def workload_changes(plan: PlacementPlan, inputs: Inputs) -> Iterator[Recommendation]:
-    """One recommendation per workload whose planned cost differs from the present one."""
+    """One recommendation per workload whose planned cost differs from the present one, or that is short."""
     owners = {w.name: w.owner for w in inputs.workloads}
     reasons = {reason.workload: reason.text for reason in plan.reasons}
+    short, once = unserved(plan), days_of_once(plan, inputs)
     for cost in plan.workload_costs:
         if cost.current_usd_per_day is None:
             continue
         saving = (cost.current_usd_per_day - cost.planned_usd_per_day) * DAYS_PER_MONTH
-        if abs(saving) < LEAST_USD_PER_MONTH:
+        is_short = cost.workload in short
+        if abs(saving) < LEAST_USD_PER_MONTH and not is_short:
             continue
         rows = [row for row in plan.placements if row.workload == cost.workload]
         owner, reason = owners[cost.workload], reasons.get(cost.workload, "")
-        yield workload_change(cost, rows, inputs, owner, reason, periods=[p.name for p in plan.periods])
+        change = workload_change(cost, rows, inputs, owner, reason, periods=[p.name for p in plan.periods])
+        if cost.workload in once:
+            change = done_once(change, once[cost.workload])
+        yield shortage(change, short[cost.workload]) if is_short else change
+
+
+def days_of_once(plan: PlacementPlan, inputs: Inputs) -> dict[str, float]:
+    """Work with a deadline that does not come again, and how many typical days it takes."""
+    usual = usual_work(inputs, [row.workload for row in plan.work])
+    return {
+        row.workload: max(1.0, row.work_units / row.units_per_day) if row.units_per_day > 0 else 1.0
+        for row in plan.work
+        if usual[row.workload] <= 0
+    }
+
+
+def done_once(change: Recommendation, days: float) -> Recommendation:
+    """A change that lasts as long as the work does: what it saves in all, and nothing per month."""
+    usd = (change.saving_usd_per_month_mid or 0.0) / DAYS_PER_MONTH * days
+    return replace(
+        change,
+        title=f"{change.target}: {dict(change.evidence)['planned']}",
+        saving_usd_per_month_low=None,
+        saving_usd_per_month_mid=None,
+        saving_usd_per_month_high=None,
+        once_usd=usd,
+    )
+
+
+def unserved(plan: PlacementPlan) -> dict[str, str]:
+    """Workloads of which the plan leaves demand or work undone, and the worst of it as a sentence."""
+    found = [s for s in plan.shortfalls if s.rule in ("meet_demand", "finish_work")]
+    return {s.workload: s.text for s in sorted(found, key=lambda s: s.missing)}
+
+
+def shortage(change: Recommendation, reason: str) -> Recommendation:
+    """A change that leaves demand unserved: what it costs more counts, what it would save does not."""
+    return replace(
+        change,
+        kind="shortage",
+        title=f"{change.target}: not all demand can be served",
+        saving_usd_per_month_low=no_gain(change.saving_usd_per_month_low),
+        saving_usd_per_month_mid=no_gain(change.saving_usd_per_month_mid),
+        saving_usd_per_month_high=no_gain(change.saving_usd_per_month_high),
+        once_usd=no_gain(change.once_usd),
+        reason=reason,
+        risk="high: demand goes unserved until what is short is raised",
+        effort="days: raise what is short, or change its rules; see the cheapest way out",
+    )
+
+
+def no_gain(usd: float | None) -> float | None:
+    """A saving of which only what costs more counts."""
+    return None if usd is None else min(usd, 0.0)
 
 
 def workload_change(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from optimizer.layout import Layout
 from optimizer.placement_parts import CostParts
 from optimizer.plan import CapacityPlan, PlacementPlan
 from optimizer.prices import FITTED_DAYS, LOOKBACK, fit
-from optimizer.recommend import DAYS_PER_MONTH, recommend
+from optimizer.recommend import DAYS_PER_MONTH, days_of_once, recommend, unserved
 from optimizer.reconciliation import reconciled
 from optimizer.report.data import (
     FRAMES,
@@ -53,7 +54,7 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> R
         workspace=layout.root.resolve().name,
         as_of=inputs.as_of,
         currency=str(currencies[0]),
-        headline=headline(plan, recommendations) if plan else Headline(),
+        headline=headline(plan, inputs, recommendations) if plan else Headline(),
         spend=typed(main, "spend"),
         forecasts=came_true(views["forecasts_since"], inputs),
         history=demand_history(inputs),
@@ -202,14 +203,20 @@ def typed(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame[list(FRAMES[name])] if len(frame) else empty(name)
 
 
-def headline(plan: PlacementPlan, recommendations: tuple[Recommendation, ...]) -> Headline:
+def headline(plan: PlacementPlan, inputs: Inputs, recommendations: tuple[Recommendation, ...]) -> Headline:
     """The numbers on top: present cost of the fleet and of idle resources, less what the plan carries out."""
+    once = days_of_once(plan, inputs)
+    of_once = [cost for cost in plan.workload_costs if cost.workload in once]
+    top = Headline(
+        planned_usd_per_month=DAYS_PER_MONTH
+        * (plan.expected_cost_usd - sum(cost.planned_usd_per_day for cost in of_once)),
+        demand_quantile=plan.demand_quantile,
+        gap_share=plan.proof.gap_share,
+        unserved=tuple(unserved(plan)),
+        once=tuple(sorted(once)),
+    )
     if plan.current_cost_usd is None:
-        return Headline(
-            planned_usd_per_month=plan.expected_cost_usd * DAYS_PER_MONTH,
-            demand_quantile=plan.demand_quantile,
-            gap_share=plan.proof.gap_share,
-        )
+        return top
     by_kind = {
         kind: sum(r.saving_usd_per_month_mid or 0.0 for r in recommendations if r.kind == kind)
         for kind in ("idle", "commitment")
@@ -219,16 +226,17 @@ def headline(plan: PlacementPlan, recommendations: tuple[Recommendation, ...]) -
         sum(getattr(r, f"saving_usd_per_month_{end}") or 0.0 for r in carried_out)
         for end in ("low", "mid", "high")
     )
-    current = plan.current_cost_usd * DAYS_PER_MONTH + by_kind["idle"]
-    return Headline(
+    monthly = plan.current_cost_usd - sum(cost.current_usd_per_day or 0.0 for cost in of_once)
+    current = monthly * DAYS_PER_MONTH + by_kind["idle"]
+    return replace(
+        top,
         current_usd_per_month=current,
         planned_usd_per_month=current - mid,
         saving_usd_per_month_low=low,
         saving_usd_per_month_mid=mid,
         saving_usd_per_month_high=high,
-        demand_quantile=plan.demand_quantile,
-        gap_share=plan.proof.gap_share,
         commitments_usd_per_month=by_kind["commitment"] or None,
+        once_usd=sum(r.once_usd or 0.0 for r in recommendations) if once else None,
     )
 
 
@@ -269,10 +277,10 @@ def capacity_rows(plan: PlacementPlan, inputs: Inputs) -> pd.DataFrame:
         columns=[*keys, "planned_replicas"],
     )
     planned = planned.groupby(keys, as_index=False).sum()
-    moving = {r.workload for r in plan.placements}
+    planned_for = {cost.workload for cost in plan.workload_costs}
     rows = now.merge(planned, on=keys, how="outer").merge(options, on="option_id", how="left")
     rows["current_replicas"] = rows["current_replicas"].astype(float).fillna(0.0)
-    stays = ~rows["workload"].isin(moving)
+    stays = ~rows["workload"].isin(planned_for)
     rows["planned_replicas"] = rows["planned_replicas"].where(~stays, rows["current_replicas"]).fillna(0.0)
     rows["current_usd_per_hour"] = rows["current_replicas"] * rows["price_hourly"].astype(float)
     rows["planned_usd_per_hour"] = rows["planned_replicas"] * rows["price_hourly"].astype(float)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from optimizer.placement_parts import CommitmentAdvice
 
-KINDS = ("placement", "rightsize", "idle", "commitment", "schedule")
+KINDS = ("shortage", "placement", "rightsize", "idle", "commitment", "schedule")
 RISKS = ("low", "medium", "high")
 TIME = "datetime64[us, UTC]"
 
@@ -53,8 +53,9 @@ class Recommendation:
     """One thing to do, with what it saves and what it may cost.
 
     kind is one of KINDS. risk starts with low, medium or high, then says why ("low: replicas are stateless").
-    Savings are USD per month, low <= mid <= high; None where not known. is_estimated marks a saving that
-    rests on an estimated price or an assumed utilisation. evidence is (what, value with its unit).
+    Savings are USD per month, low <= mid <= high; None where not known. A shortage saves nothing; work
+    that is done once has no saving per month but `once_usd`. is_estimated marks a saving that rests on an
+    estimated price or an assumed utilisation. evidence is (what, value with its unit).
     """
 
     id: str
@@ -70,13 +71,16 @@ class Recommendation:
     effort: str
     is_estimated: bool
     evidence: tuple[tuple[str, str], ...] = ()
+    once_usd: float | None = None
 
 
 @dataclass(frozen=True)
 class Headline:
     """The numbers on top. demand_quantile and gap_share are 0..1.
 
-    What commitments would save stands apart: they are advice, which no plan carries out.
+    What commitments would save stands apart: they are advice, which no plan carries out. `unserved` are
+    workloads of which the plan leaves demand unserved: they count at no less than they cost now. `once` is
+    work that does not come again: it is in no number per month, but in `once_usd`.
     """
 
     current_usd_per_month: float | None = None
@@ -87,6 +91,9 @@ class Headline:
     demand_quantile: float | None = None
     gap_share: float | None = None
     commitments_usd_per_month: float | None = None
+    unserved: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    once_usd: float | None = None
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,9 @@ def _context(data: ReportData) -> dict[str, Any]:
     return {
         "data": data,
         "headline": data.headline,
-        "recommendations": [(each, *_risk(each.risk)) for each in view.ranked(data.recommendations)],
+        "recommendations": [
+            (each, *_risk(each.risk)) for each in sorted(data.recommendations, key=view.by_saving)
+        ],
         "outcomes": outcomes,
         "most_charts": MOST_CHARTS,
         "capacity": groups,
@@ -192,7 +194,11 @@ def _risk(risk: str) -> tuple[str, str]:
 def _charts(data: ReportData) -> dict[str, Any]:
     """Every chart as safe markup, by its place in the page; None or an empty list where there is none."""
     usd, groups = prefix("USD"), view.capacity_groups(data)[:MOST_BARS]
-    savings = [each for each in view.ranked(data.recommendations) if is_known(each.saving_usd_per_month_mid)]
+    savings = [
+        each
+        for each in sorted(data.recommendations, key=view.by_saving)
+        if is_known(each.saving_usd_per_month_mid)
+    ]
     replicas = [(each.workload, each.replicas_now, each.replicas_planned) for each in groups]
     costs = [(each.workload, each.usd_now, each.usd_planned) for each in groups]
     best = savings[:MOST_BARS]

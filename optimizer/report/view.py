@@ -75,14 +75,12 @@ class CapacityGroup:
     usd_planned: float
 
 
-def ranked(recommendations: tuple[Recommendation, ...]) -> list[Recommendation]:
-    """Largest saving first; those with an unknown saving last; ties by id."""
-
-    def key(each: Recommendation) -> tuple[bool, float, str]:
-        saving = each.saving_usd_per_month_mid
-        return (True, 0.0, each.id) if saving is None or not is_known(saving) else (False, -saving, each.id)
-
-    return sorted(recommendations, key=key)
+def by_saving(each: Recommendation) -> tuple[int, float, str]:
+    """Shortages, then the largest saving, those with an unknown saving last; ties by id."""
+    saving = each.saving_usd_per_month_mid
+    known = saving is not None and is_known(saving)
+    place = 0 if each.kind == "shortage" else 1 if known else 2
+    return place, -saving if saving is not None and known else 0.0, each.id
 
 
 def months(data: ReportData) -> tuple[str | None, str | None]:

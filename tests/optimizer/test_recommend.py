@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -25,7 +25,7 @@ from optimizer.report.data import KINDS, RISKS, Recommendation
 from tests.optimizer import worlds
 from tests.optimizer.commitment_cases import advised
 from tests.optimizer.worlds import AS_OF as NOW
-from tests.optimizer.worlds import batch, catalogue, option, steady, workload, world
+from tests.optimizer.worlds import batch, catalogue, history, option, steady, workload, world
 
 COSTS = ["resource", "team", "month", "currency", "effective_cost"]
 USED = ["resource", "metric", "workload", "p95", "n", "hours"]
@@ -221,3 +221,52 @@ def test_shapes_name_the_range_of_each_machine(counts: list[tuple[str, int]]) ->
         span = f"{min(own)}–{max(own)}" if min(own) < max(own) else str(own[0])
         expected.append(f"{span} × {name}")
     assert shape(counts) == (" + ".join(expected) or "nothing")
+
+
+def short_of_quota(quota: float, **changes: object) -> Inputs:
+    """18 requests/s on three machines, of which a quota leaves too few."""
+    rows = catalogue(option("a", 2.0, quota=quota, **changes))
+    return world([workload()], rows, [steady(18.0)], running={("web", "a"): 3})
+
+
+@pytest.mark.parametrize("quota", [0.0, 1.0])
+def test_demand_that_goes_unserved_is_a_shortage_and_saves_nothing(quota: float) -> None:
+    (found,) = advise(short_of_quota(quota))
+    assert (found.kind, found.title) == ("shortage", "web: not all demand can be served")
+    assert found.risk.startswith("high: demand goes unserved")
+    assert "nothing serves" in found.reason
+    savings = (
+        found.saving_usd_per_month_low, found.saving_usd_per_month_mid, found.saving_usd_per_month_high
+    )  # fmt: skip
+    assert savings == (0.0, 0.0, 0.0)
+
+
+def test_a_shortage_comes_first_and_what_it_costs_more_counts() -> None:
+    short = world([workload()], catalogue(option("a", quota=5.0)), [steady(98.0)], running={("web", "a"): 2})
+    found = advise(short, costs(("vm", "x", "2026-04", "USD", 40.0)), used(idle()))
+    assert [r.kind for r in found] == ["shortage", "idle"]
+    assert found[0].saving_usd_per_month_mid == pytest.approx(-3 * 24 * DAYS_PER_MONTH)
+
+
+def of_work(days_seen: int, days_left: float = 1.0) -> Inputs:
+    """Work that two of three machines do, seen on some of the last days."""
+    amount = 10.0 * 3600 * 24 * 2 * days_left
+    due = batch(work_units=amount, deadline=NOW.replace(hour=0) + timedelta(days=1 + days_left))
+    w = due.model_copy(update={"origins": {}})
+    rate = 20.0 * 600.0
+    seen = history([0.0] * 144 * (14 - days_seen) + [rate] * 144 * days_seen, "etl")
+    return world([w], catalogue(option("a")), [seen], running={("etl", "a"): 3})
+
+
+@pytest.mark.parametrize("days_left", [1.0, 3.0])
+def test_work_that_is_done_once_saves_once(days_left: float) -> None:
+    (found,) = advise(of_work(8, days_left), blocks_per_day=1)
+    assert found.once_usd == pytest.approx((3 - 2) * 24.0 * days_left)
+    assert found.saving_usd_per_month_mid is None
+    assert found.title == "etl: 2 × m on-demand (aws eu)"
+
+
+def test_work_that_was_done_on_most_days_saves_every_month() -> None:
+    (found,) = advise(of_work(14), blocks_per_day=1)
+    assert found.once_usd is None
+    assert found.saving_usd_per_month_mid == pytest.approx(24 * DAYS_PER_MONTH)

@@ -19,6 +19,7 @@ from optimizer.placement import plan_placement
 from optimizer.plan import PlacementPlan
 from optimizer.recommend import DAYS_PER_MONTH
 from optimizer.report.data import FRAMES, ReportData
+from optimizer.report.render import render
 from optimizer.reporting import (
     came_true,
     capacity_rows,
@@ -28,7 +29,7 @@ from optimizer.reporting import (
     report_data,
 )
 from tests.optimizer import worlds
-from tests.optimizer.worlds import AS_OF, catalogue, history, option, steady, workload, world
+from tests.optimizer.worlds import AS_OF, batch, catalogue, history, option, steady, workload, world
 
 NOW = pd.Timestamp(AS_OF)
 
@@ -197,3 +198,37 @@ def test_hostile_names_reach_the_report_as_they_are(tmp_path: Path) -> None:
     data = report_data(Layout(tmp_path), inputs, made)
     assert set(data.capacity["workload"]) == {name}
     assert [r.target for r in data.recommendations] == [name]
+
+
+def test_a_workload_that_cannot_be_served_saves_nothing_and_is_planned_with_nothing(tmp_path: Path) -> None:
+    rows = catalogue(option("a", 2.0, quota=0.0), option("b", 1.0))
+    names = [workload(pinned=["a"]), workload("api", pinned=["b"])]
+    running = {("web", "a"): 5, ("api", "b"): 3}
+    inputs = world(names, rows, [steady(18.0), steady(18.0, "api")], running=running)
+    made, _ = plan_placement(inputs, worlds.settings())
+    data = report_data(Layout(tmp_path), inputs, made)
+    top = data.headline
+    assert top.unserved == ("web",)
+    assert top.saving_usd_per_month_mid == pytest.approx(1.0 * 24 * DAYS_PER_MONTH)
+    assert top.planned_usd_per_month == pytest.approx((5 * 2.0 + 2 * 1.0) * 24 * DAYS_PER_MONTH)
+    planned = data.capacity.set_index("workload")["planned_replicas"]
+    assert planned.to_dict() == {"web": 0.0, "api": 2.0}
+    assert "but not for web" in render(data).markdown
+    assert "but not for web" in render(data).html
+
+
+def test_work_that_is_done_once_is_in_no_number_per_month(tmp_path: Path) -> None:
+    due = batch(work_units=10.0 * 3600 * 24 * 2, deadline=AS_OF.replace(hour=0) + timedelta(days=2))
+    running = {("web", "a"): 6, ("etl", "a"): 3}
+    inputs = world([workload(), due], catalogue(option("a", 2.0)), [steady(28.0)], running=running)
+    made, _ = plan_placement(inputs, worlds.settings(blocks_per_day=1))
+    data = report_data(Layout(tmp_path), inputs, made)
+    top = data.headline
+    assert (top.once, top.once_usd) == (("etl",), pytest.approx(48.0))
+    assert top.current_usd_per_month == pytest.approx(6 * 2.0 * 24 * DAYS_PER_MONTH)
+    assert top.saving_usd_per_month_mid == pytest.approx(3 * 2.0 * 24 * DAYS_PER_MONTH)
+    assert top.planned_usd_per_month == pytest.approx(3 * 2.0 * 24 * DAYS_PER_MONTH)
+    assert "once: saves USD 48" in render(data).markdown
+    assert "once: saves $48" in render(data).html
+    alone = report_data(Layout(tmp_path), worlds.without(inputs, fleet=worlds.fleet()), made).headline
+    assert alone.planned_usd_per_month == pytest.approx(top.planned_usd_per_month)

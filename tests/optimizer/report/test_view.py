@@ -32,7 +32,7 @@ def with_demand(
 
 
 def test_recommendations_are_ranked_and_the_unknown_come_last() -> None:
-    assert [each.id for each in view.ranked(RECOMMENDATIONS)] == ["r-1", "r-2", "r-3", "r-4"]
+    assert [each.id for each in sorted(RECOMMENDATIONS, key=view.by_saving)] == ["r-1", "r-2", "r-3", "r-4"]
 
 
 def test_the_month_that_is_not_over_is_not_compared() -> None:
