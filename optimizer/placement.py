@@ -35,7 +35,7 @@ from optimizer.placement_parts import (
 )
 from optimizer.placement_rows import miss_rows, over_budget, route_rows, rows, work_rows
 from optimizer.plan import PlacementPlan, sealed
-from optimizer.problem import Problem, sunk_usd
+from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
 from optimizer.solve import Solution
 from optimizer.spend_limits import (
@@ -183,9 +183,20 @@ def workload_costs(
             workload=name,
             current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if len(inputs.fleet) else None,
             planned_usd_per_day=cost,
-            planned_usd_per_day_low=cost * min(low, 1.0),
+            planned_usd_per_day_low=max(cost * min(low, 1.0), least_usd(problem, running, planned, w)),
             planned_usd_per_day_high=cost * max(high, 1.0),
         )
+
+
+def least_usd(problem: Problem, replicas: Ints, planned: Floats, w: int) -> float:
+    """What the fewest replicas a workload keeps cost, the cheapest of those planned; no more than all."""
+    options = problem.options_of(w)
+    hours = replicas[options] @ problem.hours
+    used = hours > 0
+    if not used.any():
+        return 0.0
+    per_hour = float((planned[options][used] / hours[used]).min())
+    return min(float(planned[options].sum()), problem.min_replicas[w] * float(problem.hours.sum()) * per_hour)
 
 
 def advice(

@@ -107,7 +107,8 @@ class WorkloadCost(Part):
     """What one workload costs per typical day, now and as planned, after what commitments cover.
 
     Low and high are the planned cost if demand needs the 10 % and the 99 % quantile of capacity instead of
-    the planned one, at the planned price per unit. None where no present fleet is known.
+    the planned one, at the planned price per unit; low is no less than the minimum of replicas costs. None
+    where no present fleet is known.
     """
 
     workload: str

@@ -324,3 +324,12 @@ def test_events_are_weighed_over_all_days_that_were_watched() -> None:
     assert told.days == 9  # whole ones
     missed = 19.5 - 20.0 * (1 - 0.5 / 6)  # in the block of that hour, on one day of nine
     assert told.expected_usd_per_day == pytest.approx(missed * 6 * 3.6 * 0.001 / 9, rel=0.02)
+
+
+@pytest.mark.parametrize(("least", "low"), [(1, 2.0), (2, 4.0)])
+def test_the_low_estimate_keeps_the_minimum_of_replicas(least: int, low: float) -> None:
+    quiet = history([0.0, 0.0, 0.0, 0.0, 0.0, 10_000.0] * 24 * 2)
+    inputs = world([workload(min_replicas=least)], catalogue(option("a", 2.0)), [quiet])
+    (cost,) = plan(inputs).workload_costs
+    assert cost.planned_usd_per_day_low == pytest.approx(24 * low)
+    assert cost.planned_usd_per_day_low <= cost.planned_usd_per_day
