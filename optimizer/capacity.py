@@ -110,6 +110,7 @@ def document(
             shortfalls=missing_rows(solved[1] if solved else None),
             reasons=tuple(reasons(outlook)),
             notes=inputs.notes,
+            unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
         )
     )
@@ -216,13 +217,19 @@ def running_cost(problem: Problem, solution: Solution) -> float:
 
 
 def present_cost(inputs: Inputs, held: Sequence[str], problem: Problem | None, hours: float) -> float | None:
-    """USD of leaving the present fleet as it is, after what existing commitments cover; None if unknown."""
+    """USD of leaving the present fleet as it is, after what existing commitments cover; None if unknown.
+
+    Workloads of which a part has no known price are left out.
+    """
     if inputs.fleet.empty:
         return None
-    listed = fleet_usd_per_hour(inputs, [w.name for w in inputs.workloads]) - beside_held(inputs, held)[1]
+    priced = [w.name for w in inputs.workloads if w.name not in inputs.unpriced]
+    listed = fleet_usd_per_hour(inputs, [name for name in priced if name not in held])
+    listed += held_usd_per_hour(inputs, held)
     if problem is None:
         return listed * hours
-    replicas = np.repeat(problem.current_replicas[:, None], len(problem.periods), axis=1)
+    known = np.isin(np.array(problem.workloads)[problem.option_workload], priced)
+    replicas = np.repeat(np.where(known, problem.current_replicas, 0)[:, None], len(problem.periods), axis=1)
     covered = best_cover(problem, replicas, np.zeros(len(problem.commitments)))
     saved = np.einsum("cp,cpt,t->", np.nan_to_num(problem.covered_list_price), covered, problem.hours)
     return listed * hours - float(saved)
@@ -255,8 +262,12 @@ def beside_held(inputs: Inputs, held: Sequence[str]) -> tuple[tuple[Offer, ...],
 
 
 def held_usd_per_hour(inputs: Inputs, held: Sequence[str]) -> float:
-    """Price per hour of workloads that stay as they are, after what commitments cover of them."""
-    return fleet_usd_per_hour(inputs, held) - beside_held(inputs, held)[1]
+    """Price per hour of workloads that stay as they are, after what commitments cover of them.
+
+    Those of which a part has no known price are left out.
+    """
+    priced = [name for name in held if name not in inputs.unpriced]
+    return fleet_usd_per_hour(inputs, priced) - beside_held(inputs, priced)[1]
 
 
 def fleet_usd_per_hour(

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +74,13 @@ class Inputs:
     def context(self) -> Context:
         """What filters and problems know of places and pools."""
         return Context(self.country, self.rtt_ms, self.spot_capacity)
+
+    @cached_property
+    def unpriced(self) -> tuple[str, ...]:
+        """Workloads that run an option the catalogue lacks: what they cost now is not known."""
+        running = self.fleet.loc[self.fleet["desired"].gt(0)]
+        unknown = set(running.loc[~running["option_id"].isin(self.options["option_id"]), "workload"])
+        return tuple(w.name for w in self.workloads if w.name in unknown)
 
     @property
     def fingerprint(self) -> str:

@@ -153,6 +153,7 @@ def document(
             miss_costs=tuple(miss_rows(*solved)) if solved else (),
             reasons=tuple(reasons(outlook)),
             notes=inputs.notes,
+            unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
         )
     )
@@ -178,10 +179,11 @@ def workload_costs(
         low, high = (
             float(scale[level][w].demand @ problem.hours / base) if base > 0 else 1.0 for level in (LOW, HIGH)
         )
+        is_known = len(inputs.fleet) > 0 and name not in inputs.unpriced
         elsewhere = fleet_usd_per_hour(inputs, [name], beyond=set(np.array(problem.option_id)[options]))
         yield WorkloadCost(
             workload=name,
-            current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if len(inputs.fleet) else None,
+            current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if is_known else None,
             planned_usd_per_day=cost,
             planned_usd_per_day_low=max(cost * min(low, 1.0), least_usd(problem, running, planned, w)),
             planned_usd_per_day_high=cost * max(high, 1.0),
@@ -196,7 +198,8 @@ def least_usd(problem: Problem, replicas: Ints, planned: Floats, w: int) -> floa
     if not used.any():
         return 0.0
     per_hour = float((planned[options][used] / hours[used]).min())
-    return min(float(planned[options].sum()), problem.min_replicas[w] * float(problem.hours.sum()) * per_hour)
+    least = float(problem.min_replicas[w] * problem.hours.sum()) * per_hour
+    return min(float(planned[options].sum()), least)
 
 
 def advice(

@@ -108,7 +108,7 @@ class WorkloadCost(Part):
 
     Low and high are the planned cost if demand needs the 10 % and the 99 % quantile of capacity instead of
     the planned one, at the planned price per unit; low is no less than the minimum of replicas costs. None
-    where no present fleet is known.
+    where no present fleet is known, or no price of a part of it.
     """
 
     workload: str

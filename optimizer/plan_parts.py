@@ -115,7 +115,10 @@ class Reason(Part):
 
 
 class PlanBase(Part):
-    """What both kinds of plan carry."""
+    """What both kinds of plan carry.
+
+    `unpriced` are workloads that run what the catalogue has no price of: no present cost counts them.
+    """
 
     as_of: Time
     demand_quantile: float = Field(gt=0, lt=1)
@@ -126,5 +129,6 @@ class PlanBase(Part):
     shortfalls: tuple[Missing, ...]
     reasons: tuple[Reason, ...]
     notes: tuple[str, ...]
+    unpriced: tuple[str, ...] = ()
     fingerprint: str
     hash: str = ""

@@ -47,11 +47,10 @@ def workload_changes(plan: PlacementPlan, inputs: Inputs) -> Iterator[Recommenda
     reasons = {reason.workload: reason.text for reason in plan.reasons}
     short, once = unserved(plan), days_of_once(plan, inputs)
     for cost in plan.workload_costs:
-        if cost.current_usd_per_day is None:
+        if plan.current_cost_usd is None:
             continue
-        saving = (cost.current_usd_per_day - cost.planned_usd_per_day) * DAYS_PER_MONTH
         is_short = cost.workload in short
-        if abs(saving) < LEAST_USD_PER_MONTH and not is_short:
+        if not (is_short or is_worth_telling(cost)):
             continue
         rows = [row for row in plan.placements if row.workload == cost.workload]
         owner, reason = owners[cost.workload], reasons.get(cost.workload, "")
@@ -73,15 +72,21 @@ def days_of_once(plan: PlacementPlan, inputs: Inputs) -> dict[str, float]:
 
 def done_once(change: Recommendation, days: float) -> Recommendation:
     """A change that lasts as long as the work does: what it saves in all, and nothing per month."""
-    usd = (change.saving_usd_per_month_mid or 0.0) / DAYS_PER_MONTH * days
+    monthly = change.saving_usd_per_month_mid
     return replace(
         change,
         title=f"{change.target}: {dict(change.evidence)['planned']}",
         saving_usd_per_month_low=None,
         saving_usd_per_month_mid=None,
         saving_usd_per_month_high=None,
-        once_usd=usd,
+        once_usd=None if monthly is None else monthly / DAYS_PER_MONTH * days,
     )
+
+
+def is_worth_telling(cost: WorkloadCost) -> bool:
+    """Whether a change moves money, or may: where the present cost is not known, nobody can say."""
+    now = cost.current_usd_per_day
+    return now is None or abs(now - cost.planned_usd_per_day) * DAYS_PER_MONTH >= LEAST_USD_PER_MONTH
 
 
 def unserved(plan: PlacementPlan) -> dict[str, str]:
@@ -121,20 +126,21 @@ def workload_change(
     periods: Sequence[str],
 ) -> Recommendation:
     """From what a workload runs now to what the plan gives it."""
-    current = float(cost.current_usd_per_day or 0.0)
+    low, mid, high = savings(cost)
     now = present(inputs, cost.workload)
     kind, effort = change_kind(now, rows)
     planned = shape(over_the_day(rows, periods))
-    saves = current > cost.planned_usd_per_day
     return Recommendation(
         id=f"workload/{cost.workload}",
         kind=kind,
-        title=f"{cost.workload}: {planned}" if saves else f"{cost.workload} needs more: {planned}",
+        title=f"{cost.workload} needs more: {planned}"
+        if mid is not None and mid <= 0
+        else f"{cost.workload}: {planned}",
         target=cost.workload,
         owner=owner,
-        saving_usd_per_month_low=(current - cost.planned_usd_per_day_high) * DAYS_PER_MONTH,
-        saving_usd_per_month_mid=(current - cost.planned_usd_per_day) * DAYS_PER_MONTH,
-        saving_usd_per_month_high=(current - cost.planned_usd_per_day_low) * DAYS_PER_MONTH,
+        saving_usd_per_month_low=low,
+        saving_usd_per_month_mid=mid,
+        saving_usd_per_month_high=high,
         reason=reason,
         risk=change_risk(now, rows),
         effort=effort,
@@ -144,6 +150,16 @@ def workload_change(
             ("planned", planned),
         ),
     )
+
+
+def savings(cost: WorkloadCost) -> tuple[float | None, float | None, float | None]:
+    """Saving per month if demand turns out high, as planned and low; None where no present cost is known."""
+    now = cost.current_usd_per_day
+    if now is None:
+        return None, None, None
+    planned = (cost.planned_usd_per_day_high, cost.planned_usd_per_day, cost.planned_usd_per_day_low)
+    low, mid, high = ((now - usd) * DAYS_PER_MONTH for usd in planned)
+    return low, mid, high
 
 
 def present(inputs: Inputs, workload: str) -> pd.DataFrame:

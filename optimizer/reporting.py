@@ -214,6 +214,7 @@ def headline(plan: PlacementPlan, inputs: Inputs, recommendations: tuple[Recomme
         gap_share=plan.proof.gap_share,
         unserved=tuple(unserved(plan)),
         once=tuple(sorted(once)),
+        unpriced=plan.unpriced,
     )
     if plan.current_cost_usd is None:
         return top

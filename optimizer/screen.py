@@ -192,12 +192,21 @@ def plan_table(plan: CapacityPlan | PlacementPlan) -> Table:
     """Costs over the plan's span, the demand it covers and the proven gap."""
     span = "per typical day" if plan.plan_schema == "placement-plan/1" else f"over {plan.horizon_hours:g} h"
     table = Table(plan.plan_schema, "", box=None)
-    table.add_row(f"current cost {span}", usd(plan.current_cost_usd, 2))
+    table.add_row(f"current cost {span}", present_usd(plan))
     table.add_row(f"planned cost {span}", usd(plan.expected_cost_usd, 2))
     table.add_row("demand covered", f"{plan.demand_quantile:.1%} quantile")
     table.add_row("proven gap", f"{plan.proof.gap_share:.2%} (stopped by {plan.proof.stopped_by})")
     table.add_row("changes", f"{len(plan.actions)}")
     return table
+
+
+def present_usd(plan: CapacityPlan | PlacementPlan) -> str:
+    """What runs now costs, and how many workloads that leaves out."""
+    count = len(plan.unpriced)
+    if plan.current_cost_usd is None or not count:
+        return usd(plan.current_cost_usd, 2)
+    workloads = "1 workload" if count == 1 else f"{count} workloads"
+    return f"{usd(plan.current_cost_usd, 2)} without {workloads} of unknown cost ({', '.join(plan.unpriced)})"
 
 
 def show_solved(made: Solved) -> None:

@@ -80,7 +80,8 @@ class Headline:
 
     What commitments would save stands apart: they are advice, which no plan carries out. `unserved` are
     workloads of which the plan leaves demand unserved: they count at no less than they cost now. `once` is
-    work that does not come again: it is in no number per month, but in `once_usd`.
+    work that does not come again: it is in no number per month, but in `once_usd`. `unpriced`
+    are workloads whose present cost is not known: where savings are, they count in none of the numbers.
     """
 
     current_usd_per_month: float | None = None
@@ -94,6 +95,7 @@ class Headline:
     unserved: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     once_usd: float | None = None
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

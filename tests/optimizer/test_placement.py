@@ -36,7 +36,7 @@ def shared_world(committed: float, **changes: object) -> Inputs:
     names = [workload("web"), workload("api"), workload("kept", do_not_touch=True)]
     unprofiled = option("old", 9.0, instance_type="old")  # runs now, but nothing may be planned on it
     rows = catalogue(option("a", 2.0), option("z", 3.0, instance_type="slow"), unprofiled)
-    running = {("web", "a"): 9, ("api", "z"): 4, ("kept", "a"): 2, ("web", "old"): 1, ("web", "gone"): 1}
+    running = {("web", "a"): 9, ("api", "z"): 4, ("kept", "a"): 2, ("web", "old"): 1}
     offers = [Offer("plan", committed, 0.0, {PLACE: 1.0, ("aws", "eu", "slow"): 1.5})]
     made = world(names, rows, [wavy("web"), steady(28.0, "api")], running=running, commitments=offers)
     return worlds.without(made, **changes)
@@ -333,3 +333,16 @@ def test_the_low_estimate_keeps_the_minimum_of_replicas(least: int, low: float) 
     (cost,) = plan(inputs).workload_costs
     assert cost.planned_usd_per_day_low == pytest.approx(24 * low)
     assert cost.planned_usd_per_day_low <= cost.planned_usd_per_day
+
+
+def test_a_present_cost_without_a_price_is_not_known_and_in_no_total() -> None:
+    names = [workload(), workload("api"), workload("kept", do_not_touch=True)]
+    running = {("web", "a"): 4, ("web", "gone"): 1, ("api", "a"): 3, ("kept", "gone"): 2}
+    offers = [Offer("plan", 0.5, 0.0, {PLACE: 1.0})]
+    demand = [steady(18.0), steady(18.0, "api")]
+    made = plan(world(names, catalogue(option("a", 2.0)), demand, running=running, commitments=offers))
+    now = {cost.workload: cost.current_usd_per_day for cost in made.workload_costs}
+    assert now["web"] is None
+    assert made.unpriced == ("web", "kept")
+    assert made.current_cost_usd == pytest.approx(24 * (3 * 2.0 - 0.5 * 2.0))
+    assert made.expected_cost_usd == pytest.approx(24 * (4 * 2.0 - 0.5 * 2.0))

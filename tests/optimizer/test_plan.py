@@ -71,6 +71,7 @@ def common() -> dict[str, Any]:
         "shortfalls": (Missing(rule="meet_demand", workload="web", period="t0", missing=1.0, wanted=4.0),),
         "reasons": (Reason(workload="web", text="cheapest – per request"),),
         "notes": ("a note",),
+        "unpriced": ("old",),
         "fingerprint": "f" * 64,
     }
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from data.lake import Lake
+from optimizer import screen
 from optimizer.demand import REQUESTS
 from optimizer.forecasts import forecast_requests, store_forecasts
 from optimizer.inputs import Inputs
@@ -232,3 +233,20 @@ def test_work_that_is_done_once_is_in_no_number_per_month(tmp_path: Path) -> Non
     assert "once: saves $48" in render(data).html
     alone = report_data(Layout(tmp_path), worlds.without(inputs, fleet=worlds.fleet()), made).headline
     assert alone.planned_usd_per_month == pytest.approx(top.planned_usd_per_month)
+
+
+def test_an_unknown_present_cost_is_said_and_counts_in_no_number(tmp_path: Path) -> None:
+    running = {("web", "gone"): 6, ("api", "a"): 3}
+    demand = [steady(18.0), steady(18.0, "api")]
+    inputs = world([workload(), workload("api")], catalogue(option("a", 2.0)), demand, running=running)
+    made, _ = plan_placement(inputs, worlds.settings())
+    data = report_data(Layout(tmp_path), inputs, made)
+    top = data.headline
+    assert top.unpriced == ("web",)
+    assert top.current_usd_per_month == pytest.approx(3 * 2.0 * 24 * DAYS_PER_MONTH)
+    assert top.planned_usd_per_month == pytest.approx(2 * 2.0 * 24 * DAYS_PER_MONTH)
+    row = next(r for r in data.recommendations if r.target == "web")
+    assert row.saving_usd_per_month_mid is None
+    assert "without web, of unknown cost" in render(data).markdown
+    shown = screen.present_usd(made)
+    assert shown == "144.00 USD without 1 workload of unknown cost (web)"
