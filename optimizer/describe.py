@@ -13,8 +13,8 @@ from optimizer.needs import Candidate, Outlook
 from optimizer.plan_parts import Action, Missing, Proof, Reason, Replicas, Target
 from optimizer.problem import Problem
 from optimizer.rows import rows_of
+from optimizer.shortfalls import sentence
 from optimizer.solve import Solution
-from optimizer.solve.solution import Shortfall
 
 METHOD = "compact mixed-integer model by component, HiGHS; cost and rules recomputed by the checker"
 
@@ -45,20 +45,10 @@ def missing_rows(solution: Solution | None) -> tuple[Missing, ...]:
             period=s.period,
             missing=round(s.missing, 6),
             wanted=round(s.wanted, 6),
-            text=shortfall_text(s),
+            text=sentence(s),
         )
         for s in found
     )
-
-
-def shortfall_text(s: Shortfall) -> str:
-    """What is missed, in words."""
-    if s.rule == "finish_work":
-        done_not = f"{s.missing * 3600.0:,.6g} of {s.wanted * 3600.0:,.6g} units of work"
-        return f"{s.workload}: {done_not} find no room until the end of {s.period}"
-    if s.rule == "meet_demand":
-        return f"{s.workload} at {s.period}: nothing serves {s.missing:.4g} of {s.wanted:.4g} units/s"
-    return f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
 
 
 def reasons(outlook: Outlook) -> Iterator[Reason]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.caps import Caps
 from optimizer.losses import Scenarios
+from optimizer.period_words import when
 from optimizer.placement_parts import AlternativeRow, CostParts, Explanation, RepairRow, ScarceRow, WhyNotRow
 from optimizer.problem import Floats, Problem
 from optimizer.shift import Work
@@ -62,13 +63,15 @@ def explained(
         more = filters(found.part, found.relaxation, found.best_usd) if filters and not found.unpriced else ()
         scarce = tuple(sorted((*scarce, *more), key=lambda each: -each.best_usd_per_day))
     span = days(p)
+    steps = tuple(repair_rows(p, solution, repair_of))
     return Explanation(
         prices=found.source,
         gap_usd_per_day=found.gap_usd / span,
         unused_usd_per_day=found.unused_usd / span,
         why_not=tuple(why_not_row(told, span) for told in found.workloads),
         scarce=tuple(scarce_row(each, p) for each in scarce),
-        repair=tuple(repair_rows(p, solution, repair_of)),
+        repair=steps,
+        no_repair=None if steps else why_no_repair(p, solution),
     )
 
 
@@ -122,19 +125,12 @@ def scarce_text(each: Scarcity, p: Problem) -> str:
     usd = each.best_usd_per_day
     if each.kind == "rule":
         word = RULE_WORDS.get(str(each.rule), str(each.rule))
-        return f"{word} of {each.name} costs {usd:,.2f} USD a day, {usd * DAYS_PER_MONTH:,.0f} a month"
-    when = ""
-    if 0 < len(each.periods) < len(p.periods):
-        when = (
-            f" (at {', '.join(each.periods)})"
-            if len(each.periods) <= 3
-            else (f" (between {each.periods[0]} and {each.periods[-1]})")
-        )
+        return f"{word} of {each.name} costs {usd:,.2f} USD a day, {usd * DAYS_PER_MONTH:,.0f} USD a month"
+    is_part = 0 < len(each.periods) < len(p.periods)
+    at = f" ({when(each.periods, p.periods)})" if is_part else ""
     if each.kind == "commitment":
-        return (
-            f"one more committed USD per hour in {each.name} saves {usd:,.2f} USD a day before its fee{when}"
-        )
-    return f"one more unit of {each.name} saves {usd:,.2f} USD a day{when}"
+        return f"one more committed USD per hour in {each.name} saves {usd:,.2f} USD a day before its fee{at}"
+    return f"one more unit of {each.name} saves {usd:,.2f} USD a day{at}"
 
 
 def short_workloads(p: Problem, solution: Solution) -> set[str]:
@@ -153,7 +149,21 @@ def repair_rows(
     whole, barred = repair_of or (p, {})
     fixed = at_found_rates(whole, p.sum_by_workload(solution.placement.served))
     for step in repair(fixed, short, barred=barred).steps:
-        yield repair_row(step)
+        yield repair_row(step, whole)
+
+
+def why_no_repair(p: Problem, solution: Solution) -> str | None:
+    """Why a shortage has no steps that end it; None where nothing is short."""
+    short = short_workloads(p, solution)
+    if not solution.shortfalls:
+        return None
+    if not short:
+        return "no way out is offered: only caps or budgets are missed; raise them, or need less"
+    if short <= {p.workloads[w] for w in np.flatnonzero(on_nodes(p))}:
+        return (
+            "no way out is offered: the workloads that are short share nodes, which repairs know nothing of"
+        )
+    return "no way out is offered: no limit or rule that may be relaxed ends the shortage"
 
 
 def at_found_rates(p: Problem, served: Floats) -> Problem:
@@ -173,7 +183,7 @@ def at_found_rates(p: Problem, served: Floats) -> Problem:
     return replace(p, demand=demand, work=none, caps=Caps.none(*p.shape[:2]), scenarios=nothing_lost)
 
 
-def repair_row(step: Step) -> RepairRow:
+def repair_row(step: Step, p: Problem) -> RepairRow:
     """One step."""
     return RepairRow(
         rule=step.rule if step.by_rule is None else step.by_rule,
@@ -182,5 +192,5 @@ def repair_row(step: Step) -> RepairRow:
         found=step.found,
         needed=step.needed,
         option_id=step.option,
-        text=repair_sentence(step),
+        text=repair_sentence(step, p),
     )

@@ -257,7 +257,9 @@ class Explanation(Part):
     """Why the placement is as it is, USD per typical day.
 
     `prices` says what they are of: "plans" (decomposition), "relaxed" (the model without whole numbers),
-    both, or "none". The gap to the bound that they prove is the regrets of workloads and what is left unused.
+    both, "none" beside a shortage, or "shared_nodes", whose replicas have no price of their own. `no_repair`
+    says why a shortage has no steps. The gap to the bound that prices prove is the regrets of workloads and
+    what is left unused.
     """
 
     prices: str
@@ -266,3 +268,4 @@ class Explanation(Part):
     why_not: tuple[WhyNotRow, ...]
     scarce: tuple[ScarceRow, ...]
     repair: tuple[RepairRow, ...]
+    no_repair: str | None = None

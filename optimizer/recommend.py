@@ -15,6 +15,7 @@ from optimizer.recurring import usual_work
 from optimizer.report.data import Recommendation
 from optimizer.report.view import by_saving
 from optimizer.rows import rows_of
+from optimizer.shortfalls import sentences
 
 DAYS_PER_MONTH = 365.0 / 12.0
 IDLE_SHARE = 0.05  # a machine whose busiest hours stay under this does nothing
@@ -92,7 +93,9 @@ def is_worth_telling(cost: WorkloadCost) -> bool:
 def unserved(plan: PlacementPlan) -> dict[str, str]:
     """Workloads of which the plan leaves demand or work undone, and the worst of it as a sentence."""
     found = [s for s in plan.shortfalls if s.rule in ("meet_demand", "finish_work")]
-    return {s.workload: s.text for s in sorted(found, key=lambda s: s.missing)}
+    periods = [period.name for period in plan.periods]
+    names = dict.fromkeys(s.workload for s in found)
+    return {name: next(sentences([s for s in found if s.workload == name], periods)) for name in names}
 
 
 def shortage(change: Recommendation, reason: str) -> Recommendation:

@@ -35,6 +35,7 @@ from optimizer.report.data import (
     WhyNot,
     empty,
 )
+from optimizer.shortfalls import sentences
 
 HISTORY_DAYS = 7
 YESTERDAY = timedelta(hours=25)  # a daily run may start a little later than the day before
@@ -84,11 +85,8 @@ def proof(plan: PlacementPlan) -> SolverFacts:
 
 
 def shortfalls(plan: PlacementPlan) -> tuple[str, ...]:
-    """What the plan cannot cover, a line each."""
-    return tuple(
-        s.text or f"{s.workload} at {s.period}: {s.rule} misses {s.missing:.4g} of {s.wanted:.4g}"
-        for s in plan.shortfalls
-    )
+    """What the plan cannot cover, a line per workload and rule."""
+    return tuple(sentences(plan.shortfalls, [period.name for period in plan.periods]))
 
 
 SCARCE_WORDS = {
@@ -132,6 +130,7 @@ def why(plan: PlacementPlan) -> Why | None:
             if row.alternatives or row.regret_usd_per_day >= LEAST_USD_TOLD
         ),
         repair=tuple(step.text for step in told.repair),
+        no_repair=told.no_repair,
         unused_usd_per_day=told.unused_usd_per_day,
     )
 

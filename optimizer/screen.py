@@ -18,6 +18,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from optimizer.errors import Fault, InputError
+from optimizer.shortfalls import sentences
 from optimizer.terminal import visible
 
 if TYPE_CHECKING:
@@ -169,8 +170,9 @@ def plan_summary(plan: CapacityPlan | PlacementPlan, path: Path) -> dict[str, An
 def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
     """Cost, proof and what is missing."""
     out.print(plan_table(plan))
-    for item in plan.shortfalls:
-        out.print(f"shortfall: {item.text}", markup=False, soft_wrap=True)
+    periods = [each.name for each in plan.periods] if plan.plan_schema == "placement-plan/1" else []
+    for text in sentences(plan.shortfalls, periods):
+        out.print(f"shortfall: {text}", markup=False, soft_wrap=True)
     if plan.plan_schema == "placement-plan/1":
         show_work(plan.work)
         show_explanation(plan.explanation)
@@ -214,9 +216,8 @@ def show_solved(made: Solved) -> None:
     found = made.summary
     told = f"{found['status'].replace('_', ' ')}: cost {found['cost']:,.2f} USD"
     out.print(f"{told}, proven bound {found['bound']:,.2f} USD, gap {found['gap']:.2%}", highlight=False)
-    for missed in found["shortfalls"]:
-        where = f"{missed['rule']} of {missed['workload']} at {missed['period']}"
-        out.print(f"missed: {where}: {missed['missing']:.6g} of {missed['wanted']:.6g}", markup=False)
+    for missed in made.missed:
+        out.print(f"missed: {missed}", markup=False, highlight=False, soft_wrap=True)
     show_explanation(made.explanation)
     show_files(made.files)
 
@@ -227,9 +228,11 @@ MOST_LINES = 5  # of each kind on the screen; the files have all
 def show_explanation(why: Explanation | None) -> None:
     """What would mend a shortage, and what is scarce, the dearest first."""
     for step in why.repair[:MOST_LINES] if why else ():
-        out.print(f"to mend it: {step.text}", markup=False, highlight=False)
+        out.print(f"to mend it: {step.text}", markup=False, highlight=False, soft_wrap=True)
+    if why and why.no_repair:
+        out.print(why.no_repair, markup=False, highlight=False, soft_wrap=True)
     for each in why.scarce[:MOST_LINES] if why else ():
-        out.print(f"scarce: {each.text}", markup=False, highlight=False)
+        out.print(f"scarce: {each.text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_files(files: Sequence[Path]) -> None:

@@ -15,10 +15,12 @@ import pandas as pd
 from optimizer.certificate import certify
 from optimizer.errors import Fault, InputError
 from optimizer.explanation import explained
+from optimizer.period_words import whole_of
 from optimizer.placement_parts import Explanation
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
 from optimizer.solution_rules import CERTIFICATE, CONTENTS, EXPLANATION, NODES, ROUTES, SUMMARY, TABLE
+from optimizer.shortfalls import sentences
 from optimizer.solve import Solution, solve
 from optimizer.violations import TOLERANCE
 
@@ -32,6 +34,7 @@ class Solved:
     summary: Mapping[str, Any]
     files: tuple[Path, ...]
     explanation: Explanation
+    missed: tuple[str, ...]  # a sentence per workload and rule
 
 
 def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
@@ -78,7 +81,9 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
         raise InputError(
             [Fault(str(out), found, "a folder that can be written", "choose another --out")]
         ) from error
-    return Solved(summary, tuple(files), why)
+    p = given.problem
+    missed = tuple(sentences(solution.shortfalls, p.periods, whole_of(p.hours)))
+    return Solved(summary, tuple(files), why, missed)
 
 
 def table_of(given: ProblemFiles, solution: Solution) -> pd.DataFrame:

@@ -147,11 +147,12 @@ class WhyNot:
 
 @dataclass(frozen=True)
 class Why:
-    """Why the plan is as it is; `repair` are the steps that would end its shortfalls."""
+    """Why the plan is as it is; `repair` would end its shortfalls, `no_repair` is why there is none."""
 
     scarce: tuple[Scarce, ...] = ()
     why_not: tuple[WhyNot, ...] = ()
     repair: tuple[str, ...] = ()
+    no_repair: str | None = None
     unused_usd_per_day: float = 0.0
 
 

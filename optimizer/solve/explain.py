@@ -72,7 +72,7 @@ class Explanation:
 
     Attributes:
         source: prices are of "plans" (decomposition), "relaxed" (the model without whole numbers), both, or
-            "none" where a shortage leaves nothing with a price.
+            "none" where a shortage leaves nothing with a price, "shared_nodes" where sharing does.
         gap_usd: cost less the bound that the prices prove.
         unused_usd: the part of it that is no workload's: priced limits and commitments that are not used up.
         workloads: those told of, most regret first.
@@ -103,7 +103,7 @@ def explain(p: Problem, solution: Solution, *, most: int = MOST_TOLD) -> Explana
     short = is_short(p, solution)
     unpriced = tuple(p.workloads[w] for w in np.flatnonzero(short))
     if short.all():
-        return Explanation("none", 0.0, 0.0, (), unpriced)
+        return Explanation("none" if solution.shortfalls else "shared_nodes", 0.0, 0.0, (), unpriced)
     part = part_of(p, np.flatnonzero(~short))
     placement = placement_of(part, solution.placement)
     relaxation = relaxed(part.problem, solution, anew=len(part.options) * len(p.periods) <= MOST_PRICED)

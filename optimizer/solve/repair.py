@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.check import check
+from optimizer.period_words import when, whole_of
 from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Placement, Problem
 from optimizer.solve import highs
 from optimizer.solve.components import groups, restrict
@@ -480,8 +481,7 @@ SENTENCES = {
 }
 
 
-def sentence(step: Step) -> str:
+def sentence(step: Step, p: Problem) -> str:
     """A step in words."""
-    first, last = (step.periods[0], step.periods[-1]) if step.periods else ("", "")
-    at = "" if not step.periods else f" at {first}" if first == last else f" between {first} and {last}"
+    at = f" {when(step.periods, p.periods, whole_of(p.hours))}" if step.periods else ""
     return SENTENCES[step.rule].format(**vars(step), by=step.by, at=at)

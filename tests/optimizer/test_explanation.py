@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from optimizer.explanation import explained
 from optimizer.placement import plan_placement
 from optimizer.placement_parts import Explanation
+from optimizer.solve import solve
 from tests.optimizer import worlds
+from tests.optimizer.problems import N, O, W, problem
 from tests.optimizer.worlds import catalogue, option, steady, workload, world
 
 EU = {"placement": {"regions": ["eu"]}}
@@ -50,3 +53,27 @@ def test_the_nearest_other_region_is_told_with_its_price() -> None:
     assert (other.option_id, other.other) == ("us", "region")
     assert other.more_usd_per_day == pytest.approx(other.parts.instances + other.parts.change)
     assert other.more_usd_per_day > 0
+
+
+def test_a_repair_all_day_says_so() -> None:
+    (step,) = why(option("a", 2.0, quota=2.0)).repair
+    assert step.text.endswith("all day")
+
+
+def test_a_shortage_without_a_way_out_says_why() -> None:
+    dear = why(option("a", 2.0), budget_usd_per_day=1.0)
+    assert dear.repair == ()
+    assert dear.no_repair is not None
+    assert "only caps or budgets are missed" in dear.no_repair
+    assert why(option("a", 2.0)).no_repair is None
+    assert why(option("a", 2.0, quota=2.0)).no_repair is None
+
+
+@pytest.mark.parametrize(("least", "prices"), [(2.0, "shared_nodes"), (200.0, "none")])
+def test_shared_nodes_have_prices_of_their_own_word_and_no_repair(least: float, prices: str) -> None:
+    options = [O("a", node="node", cpu=1.0, memory_gib=1.0)]
+    p = problem([W("web", [least])], options, pools={"p": 3.0}, nodes=[N(pool="p")])
+    told = explained(p, solve(p, gap_share=0.0))
+    assert told.prices == prices
+    assert (told.no_repair is None) == (least == 2.0)
+    assert told.no_repair is None or "share nodes" in told.no_repair

@@ -6,10 +6,12 @@ import json
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from optimizer import solution_files, solution_rules
+from optimizer.caps import Caps
 from optimizer.problem_files import write_problem
 from optimizer.solve import ShadowPrice, solve
 from tests.e2e.workspaces import cli
@@ -114,7 +116,7 @@ def test_a_shortage_is_no_failure(tmp_path: Path) -> None:
     write_problem(p, tmp_path)
     ran = cli("solve", tmp_path, "--out", tmp_path / "out")
     assert ran.code == 0
-    assert "missed: meet_demand of web at t0: 1 of 4" in ran.out
+    assert "missed: web at t0: nothing serves 1 of 4 units/s" in ran.out
     assert json.loads((tmp_path / "out/placement.json").read_text())["status"] == "shortfall"
     assert "to mend it: raise the limit of p by 1, from 3 to 4 at t0" in ran.out
     (step,) = json.loads((tmp_path / "out/explanation.json").read_text())["repair"]
@@ -159,3 +161,18 @@ def test_a_workload_without_options_is_infeasible(tmp_path: Path) -> None:
     ran = cli("solve", tmp_path, "--out", tmp_path / "out")
     assert ran.code == 3
     assert "Workload 'bare' has no option at all" in ran.err
+
+
+def test_a_cap_that_is_missed_is_told_with_what_is_spent(tmp_path: Path) -> None:
+    p = problem([W("web", [4.0])], [O("a", price=52.0, capacity=1.0)])
+    capped = replace(
+        p,
+        caps=Caps(
+            ("team",), ("usd",), np.array([100.0]), np.array([5.0]), np.array([np.nan]),
+            np.ones((1, 1), dtype=bool), np.zeros(1),
+        ),
+    )  # fmt: skip
+    write_problem(capped, tmp_path)
+    ran = cli("solve", tmp_path, "--out", tmp_path / "out")
+    assert "missed: team: 208.00 USD at list price, 108.00 above its cap of 100.00" in ran.out
+    assert "no way out is offered: only caps or budgets are missed" in ran.out

@@ -77,7 +77,7 @@ EU, US = O("eu", quota_pool="p"), O("us", region="us", quota_pool="q")
         ),
         (
             problem(W(demand=[4, 6, 5]), [EU], pools={"p": 3}),
-            "raise the limit of p by 3, from 3 to 6 between t0 and t2",
+            "raise the limit of p by 3, from 3 to 6 in every period",
         ),
         (problem(W(demand=[4], max_replicas=3), [EU]), "raise max_replicas of web from 3 to 4"),
         (
@@ -109,7 +109,7 @@ EU, US = O("eu", quota_pool="p"), O("us", region="us", quota_pool="q")
 )
 def test_the_cheapest_way_out_is_told(p: Problem, expected: str) -> None:
     found = repair(p)
-    assert [sentence(step) for step in found.steps] == [expected]
+    assert [sentence(step, p) for step in found.steps] == [expected]
     assert_repaired(p, found)
 
 
@@ -123,7 +123,7 @@ def test_an_option_kept_out_is_let_in_where_that_is_cheaper() -> None:
     p = problem(W(demand=[40]), [O("eu", pool="p"), O("us", region="us")], pools={"p": 1})
     p = replace(p, max_region_share=np.array([0.5]), min_regions=np.array([2]))
     found = repair(p, barred={1: "residency"})
-    assert "allow us for web (residency keeps it out)" in [sentence(step) for step in found.steps]
+    assert "allow us for web (residency keeps it out)" in [sentence(step, p) for step in found.steps]
     after = solve(apply_repair(p, found, barred={1: "residency"}))
     assert after.shortfalls == ()
     kept_out = problem(W(demand=[4]), [O("eu", pool="p"), O("us", region="us")], pools={"p": 3})
