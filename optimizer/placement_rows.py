@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from optimizer.batch_work import turn_of
 from optimizer.caps import EVERY_PERIOD
 from optimizer.inputs import Inputs
 from optimizer.loss_history import UNITS
@@ -84,11 +85,13 @@ def over_budget(problem: Problem, solution: Solution, limits: Sequence[SpendLimi
 
 def work_rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[WorkRow]:
     """When work with a deadline is done, and how much of it on this day."""
-    units = problem.sum_by_workload(solution.placement.served) * problem.hours * 3600.0
+    rates = problem.sum_by_workload(solution.placement.served)
     for workload in inputs.workloads:
         if workload.deadline is None or workload.name not in problem.workloads:
             continue
-        done = units[problem.workloads.index(workload.name)]
+        turn = turn_of(workload, inputs.as_of, len(problem.periods))
+        hours = problem.hours if turn.is_whole else turn.hours
+        done = rates[problem.workloads.index(workload.name)] * hours * 3600.0
         yield WorkRow(
             workload=workload.name,
             deadline=workload.deadline,

@@ -24,7 +24,8 @@ MORNING = datetime(2026, 5, 12, 3, tzinfo=UTC)
         (18, 12, (3, 0), 1.0),  # through midnight
         (23, 13, (0, 1), 1.0),
         (3, 2, (0,), 1.0),  # no whole block left: now
-        (3, 8.9, (0,), 1.0),
+        (3, 8.9, (1,), 1.0),  # 5.9 hours of the next block, 3 of this one
+        (0, 4, (0,), 1.0),
         (3, 9, (1,), 1.0),
     ],
 )
@@ -58,3 +59,24 @@ def test_work_through_midnight_or_from_origins_keeps_an_even_rate() -> None:
     assert (through.shift, through.demand.tolist()) == (None, [1.0, 0.0, 0.0, 1.0])
     sent = as_work(need(21, origins={"DE": 1.0}), MORNING)
     assert (sent.shift, sent.demand.tolist()) == (None, [0.0] + [12 / 18] * 3)
+
+
+@pytest.mark.parametrize(
+    ("as_of_h", "left_h", "hours"), [(3, 2, 2.0), (3, 4, 3.0), (3, 8.9, 5.9), (0, 4, 4.0), (3, 9, 6.0)]
+)
+def test_a_deadline_inside_a_block_asks_for_the_work_by_then(
+    as_of_h: int, left_h: float, hours: float
+) -> None:
+    as_of = MORNING.replace(hour=as_of_h)
+    due = batch(work_units=3600.0 * 12, deadline=as_of + timedelta(hours=left_h))
+    turn = turn_of(due, as_of, 4)
+    assert turn.hours == pytest.approx(hours)
+    assert turn.rate == pytest.approx(12 / hours)
+    found = as_work(Need(due, catalogue(option("a")), np.ones(4)), as_of)
+    assert (found.shift is None) == (hours < 6)
+    assert found.demand.max() == pytest.approx(12 / hours if hours < 6 else 0.0)
+
+
+def test_a_deadline_that_is_all_but_here_asks_for_a_minute() -> None:
+    due = batch(work_units=60.0, deadline=MORNING + timedelta(seconds=1))
+    assert turn_of(due, MORNING, 4).rate == pytest.approx(1.0)

@@ -346,3 +346,17 @@ def test_a_present_cost_without_a_price_is_not_known_and_in_no_total() -> None:
     assert made.unpriced == ("web", "kept")
     assert made.current_cost_usd == pytest.approx(24 * (3 * 2.0 - 0.5 * 2.0))
     assert made.expected_cost_usd == pytest.approx(24 * (4 * 2.0 - 0.5 * 2.0))
+
+
+@pytest.mark.parametrize(("quota", "done"), [(None, 1.0), (4.0, 4 * 4 / 30)])
+def test_work_due_inside_a_block_is_done_by_then_or_told_as_a_shortfall(
+    quota: float | None, done: float
+) -> None:
+    midnight = AS_OF.replace(hour=0)
+    due = batch(work_units=10.0 * 3600 * 30, deadline=midnight + timedelta(hours=4))
+    limit = np.nan if quota is None else quota
+    made = plan(world([due], catalogue(option("a", quota=limit)), as_of=midnight))
+    (row,) = made.work
+    assert row.units_per_day == pytest.approx(row.work_units * done)
+    assert max(each.replicas for each in made.placements) == (8 if quota is None else 4)
+    assert [s.rule for s in made.shortfalls] == ([] if quota is None else ["meet_demand"])
