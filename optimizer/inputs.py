@@ -18,6 +18,7 @@ from data.catalogue import rtt_ms
 from data.workloads import Workload
 from data.workspace import WorkspaceFiles, read_workspace
 from optimizer.admissible import Context
+from optimizer.demand_age import old_demand
 from optimizer.errors import Fault, InputError
 from optimizer.formulate import Offer
 from optimizer.lake_inputs import EMPTY, LakeTables, lake_tables
@@ -129,6 +130,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         boot_seconds=options["boot_seconds"].astype(float).fillna(DEFAULT_BOOT_SECONDS),
         accelerator_count=options["accelerator_count"].astype(float).fillna(0.0),
     )
+    notes += old_demand(files.workloads, demand, as_of)
     capacity = files.spot_capacity if files.spot_capacity is not None else lake.table("spot_capacity")
     fleet = files.fleet if files.fleet is not None else lake.fleet()
     places = lake.regions()

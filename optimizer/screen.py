@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column, Table
 from rich.text import Text
 
+from optimizer.demand_age import OLD
 from optimizer.errors import Fault, InputError
 from optimizer.shortfalls import sentences
 from optimizer.terminal import visible
@@ -177,8 +178,16 @@ def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
         show_work(plan.work)
         show_explanation(plan.explanation)
     for note in plan.notes:
-        out.print(f"note: {note}", markup=False)
+        if not note.startswith(OLD):
+            out.print(f"note: {note}", markup=False)
     out.print(f"wrote {path}", markup=False, soft_wrap=True)
+
+
+def warn_of_age(plan: CapacityPlan | PlacementPlan) -> None:
+    """A line on standard error, also beside --json, where a plan stands on old demand."""
+    for note in plan.notes:
+        if note.startswith(OLD):
+            err.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_work(rows: Sequence[WorkRow]) -> None:
@@ -281,3 +290,7 @@ def show_demo(demo: Demo) -> None:
     out.print("open:")
     for path in demo.files:
         out.print(f"  {path}", markup=False, soft_wrap=True)
+    root, moment = demo.files[0].parent.parent, demo.placement.as_of.isoformat()
+    out.print("its data ends at its own moment, which a plan of it names:")
+    again = f"trimtab plan --workspace {root} --kind placement --as-of {moment}"
+    out.print(f"  {again}", markup=False, highlight=False, soft_wrap=True)

@@ -133,6 +133,7 @@ def plan(
             save_problem=save_problem,
             progress=progress,
         )
+    screen.warn_of_age(made)
     show(as_json, screen.plan_summary(made, path), lambda: screen.show_plan(made, path))
 
 

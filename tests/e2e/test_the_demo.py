@@ -49,7 +49,8 @@ def test_the_table_at_the_end(demo: DemoRuns) -> None:
     for words in ("current cost", "planned cost", "saving", "95% quantile", "proven gap", "open:"):
         assert words in demo.second.out
     assert re.search(r"saving +[\d,]+ USD a month \(from -?[\d,]+ USD to [\d,]+ USD\)", demo.second.out)
-    assert demo.second.out.count(str(demo.root)) == 4
+    assert demo.second.out.count(str(demo.root)) == 5
+    assert "--kind placement --as-of 2026-11-16T00:00:00+00:00" in demo.second.out
 
 
 def test_the_report_shows_that_the_bill_adds_up_and_the_prices_are_those_billed(demo: DemoRuns) -> None:

@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.lake import Lake
+from optimizer.demand_age import OLD
 from optimizer.errors import InputError
 from optimizer.inputs import granted, on_demand_ids, read_inputs
 from optimizer.lake_inputs import LakeTables, usable
 from optimizer.options import committed_options, listed_options, options_from_offers
+from tests.e2e.workspaces import cli
 from tests.optimizer.worlds import AS_OF, catalogue, fleet, history, option, profiles, steady, workload, world
 
 WORKLOADS = """
@@ -316,3 +318,25 @@ def test_only_one_year_terms_set_committed_prices() -> None:
     rows = catalogue(option("c1", purchase="commitment"), option("c3", purchase="commitment"), option("od"))
     assert committed_options(rows)["option_id"].tolist() == ["c1", "c3"]
     assert committed_options(rows.assign(term=["1y", "3y", None]))["option_id"].tolist() == ["c1"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "extra", "is_told"),
+    [(24, "", False), (25, "", True), (25, "do_not_touch: true", False)],
+)
+def test_demand_older_than_a_day_is_told(tmp_path: Path, hours: int, extra: str, is_told: bool) -> None:
+    usage = history([6.0] * 50, end=AS_OF - timedelta(hours=hours))
+    told = [n for n in read_inputs(write(tmp_path, usage=usage, extra=extra), AS_OF).notes if OLD in n]
+    assert bool(told) == is_told
+    assert all("web" in note and "--as-of" in note for note in told)
+
+
+def test_a_plan_on_old_demand_says_so_on_standard_error(tmp_path: Path) -> None:
+    usage = history([6.0] * 300, end=AS_OF - timedelta(days=3))
+    root = write(tmp_path, usage=usage)
+    for arguments in ((), ("--json",)):
+        ran = cli("plan", "-w", root, "--kind", "placement", "--as-of", AS_OF.isoformat(), *arguments)
+        assert ran.code == 0
+        assert ran.err.startswith("old demand: what is known of web ends at 2026-05-09 03:00 UTC")
+    fresh = cli("plan", "-w", root, "--kind", "placement", "--as-of", (AS_OF - timedelta(days=3)).isoformat())
+    assert "old demand" not in fresh.err + fresh.out
