@@ -108,7 +108,7 @@ def document(
             proof=proof(solved[1] if solved else None),
             actions=tuple(scale_actions(*solved, inputs) if solved else ()),
             shortfalls=missing_rows(solved[1] if solved else None),
-            reasons=tuple(reasons(outlook)),
+            reasons=tuple(reasons(outlook, solved)),
             notes=inputs.notes,
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from optimizer.caps import RULE, USD
+from optimizer.coverage import best_cover
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook
 from optimizer.plan_parts import Action, Missing, Proof, Reason, Replicas, Target
-from optimizer.problem import Problem
+from optimizer.problem import Floats, Problem
 from optimizer.rows import rows_of
 from optimizer.shortfalls import sentence
 from optimizer.solve import Solution
@@ -51,10 +53,12 @@ def missing_rows(solution: Solution | None) -> tuple[Missing, ...]:
     )
 
 
-def reasons(outlook: Outlook) -> Iterator[Reason]:
+def reasons(outlook: Outlook, solved: tuple[Problem, Solution] | None) -> Iterator[Reason]:
     """Why each workload gets the option it gets, or stays as it is."""
+    instead = instead_texts(outlook, *solved) if solved else {}
     for c in outlook.candidates:
-        yield Reason(workload=c.workload.name, text=cheapest_text(c))
+        name = c.workload.name
+        yield Reason(workload=name, text=cheapest_text(c) + instead.get(name, ""))
     for name, why in outlook.held.items():
         yield Reason(workload=name, text=f"left as it is: {why}")
 
@@ -64,8 +68,7 @@ def cheapest_text(c: Candidate) -> str:
 
     Whole replicas, spread, spot and quota rules may still make the plan choose another.
     """
-    unit = (c.pairs["price_hourly"] / c.pairs["capacity"] / 3.6).rename("unit")
-    ranked = c.pairs.assign(unit=unit).sort_values(["unit", "option_id"])
+    ranked = by_unit_price(c)
     best = ranked.iloc[0]
     counted = "requests" if c.workload.tier == "interactive" else "units of work"
     bought = str(best["purchase"]).replace("_", "-")
@@ -77,6 +80,45 @@ def cheapest_text(c: Candidate) -> str:
         by = f"{dearer:.0%} more" if dearer >= LEAST_SHARE_TOLD else "as much"
         text += f"; the next type, {others['instance_type'].iloc[0]}, costs {by}"
     return text
+
+
+def by_unit_price(c: Candidate) -> pd.DataFrame:
+    """Admissible options with their USD per 1,000 units, cheapest first."""
+    unit = (c.pairs["price_hourly"] / c.pairs["capacity"] / 3.6).rename("unit")
+    return c.pairs.assign(unit=unit).sort_values(["unit", "option_id"])
+
+
+def instead_texts(outlook: Outlook, problem: Problem, solution: Solution) -> dict[str, str]:
+    """Of workloads that run mostly another option than the cheapest when full: which, and why."""
+    running = solution.placement.replicas
+    covered = best_cover(problem, running, solution.placement.bought_usd_per_hour).sum(axis=2)
+    served = running @ problem.hours * problem.capacity
+    found = {}
+    for c in outlook.candidates:
+        options = problem.options_of(problem.workloads.index(c.workload.name))
+        if not served[options].any():
+            continue
+        main = int(options[np.argmax(served[options])])
+        best = by_unit_price(c).iloc[0]
+        if problem.option_id[main] != best["option_id"]:
+            bought = problem.purchase[main].replace("_", "-")
+            runs = f"{problem.instance_type[main]} {bought} in {problem.region[main]}"
+            why = why_instead(problem, main, best, covered)
+            found[c.workload.name] = f"; the plan runs mostly {runs}: {why}"
+    return found
+
+
+def why_instead(problem: Problem, main: int, best: pd.Series[Any], covered: Floats) -> str:
+    """What speaks for an option that is not the cheapest when full, as far as it can be named."""
+    w, pool = problem.option_workload[main], problem.pool[main]
+    if pool >= 0 and problem.is_coverable[main] and (covered[:, pool] > 0).any():
+        paying = [problem.commitments[c] for c in np.flatnonzero(covered[:, pool] > 0)]
+        return f"{', '.join(paying)} pays for it already"
+    if best["purchase"] == "spot" and not problem.is_spot[main]:
+        share, least = problem.max_spot_share[w], problem.min_on_demand_replicas[w]
+        if share < 1 or least > 0:
+            return f"spot may carry {share:.0%} of it, beside {least:.0f} on-demand replicas at least"
+    return "in whole replicas, with all rules and limits, that is cheaper"
 
 
 def scale_actions(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[Action]:

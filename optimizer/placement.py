@@ -151,7 +151,7 @@ def document(
             ),
             work=tuple(work_rows(*solved, inputs)) if solved else (),
             miss_costs=tuple(miss_rows(*solved)) if solved else (),
-            reasons=tuple(reasons(outlook)),
+            reasons=tuple(reasons(outlook, solved)),
             notes=inputs.notes,
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from optimizer.cpu import architecture
 from optimizer.inputs import Inputs
 from optimizer.placement_parts import CommitmentAdvice, LadderAdvice, PlacementRow, WorkloadCost
 from optimizer.plan import PlacementPlan
@@ -205,9 +206,12 @@ def shape(counts: Iterable[tuple[str, int]]) -> str:
 
 def change_kind(now: pd.DataFrame, rows: list[PlacementRow]) -> tuple[str, str]:
     """Kind of a change and the effort it takes."""
-    places = set(zip(now["provider"], now["region"], strict=True))
-    if not {(row.provider, row.region) for row in rows} <= places:
+    if regions(rows) - present_regions(now):
         return "placement", "days: deploy in another region, move traffic"
+    if left_regions(now, rows):
+        return "placement", "days: move traffic and data out of a region"
+    if new_architecture(now, rows):
+        return "rightsize", f"days: build and test images for {new_architecture(now, rows)}, same region"
     if not {row.instance_type for row in rows} <= set(now["instance_type"]):
         return "rightsize", "hours: new instance type, same region"
     if not {row.purchase for row in rows} <= set(now["purchase"]):
@@ -217,15 +221,43 @@ def change_kind(now: pd.DataFrame, rows: list[PlacementRow]) -> tuple[str, str]:
 
 def change_risk(now: pd.DataFrame, rows: list[PlacementRow]) -> str:
     """What may go wrong, worst first."""
-    if not {(row.provider, row.region) for row in rows} <= set(
-        zip(now["provider"], now["region"], strict=True)
-    ):
-        return "medium: data and dependencies may sit in the present region"
-    if any(row.purchase == "spot" for row in rows):
-        return "medium: spot capacity can be reclaimed at short notice"
-    if not {row.instance_type for row in rows} <= set(now["instance_type"]):
-        return "medium: measure the new instance type under load first"
-    return "low: same machines, fewer of them when they are not needed"
+    left = left_regions(now, rows)
+    other = new_architecture(now, rows)
+    is_other = not {row.instance_type for row in rows} <= set(now["instance_type"])
+    cautions = (
+        (regions(rows) - present_regions(now), "data and dependencies may sit in the present region"),
+        (left, f"nothing is left in {', '.join(sorted(region for _, region in left))}"),
+        (other, f"another CPU architecture: rebuild for {other}"),
+        (any(row.purchase == "spot" for row in rows), "spot capacity can be reclaimed at short notice"),
+        (is_other, "measure the new instance type under load first"),
+    )
+    told = [text for holds, text in cautions if holds]
+    if not told:
+        return "low: same machines, fewer of them when they are not needed"
+    return f"medium: {'; '.join(told)}"
+
+
+def regions(rows: list[PlacementRow]) -> set[tuple[str, str]]:
+    """Where a workload is planned, as (provider, region)."""
+    return {(row.provider, row.region) for row in rows}
+
+
+def present_regions(now: pd.DataFrame) -> set[tuple[str, str]]:
+    """Where a workload runs now, as far as the catalogue knows its machines."""
+    known = now.loc[now["region"].notna()]
+    return set(zip(known["provider"], known["region"], strict=True))
+
+
+def left_regions(now: pd.DataFrame, rows: list[PlacementRow]) -> set[tuple[str, str]]:
+    """Regions in which a workload runs now and is no longer planned."""
+    return present_regions(now) - regions(rows)
+
+
+def new_architecture(now: pd.DataFrame, rows: list[PlacementRow]) -> str:
+    """A CPU architecture that is planned and that nothing runs on now; empty where there is none."""
+    present = {architecture(name) for name in now["instance_type"].dropna()}
+    new = {architecture(row.instance_type) for row in rows} - present
+    return "" if not present else " and ".join(sorted(new))
 
 
 def whole_months(costs: pd.DataFrame, as_of: datetime) -> pd.DataFrame:

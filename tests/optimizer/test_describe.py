@@ -53,7 +53,7 @@ def test_the_unit_price_counts_capacity_not_the_instance() -> None:
 
 def test_every_workload_has_one_reason() -> None:
     outlook = Outlook((candidate(option("a")),), {"kept": "do_not_touch is set"}, pd.DataFrame())
-    told = {reason.workload: reason.text for reason in reasons(outlook)}
+    told = {reason.workload: reason.text for reason in reasons(outlook, None)}
     assert set(told) == {"web", "kept"}
     assert told["kept"] == "left as it is: do_not_touch is set"
 

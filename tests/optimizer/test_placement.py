@@ -360,3 +360,30 @@ def test_work_due_inside_a_block_is_done_by_then_or_told_as_a_shortfall(
     assert row.units_per_day == pytest.approx(row.work_units * done)
     assert max(each.replicas for each in made.placements) == (8 if quota is None else 4)
     assert [s.rule for s in made.shortfalls] == ([] if quota is None else ["meet_demand"])
+
+
+def told_of(made: PlacementPlan) -> str:
+    return {reason.workload: reason.text for reason in made.reasons}["web"]
+
+
+def test_a_reason_names_the_commitment_that_pays_for_what_runs() -> None:
+    rows = catalogue(option("a", 1.0), option("z", 1.5, instance_type="slow"))
+    offers = [Offer("reserved", 9.0, 0.0, {("aws", "eu", "slow"): 1.5})]
+    text = told_of(plan(world([workload()], rows, [steady(28.0)], commitments=offers)))
+    assert "m on-demand in eu is cheapest when full" in text
+    assert text.endswith("the plan runs mostly slow on-demand in eu: reserved pays for it already")
+
+
+def test_a_reason_says_what_keeps_spot_down_and_nothing_where_the_cheapest_runs() -> None:
+    rows = catalogue(option("a", 1.0), option("s", 0.4, purchase="spot", pool="p"))
+    spot = {"max_share": 0.25, "min_on_demand_replicas": 1}
+    inputs = world([workload(spot=spot)], rows, [steady(98.0)], spot_capacity={"p": 50.0})
+    assert "on-demand in eu: spot may carry 25% of it, beside 1 on-demand" in told_of(plan(inputs))
+    assert "the plan runs" not in told_of(plan(world([workload()], catalogue(option("a")), [steady(9.0)])))
+
+
+def test_a_reason_says_when_whole_replicas_are_what_counts() -> None:
+    rows = catalogue(option("a", 1.0), option("b", 3.0, instance_type="big"))
+    text = told_of(plan(world([workload()], rows, [steady(8.0)])))
+    assert "big on-demand in eu is cheapest when full" in text
+    assert text.endswith("m on-demand in eu: in whole replicas, with all rules and limits, that is cheaper")

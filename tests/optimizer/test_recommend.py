@@ -95,7 +95,7 @@ def test_a_change_of_machines_in_words_and_dollars() -> None:
 def test_machines_used_for_part_of_the_day_say_so() -> None:
     w = batch("etl", work_units=10.0 * 3600 * 12, deadline=NOW.replace(hour=9))
     found = advise(world([w], catalogue(option("a")), running={("etl", "a"): 3}))
-    assert [r.title for r in found] == ["etl: 0–2 × m on-demand (aws eu)"]
+    assert [r.title for r in found] == ["etl: 0–4 × m on-demand (aws eu)"]  # three hours of work each
     assert found[0].kind == "schedule"
 
 
@@ -270,3 +270,23 @@ def test_work_that_was_done_on_most_days_saves_every_month() -> None:
     (found,) = advise(of_work(14), blocks_per_day=1)
     assert found.once_usd is None
     assert found.saving_usd_per_month_mid == pytest.approx(24 * DAYS_PER_MONTH)
+
+
+def test_leaving_a_region_is_a_placement_and_says_what_is_left() -> None:
+    rows = catalogue(option("a", 1.0), option("us", 2.0, region="us"))
+    inputs = world([workload()], rows, [steady(18.0)], running={("web", "a"): 2, ("web", "us"): 2})
+    (found,) = advise(inputs)
+    assert (found.kind, found.effort) == ("placement", "days: move traffic and data out of a region")
+    assert found.risk == "medium: nothing is left in us"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"), [("m6i.large", "c7g.large", "ARM"), ("c7g.large", "m6i.large", "x86")]
+)
+def test_another_cpu_architecture_asks_for_a_rebuild(before: str, after: str, told: str) -> None:
+    rows = catalogue(option("old", 9.0, instance_type=before), option("new", 1.0, instance_type=after))
+    types = {before: 10.0, after: 10.0}
+    inputs = world([workload()], rows, [steady(18.0)], running={("web", "old"): 2})
+    (found,) = advise(worlds.without(inputs, profiles=worlds.profiles(types)))
+    assert (found.kind, found.effort) == ("rightsize", f"days: build and test images for {told}, same region")
+    assert found.risk.startswith(f"medium: another CPU architecture: rebuild for {told}; measure")
