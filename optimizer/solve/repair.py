@@ -34,6 +34,7 @@ from optimizer.solve.leeway import (
     relaxable,
 )
 from optimizer.solve.regions import region_number
+from optimizer.solve.routing import freely_routed, routed_apart
 from optimizer.solve.small import share_out
 
 LIMITS = Limits(gap_share=1e-6, nodes=500, seconds=30.0)  # nodes end it, the clock is a safety net
@@ -133,7 +134,9 @@ def holds(p: Problem, found: Repair, workloads: list[int]) -> bool:
     part = restrict(apply_steps(p, found.steps), np.array(workloads, dtype=np.int64))
     q, n = part.problem, np.rint(found.replicas[part.options]).astype(np.int64)
     nothing = np.zeros((len(q.commitments), len(q.pools), len(q.periods)))
-    placed = Placement(n, share_out(q, n, q.demand), nothing, np.zeros(len(q.commitments)))
+    served, routed = routed_apart(q, n, q.demand, share_out(q, n, q.demand))
+    bought = np.zeros(len(q.commitments))
+    placed = Placement(n, served, nothing, bought, freely_routed(q, served, routed))
     return bool(check(q, placed) == ())
 
 

@@ -77,3 +77,13 @@ def test_shared_nodes_have_prices_of_their_own_word_and_no_repair(least: float, 
     assert told.prices == prices
     assert (told.no_repair is None) == (least == 2.0)
     assert told.no_repair is None or "share nodes" in told.no_repair
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_rtt_ms": 50}])
+def test_a_shortage_of_what_is_sent_from_origins_has_a_way_out_too(limits: dict[str, object]) -> None:
+    w = workload(origins={"DE": 0.5, "FR": 0.5}, **limits)
+    rtt = {(origin, "aws", "eu"): 20.0 for origin in ("DE", "FR")}
+    inputs = world([w], catalogue(option("a", 2.0, quota=2.0)), [steady(28.0)])
+    made, _ = plan_placement(worlds.without(inputs, rtt_ms=rtt), worlds.settings())
+    assert made.explanation is not None
+    assert [step.where for step in made.explanation.repair] == ["quota:a"]
