@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from optimizer.batch_work import turn_of
 from optimizer.cpu import architecture
 from optimizer.inputs import Inputs
 from optimizer.placement_parts import CommitmentAdvice, LadderAdvice, PlacementRow, WorkloadCost
@@ -65,8 +66,9 @@ def workload_changes(plan: PlacementPlan, inputs: Inputs) -> Iterator[Recommenda
 def days_of_once(plan: PlacementPlan, inputs: Inputs) -> dict[str, float]:
     """Work with a deadline that does not come again, and how many typical days it takes."""
     usual = usual_work(inputs, [row.workload for row in plan.work])
+    turns = {w.name: turn_of(w, inputs.as_of, len(plan.periods)) for w in inputs.workloads if w.name in usual}
     return {
-        row.workload: max(1.0, row.work_units / row.units_per_day) if row.units_per_day > 0 else 1.0
+        row.workload: row.work_units / turns[row.workload].units
         for row in plan.work
         if usual[row.workload] <= 0
     }
@@ -108,16 +110,16 @@ def shortage(change: Recommendation, reason: str) -> Recommendation:
         saving_usd_per_month_low=no_gain(change.saving_usd_per_month_low),
         saving_usd_per_month_mid=no_gain(change.saving_usd_per_month_mid),
         saving_usd_per_month_high=no_gain(change.saving_usd_per_month_high),
-        once_usd=no_gain(change.once_usd),
+        once_usd=None if change.once_usd is None else no_gain(change.once_usd),
         reason=reason,
         risk="high: demand goes unserved until what is short is raised",
         effort="days: raise what is short, or change its rules; see the cheapest way out",
     )
 
 
-def no_gain(usd: float | None) -> float | None:
-    """A saving of which only what costs more counts."""
-    return None if usd is None else min(usd, 0.0)
+def no_gain(usd: float | None) -> float:
+    """A saving of which only what costs more counts, and nothing where it is not known."""
+    return min(usd or 0.0, 0.0)
 
 
 def workload_change(

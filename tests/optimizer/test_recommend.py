@@ -290,3 +290,12 @@ def test_another_cpu_architecture_asks_for_a_rebuild(before: str, after: str, to
     (found,) = advise(worlds.without(inputs, profiles=worlds.profiles(types)))
     assert (found.kind, found.effort) == ("rightsize", f"days: build and test images for {told}, same region")
     assert found.risk.startswith(f"medium: another CPU architecture: rebuild for {told}; measure")
+
+
+def test_a_shortage_of_work_done_once_counts_no_longer_than_the_work() -> None:
+    midnight = NOW.replace(hour=0)
+    due = batch(work_units=10.0 * 3600 * 30, deadline=midnight + timedelta(hours=4))
+    inputs = world([due], catalogue(option("a", quota=4.0)), running={("etl", "a"): 0}, as_of=midnight)
+    (found,) = advise(inputs)
+    assert (found.kind, found.saving_usd_per_month_mid) == ("shortage", 0.0)
+    assert found.once_usd == pytest.approx(-6 * 4.0)
