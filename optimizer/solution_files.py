@@ -19,8 +19,8 @@ from optimizer.period_words import whole_of
 from optimizer.placement_parts import Explanation
 from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
-from optimizer.solution_rules import CERTIFICATE, CONTENTS, EXPLANATION, NODES, ROUTES, SUMMARY, TABLE
 from optimizer.shortfalls import sentences
+from optimizer.solution_rules import CERTIFICATE, CONTENTS, EXPLANATION, NODES, ROUTES, SUMMARY, TABLE
 from optimizer.solve import Solution, solve
 from optimizer.violations import TOLERANCE
 
