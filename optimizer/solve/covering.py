@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.kernel import INF, NEAR, compiled
+from optimizer.solve.desk import INF, NEAR, compiled
 
 CELLS = 400
 

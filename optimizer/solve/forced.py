@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from optimizer.problem import Floats, Ints
-from optimizer.solve.kernel import (
+from optimizer.solve.desk import (
     INF,
     NEAR,
     NO_LIMIT,
@@ -19,15 +19,13 @@ from optimizer.solve.kernel import (
     UNIT_USD,
     USD,
     compiled,
-    count,
-    counts,
     egress_usd,
     inlined,
     moved_usd,
     price_options,
     whole,
-    worth_pairing,
 )
+from optimizer.solve.kernel import count, counts, worth_pairing
 from optimizer.solve.terms import (
     ACTIVATION,
     CAPACITY,

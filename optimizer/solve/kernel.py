@@ -2,28 +2,37 @@
 
 A plan is at most two options and how many replicas of each run in every period. For two options the cheapest
 counts of a period follow from how many replicas of the dearer one run (`counts`): those are tried one by one
-until a bound says that more cannot pay. Pairs are tried only while their own bound (`bound`) is below the
-best plan so far. Everything is compiled (numba) and lets other threads run.
-
-Arguments of the inner functions are of one workload: `o` (option, column) its options and `u` (column) its
-rules as in `optimizer.solve.terms`, `need` (period) its demand, `s` (column, option, period) its desk:
-
-    USD        per replica, all prices added     FIRM_USD   of what must be firm, from this option alone
-    UNIT_USD   per unit served, egress included  FIRM_LEFT  demand that is left to serve then
-    ROUTED     egress per unit served            LIMIT      replicas that limits leave
-    UNCOVERED  more, per pool unit beyond ROOM   ROOM       pool units that commitments still cover
+until a bound says that more cannot pay. Pairs are tried only while their own bound
+(`optimizer.solve.pair_bounds`) is below the best plan so far. Everything is compiled (numba) and lets other
+threads run. Arguments are named as in `optimizer.solve.desk`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba as nb
 import numpy as np
 
 from optimizer.problem import Floats, Ints
+from optimizer.solve.desk import (
+    FIRM_LEFT,
+    FIRM_USD,
+    INF,
+    LIMIT,
+    NEAR,
+    NO_LIMIT,
+    ROOM,
+    ROUTED,
+    UNCOVERED,
+    UNIT_USD,
+    USD,
+    compiled,
+    egress_usd,
+    inlined,
+    moved_usd,
+    price_options,
+    replicas_within,
+    whole,
+)
+from optimizer.solve.pair_bounds import bound, bound_pairs, bound_singles, closer_bound
 from optimizer.solve.terms import (
     ACTIVATION,
     CAPACITY,
@@ -37,78 +46,8 @@ from optimizer.solve.terms import (
     MOST,
     MOST_OPTIONS,
     PAIR,
-    PRICE,
     UNITS,
 )
-
-USD, UNIT_USD, ROUTED, FIRM_USD, FIRM_LEFT, LIMIT, UNCOVERED, ROOM = range(8)
-INF = math.inf
-NEAR = 1e-9  # relative slack of a ceiling: 3.0000000001 replicas are three
-LEAST = 1e-12  # a price is at least this much, so that more replicas never come for free
-NO_LIMIT = -1.0
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """Compiled on first use, kept on disk, without the interpreter's lock."""
-    return cast("F", nb.njit(nogil=True, cache=True)(function))
-
-
-def in_any_order(function: F) -> F:
-    """The same, sums in the order that is quickest; only for bounds, which need not be exact to the bit."""
-    return cast("F", nb.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})(function))
-
-
-def inlined(function: F) -> F:
-    """The same, as part of its callers: an array handed over costs more than these few sums."""
-    return cast("F", nb.njit(nogil=True, cache=True, inline="always")(function))
-
-
-@inlined
-def whole(amount: float) -> float:
-    """Replicas that an amount of replicas takes."""
-    return float(np.ceil(amount - NEAR * max(1.0, amount))) if amount > NEAR else 0.0
-
-
-@inlined
-def replicas_within(left: float, units: float) -> float:
-    """Replicas of so many units that fit into what is left, which may be endless: no floor to an integer."""
-    return float(np.floor(left / units + NEAR))
-
-
-@inlined
-def moved_usd(replicas: float, current: float, migration: float) -> float:
-    """Cost of changing to so many replicas, over that of dropping the option."""
-    return migration * (abs(replicas - current) - current) if migration > 0.0 else 0.0
-
-
-@inlined
-def egress_usd(amount: float, room_a: float, room_b: float, egress_a: float, egress_b: float) -> float:
-    """Egress of serving from two rooms, the cheaper first."""
-    if egress_a <= egress_b:
-        first = min(amount, room_a)
-        return egress_a * first + egress_b * (amount - first)
-    first = min(amount, room_b)
-    return egress_b * first + egress_a * (amount - first)
-
-
-@compiled
-def price_options(
-    o: Floats, u: Floats, need: Floats, kind: Ints, hours: Floats, added: Floats, s: Floats
-) -> None:
-    """Fill the desk; `added` (kind, period) is USD per pool unit on top of the price."""
-    for i in range(o.shape[0]):
-        for t in range(hours.size):
-            usd = max(hours[t] * o[i, PRICE] + o[i, UNITS] * added[kind[i], t], LEAST)
-            s[USD, i, t] = usd
-            s[ROUTED, i, t] = hours[t] * o[i, EGRESS]
-            s[UNIT_USD, i, t] = usd / o[i, CAPACITY] + s[ROUTED, i, t]
-            n = whole(u[FIRM_SHARE] * need[t] / o[i, CAPACITY])
-            s[FIRM_USD, i, t] = n * usd
-            s[FIRM_LEFT, i, t] = max(0.0, need[t] - n * o[i, CAPACITY])
-            s[LIMIT, i, t], s[ROOM, i, t] = INF, INF
-            s[UNCOVERED, i, t] = 0.0
 
 
 @inlined
@@ -202,67 +141,6 @@ def counts(
     return (best, best_a, best_b) if best_a >= 0.0 else (INF, 0.0, 0.0)
 
 
-@inlined
-def bound_alike(need: float, usd_a: float, usd_b: float, unit_a: float, unit_b: float) -> float:
-    """Least that a period can cost with two options that may both be firm: at least one of them runs."""
-    return max(need * min(unit_a, unit_b), min(usd_a, usd_b) if need > 0.0 else 0.0)
-
-
-@inlined
-def bound_mixed(
-    need: float, firm_usd: float, left: float, unit_a: float, unit_b: float, routed_a: float, routed_b: float
-) -> float:
-    """Least that a period can cost where the first option alone carries what must be firm."""
-    return firm_usd + left * min(unit_a, unit_b) + (need - left) * min(routed_a, routed_b)
-
-
-@inlined
-def bound(
-    need: float, is_mixed: bool, capacity_a: float, capacity_b: float, usd_a: float, usd_b: float,
-    unit_a: float, unit_b: float, routed: float, firm_usd: float, left: float,
-) -> float:  # fmt: skip
-    """Least that a period can cost with a pair, of which a is firm wherever anything must be.
-
-    Closer than the two above: one replica of the dearer option more than it must have, or none more. Numbers
-    only: an array handed over, even to what becomes part of its caller, costs more than all these sums.
-    """
-    is_dearer = unit_a >= unit_b
-    firm_usd, left = (firm_usd, left) if is_mixed else (0.0, need)
-    usd_x, capacity_x = (usd_a, capacity_a) if is_dearer else (usd_b, capacity_b)  # dearer, cheaper
-    usd_y, capacity_y, unit_y = (usd_b, capacity_b, unit_b) if is_dearer else (usd_a, capacity_a, unit_a)
-    more = max(0.0, left - capacity_x)
-    usd = firm_usd + usd_x + more * unit_y + (need - more) * routed
-    none_usd, none_left = (firm_usd, left) if is_dearer else (0.0, need)  # without the spot b, a serves all
-    none = none_usd + whole(none_left / capacity_y) * usd_y + need * routed
-    return min(usd, none)
-
-
-@compiled
-def closer_bound(
-    o: Floats, need: Floats, must_firm: bool, s: Floats, a: int, b: int, least: float, below: float
-) -> float:
-    """Sum of the closer bounds of a pair, which replace the parts of `least`; INF once it reaches `below`."""
-    is_mixed = must_firm and o[b, IS_FIRM] == 0.0
-    capacity_a, capacity_b = o[a, CAPACITY], o[b, CAPACITY]
-    usd = least
-    for t in range(need.size):
-        usd_a, usd_b, unit_a, unit_b = s[USD, a, t], s[USD, b, t], s[UNIT_USD, a, t], s[UNIT_USD, b, t]
-        routed_a, routed_b = s[ROUTED, a, t], s[ROUTED, b, t]
-        firm_usd, left = s[FIRM_USD, a, t], s[FIRM_LEFT, a, t]
-        if is_mixed:
-            low = bound_mixed(need[t], firm_usd, left, unit_a, unit_b, routed_a, routed_b)
-        else:
-            low = bound_alike(need[t], usd_a, usd_b, unit_a, unit_b)
-        usd -= low
-        usd += bound(
-            need[t], is_mixed, capacity_a, capacity_b, usd_a, usd_b, unit_a, unit_b, min(routed_a, routed_b),
-            firm_usd, left,
-        )  # fmt: skip
-        if usd >= below:
-            return INF
-    return usd
-
-
 @compiled
 def pair_usd(
     o: Floats, u: Floats, need: Floats, must_firm: bool, s: Floats, a: int, b: int,
@@ -353,44 +231,6 @@ def worth_pairing(o: Floats, u: Floats, need: Floats, kind: Ints, s: Floats) -> 
             kept[size] = i
             size += 1
     return kept[:size]
-
-
-@in_any_order
-def bound_pairs(o: Floats, need: Floats, must_firm: bool, s: Floats, kept: Ints, bounds: Floats) -> None:
-    """Fill the bounds of pairs of options kept; INF for those that cannot do, or stand in the other order."""
-    options, periods = kept.size, need.size
-    for row in range(options):
-        for column in range(options):
-            a, b = kept[row], kept[column]
-            alike = not must_firm or o[a, IS_FIRM] == o[b, IS_FIRM]
-            bounds[row, column] = INF
-            if a == b or (must_firm and o[a, IS_FIRM] == 0.0) or (b < a and alike):
-                continue
-            usd = o[a, ACTIVATION] + o[b, ACTIVATION]
-            usd -= o[a, MIGRATION] * o[a, CURRENT] + o[b, MIGRATION] * o[b, CURRENT]
-            # The same sums as in `bound`, in loops without a choice: those the compiler makes wide.
-            if alike:
-                for t in range(periods):
-                    usd += bound_alike(
-                        need[t], s[USD, a, t], s[USD, b, t], s[UNIT_USD, a, t], s[UNIT_USD, b, t]
-                    )
-            else:
-                for t in range(periods):
-                    usd += bound_mixed(
-                        need[t], s[FIRM_USD, a, t], s[FIRM_LEFT, a, t], s[UNIT_USD, a, t],
-                        s[UNIT_USD, b, t], s[ROUTED, a, t], s[ROUTED, b, t],
-                    )  # fmt: skip
-            bounds[row, column] = usd
-
-
-@in_any_order
-def bound_singles(o: Floats, need: Floats, s: Floats, bounds: Floats) -> None:
-    """Fill the least that each option alone can cost, fractions of replicas allowed."""
-    for i in range(o.shape[0]):
-        usd = -o[i, MIGRATION] * o[i, CURRENT]
-        for t in range(need.size):
-            usd += need[t] * s[UNIT_USD, i, t]
-        bounds[i] = usd
 
 
 @inlined

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from optimizer.problem import Floats, Ints
-from optimizer.solve.kernel import compiled, inlined
+from optimizer.solve.desk import compiled, inlined
 
 NEAR = 1e-9
 STEPS = 6  # of the grid over weights of resources

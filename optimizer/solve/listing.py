@@ -10,19 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints
+from optimizer.solve.desk import LIMIT, compiled, inlined, price_options
 from optimizer.solve.duals import Shared
-from optimizer.solve.kernel import (
-    LIMIT,
-    bound_pairs,
-    closer_bound,
-    compiled,
-    inlined,
-    left_of,
-    limit_options,
-    needs_firm,
-    price_options,
-)
+from optimizer.solve.kernel import left_of, limit_options, needs_firm
 from optimizer.solve.mixes import Mixes
+from optimizer.solve.pair_bounds import bound_pairs, closer_bound
 from optimizer.solve.patterns import of_pair, of_single
 from optimizer.solve.plans import Pricing
 from optimizer.solve.terms import ACTIVATION, CAPACITY, IS_FIRM, MOST, MOST_OPTIONS, PAIR, UNITS

@@ -1,6 +1,6 @@
 """Moves of the kernel: plans that fit what is left of limits, and workloads placed anew one after the other.
 
-Arguments of one workload are named as in `optimizer.solve.kernel`. `draws` (kind, 2) are the rows that a kind
+Arguments of one workload are named as in `optimizer.solve.desk`. `draws` (kind, 2) are the rows that a kind
 of option draws on, -1 where none; `rows` (row, period) what is left of them.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.kernel import (
+from optimizer.solve.desk import (
     INF,
     LIMIT,
     NEAR,
@@ -19,12 +19,10 @@ from optimizer.solve.kernel import (
     USD,
     compiled,
     egress_usd,
-    limit_options,
     moved_usd,
     price_options,
-    search,
-    uncovered_usd,
 )
+from optimizer.solve.kernel import limit_options, search, uncovered_usd
 from optimizer.solve.terms import ACTIVATION, CAPACITY, CURRENT, MIGRATION, PAIR, UNITS
 
 

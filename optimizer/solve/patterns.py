@@ -2,7 +2,7 @@
 
 More replicas than needed never pay at prices above nothing, so that a pattern is the fewest of one option
 beside a count of the other; where egress or migration make more worth their price, those counts as well
-(see `kernel.counts`). Arguments are named as in `optimizer.solve.kernel`.
+(see `kernel.counts`). Arguments are named as in `optimizer.solve.desk`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.kernel import (
+from optimizer.solve.desk import (
     INF,
     LEAST,
     LIMIT,
@@ -21,13 +21,11 @@ from optimizer.solve.kernel import (
     compiled,
     egress_usd,
     inlined,
-    left_of,
-    limit_options,
     moved_usd,
-    needs_firm,
     replicas_within,
     whole,
 )
+from optimizer.solve.kernel import left_of, limit_options, needs_firm
 from optimizer.solve.terms import (
     CAPACITY,
     CURRENT,

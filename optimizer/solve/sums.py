@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.kernel import NEAR, compiled, inlined
+from optimizer.solve.desk import NEAR, compiled, inlined
 
 FAR = 40.0  # softnesses above the least: a weight below the last digit of the sum
 
