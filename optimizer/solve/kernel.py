@@ -209,7 +209,10 @@ def replaces(o: Floats, u: Floats, need: Floats, kind: Ints, s: Floats, j: int, 
 @compiled
 def worth_pairing(o: Floats, u: Floats, need: Floats, kind: Ints, s: Floats) -> Ints:
     """Options that no other one replaces at these prices, the cheapest first."""
-    total = s[USD].sum(axis=1)
+    total = np.zeros(o.shape[0])
+    for i in range(o.shape[0]):  # a sum along an axis takes numba three seconds to compile
+        for t in range(need.size):
+            total[i] += s[USD, i, t]
     order = np.argsort(total)
     kept = np.empty(order.size, np.int64)
     size = 0
