@@ -21,7 +21,7 @@ from optimizer.problem import Problem, sunk_usd
 from optimizer.problem_files import ProblemFiles, read_problem
 from optimizer.shortfalls import sentences
 from optimizer.solution_rules import CERTIFICATE, CONTENTS, EXPLANATION, NODES, ROUTES, SUMMARY, TABLE
-from optimizer.solve import Solution, solve
+from optimizer.solve import ShadowPrice, Solution, solve
 from optimizer.violations import TOLERANCE
 
 LEAST_PRICE_USD = 1e-9  # shadow prices below are of what is not scarce
@@ -37,16 +37,17 @@ class Solved:
     missed: tuple[str, ...]  # a sentence per workload and rule
 
 
-def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
+def solve_folder(folder: Path, *, out: Path, gap_share: float, start: Path | None = None) -> Solved:
     """Place the problem of a folder of tables and write the answer.
 
     Args:
         folder: tables as in `optimizer.problem_rules`.
         out: folder for the answer; made where it is missing.
         gap_share: gap between cost and bound that is close enough.
+        start: folder of an earlier answer; its shadow prices are where a large problem begins.
 
     Raises:
-        InputError: the tables, the gap or the folder for the answer are wrong; all faults at once.
+        InputError: the tables, the gap, the earlier answer or the folder for the answer are wrong.
         InfeasibleError: a workload, or an origin of one, has no admissible option.
     """
     begun = time.perf_counter()
@@ -57,8 +58,9 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
     if out.resolve() == folder.resolve():  # nodes.parquet of the answer would replace that of the problem
         expected, action = "another folder than that of the problem", "choose another --out"
         raise InputError([Fault("--out", str(out), expected, action)])
+    earlier = read_prices(start) if start else ()
     given = read_problem(folder)
-    solution = solve(given.problem, gap_share=gap_share, priced=True)
+    solution = solve(given.problem, gap_share=gap_share, priced=True, start=earlier)
     files = [out / TABLE, out / SUMMARY, out / CERTIFICATE, out / EXPLANATION]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -84,6 +86,24 @@ def solve_folder(folder: Path, *, out: Path, gap_share: float) -> Solved:
     p = given.problem
     missed = tuple(sentences(solution.shortfalls, p.periods, whole_of(p.hours)))
     return Solved(summary, tuple(files), why, missed)
+
+
+def read_prices(answer: Path) -> tuple[ShadowPrice, ...]:
+    """Shadow prices of an earlier answer.
+
+    Raises:
+        InputError: no answer in the folder, or one that is not as it was written.
+    """
+    path, action = answer / SUMMARY, "name the --out of an earlier trimtab solve"
+    try:
+        duals = json.loads(path.read_text(encoding="utf-8"))["duals"]
+        return tuple(ShadowPrice(**dual) for dual in duals)
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise InputError([Fault(str(path), found, "the summary of an answer", action)]) from error
+    except (ValueError, KeyError, TypeError) as error:
+        expected = "duals, each with kind, name, period and usd_per_unit"
+        raise InputError([Fault(str(path), "something else", expected, action)]) from error
 
 
 def table_of(given: ProblemFiles, solution: Solution) -> pd.DataFrame:

@@ -143,6 +143,9 @@ def solve(
     folder: Annotated[Path, typer.Argument(help="Folder of problem tables, Parquet.")],
     out: Annotated[Path, typer.Option(help="Folder for the placement, its certificate and its explanation.")],
     gap: Annotated[float, typer.Option(help="Gap between cost and bound that is close enough.")] = 0.005,
+    start: Annotated[
+        Path | None, typer.Option(help="Folder of an earlier answer, whose prices a large problem begins at.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Solve any placement problem given as tables, with a proven gap."""
@@ -150,7 +153,7 @@ def solve(
     from optimizer.terminal import visible
 
     with screen.progress("solve"):
-        made = solution_files.solve_folder(folder, out=out, gap_share=gap)
+        made = solution_files.solve_folder(folder, out=out, gap_share=gap, start=start)
     for note in made.summary["notes"]:
         typer.echo(visible(f"note: {note}"), err=True)
     show(as_json, dict(made.summary), lambda: screen.show_solved(made))

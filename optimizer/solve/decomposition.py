@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +67,22 @@ def decomposed(problem: Problem, gap_share: float, start: Floats | None) -> Deco
     dropped = float(problem.migration_cost_usd @ problem.current_replicas)
     placement = with_cover(problem, placed(problem, terms, plans)) if whole else None
     return Decomposed(placement, bound + dropped, proof, shared)
+
+
+def as_start(problem: Problem, prices: Sequence[ShadowPrice]) -> Floats | None:
+    """Shadow prices of a problem much alike as prices to begin with; None where there are none.
+
+    Names that this problem does not have are left aside, what they do not name begins at nothing.
+    """
+    if not prices:
+        return None
+    _, kinds = terms_of(problem)
+    shared = Shared.of(problem, kinds)
+    known = {(price.kind, price.name, price.period): price.usd_per_unit for price in prices}
+    rows = [("pool", problem.pools[k]) for k in kinds.limited]
+    rows += [("commitment", name) for name in problem.commitments]
+    table = [[known.get((*row, period), 0.0) for period in problem.periods] for row in rows]
+    return np.clip(np.array(table, dtype=float).ravel(), 0.0, None) if shared.sizes[2] else None
 
 
 def shadow_prices(problem: Problem, found: Decomposed) -> Iterator[ShadowPrice]:

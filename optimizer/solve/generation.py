@@ -77,8 +77,11 @@ def generate(
         return None
     mixes = Mixes.of(pricing, plans, shared.limit)
     bound, rounds = float(value.sum()) + shared.constant(best), 0
-    mean, radius = max(abs(float(value.mean())), 1e-9), FIRST_RADIUS
+    mean = max(abs(float(value.mean())), 1e-9)
     softness, warm, coldest = (part * mean for part in SOFTNESS)
+    radius = FIRST_RADIUS
+    if start is not None:  # near the end already
+        radius, softness = radius / 3, warm
     coarse = max(coldest, FINENESS * gap_share * mean)
     prices, gained = best, np.inf
     is_exact = value.size * len(shared.hours) <= SMALL / WIDER  # with a program about so large in the end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from optimizer import solution_files, solution_rules
 from optimizer.caps import Caps
 from optimizer.problem_files import write_problem
-from optimizer.solve import ShadowPrice, solve
+from optimizer.solve import ShadowPrice, decomposition, solve
 from tests.e2e.workspaces import cli
 from tests.optimizer.problems import C, N, O, W, problem
 from tests.optimizer.solve.test_decomposition import fleet
@@ -92,6 +93,47 @@ def test_the_answer_has_the_columns_and_keys_that_its_page_explains(tmp_path: Pa
     assert [list(each) for each in found["shortfalls"]] == [list(solution_rules.SHORTFALL)]
     shadow = [field.name for field in fields(ShadowPrice)]
     assert shadow == list(solution_rules.DUAL)
+
+
+def test_an_earlier_answer_is_a_start_that_changes_nothing_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    generate = decomposition.generate
+
+    def noted(*arguments: Any, **more: Any) -> Any:
+        begun.append((more["start"], generate(*arguments, **more)))
+        return begun[-1][1]
+
+    monkeypatch.setattr(decomposition, "generate", noted)
+    p = fleet(60)
+    write_problem(p, tmp_path / "in")
+    assert cli("solve", tmp_path / "in", "--out", tmp_path / "first").code == 0
+    write_problem(replace(p, demand=1.02 * p.demand), tmp_path / "in")
+    ran = cli("solve", tmp_path / "in", "--out", tmp_path / "next", "--start", tmp_path / "first", "--json")
+    assert ran.code == 0, ran.err
+    (nowhere, cold), (start, warm) = begun
+    assert nowhere is None
+    assert start.max() > 0
+    assert warm.rounds < cold.rounds
+    alone = solve(replace(p, demand=1.02 * p.demand))
+    assert ran.json["gap"] <= 0.005
+    assert ran.json["cost"] >= alone.bound_usd - 1e-6
+    assert ran.json["bound"] <= alone.cost_usd + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("summary", "told"),
+    [(None, "No such file"), ("{", "something else"), ('{"duals": [{"kind": "pool"}]}', "something else")],
+)
+def test_a_start_that_is_no_answer_is_told(summary: str | None, told: str, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    if summary is not None:
+        (tmp_path / "first/placement.json").write_text(summary)
+    ran = cli("solve", tables(tmp_path / "in"), "--out", tmp_path / "out", "--start", tmp_path / "first")
+    assert ran.code == 2
+    assert f"placement.json: found {told}" in ran.err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("gap", "status"), [(1e-7, "optimal"), (0.004, "within_gap"), (0.006, "gap_left")])
