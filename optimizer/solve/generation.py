@@ -32,6 +32,7 @@ DIVE_SOFTNESS = 4e-3  # sharper ones are cheaper, but their shares do not keep w
 DIVE_RADIUS = 0.2  # of the box after a step of a dive
 SMALL = 90_000  # patterns up to which the restricted master is solved as a linear program
 MOST_EXACT = 6  # such programs at the end of column generation
+MOST_NARROWER = 6  # times that what takes part in the first is narrowed
 OUTWARD = (1.0, 0.5)  # ways from the best prices to those of a linear program that are tried
 NEAR_SHARE, WIDER = 0.01, 3.0  # of a mean plan: what takes part in the first, and so much more in the next
 RENT_RANGE = 3.0  # times the price of an ordinary unit: scale of rents
@@ -108,7 +109,8 @@ def generate(
         if len(mixes) == known and (promise - bound <= gap_share * abs(bound) or radius < LEAST_RADIUS):
             break
         softness = max(COOLING * softness, coarse if size > HUGE else coldest)
-    mixes, best, bound = exactly(pricing, shared, mixes, (best, bound), gap_share)
+    if is_exact:
+        mixes, best, bound = exactly(pricing, shared, mixes, (best, bound), gap_share)
     box = np.maximum(low, best - DIVE_RADIUS * high), np.maximum(high * DIVE_RADIUS + best, best)
     climbed = climb(shared, mixes, best, max(softness, DIVE_SOFTNESS * mean), box)
     return Proof(best, bound, mixes, climbed, rounds)
@@ -139,9 +141,11 @@ def exactly(
     """
     best, bound = proved
     reach = NEAR_SHARE * max(abs(float(mixes.values(shared.added(best))[0].mean())), 1e-9)
-    while len(mixes.near_any([(shared.added(best), reach)]).paid) > SMALL / 2:
+    for _ in range(MOST_NARROWER):
+        points = [(shared.added(best), reach)]
+        if len(mixes.near_any(points).paid) <= SMALL / 2:
+            break
         reach /= WIDER
-    points = [(shared.added(best), reach)]
     for _ in range(MOST_EXACT):
         few = mixes.near_any(points)
         exact = relaxed(few, shared) if len(few.paid) <= SMALL else None
