@@ -17,6 +17,7 @@ from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout
 from optimizer.placement_parts import CostParts
 from optimizer.plan import CapacityPlan, PlacementPlan
+from optimizer.plan_words import miss_sentences, work_sentences
 from optimizer.prices import FITTED_DAYS, LOOKBACK, fit
 from optimizer.recommend import DAYS_PER_MONTH, days_of_once, recommend, unserved
 from optimizer.reconciliation import reconciled
@@ -68,8 +69,13 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> R
         prices=price_facts(layout, inputs),
         why=why(plan) if plan else None,
         commitments=plan.commitments if plan else (),
-        notes=(*(plan.notes if plan else (OF_BILLS,)), *other_currencies(spend, str(currencies[0]))),
+        notes=(*(plan_notes(plan) if plan else (OF_BILLS,)), *other_currencies(spend, str(currencies[0]))),
     )
+
+
+def plan_notes(plan: PlacementPlan) -> tuple[str, ...]:
+    """What the plan notes, when work is done, what misses would cost."""
+    return (*plan.notes, *work_sentences(plan.work), *miss_sentences(plan.miss_costs))
 
 
 def proof(plan: PlacementPlan) -> SolverFacts:

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from optimizer.demand_age import OLD
 from optimizer.errors import Fault, InputError
+from optimizer.plan_words import miss_sentences, work_sentences
 from optimizer.shortfalls import sentences
 from optimizer.terminal import visible
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from data.ingest import Loads
     from optimizer.checkup import Finding
     from optimizer.demo import Demo
-    from optimizer.placement_parts import Explanation, WorkRow
+    from optimizer.placement_parts import Explanation
     from optimizer.plan import CapacityPlan, PlacementPlan
     from optimizer.solution_files import Solved
 
@@ -175,7 +176,8 @@ def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
     for text in sentences(plan.shortfalls, periods):
         out.print(f"shortfall: {text}", markup=False, soft_wrap=True)
     if plan.plan_schema == "placement-plan/1":
-        show_work(plan.work)
+        for text in (*work_sentences(plan.work), *miss_sentences(plan.miss_costs)):
+            out.print(f"note: {text}", markup=False, soft_wrap=True)
         show_explanation(plan.explanation)
     for note in plan.notes:
         if not note.startswith(OLD):
@@ -188,15 +190,6 @@ def warn_of_age(plan: CapacityPlan | PlacementPlan) -> None:
     for note in plan.notes:
         if note.startswith(OLD):
             err.print(note, markup=False, highlight=False, soft_wrap=True)
-
-
-def show_work(rows: Sequence[WorkRow]) -> None:
-    """When work with a deadline is done."""
-    for row in rows:
-        when = ", ".join(f"{run.units:,.6g} at {run.period}" for run in row.runs)
-        share = f"{row.units_per_day:,.6g} of {row.work_units:,.6g} units"
-        due = f"due {row.deadline:%Y-%m-%d %H:%M}"
-        out.print(f"work: {row.workload} ({due}) does {share}: {when}", markup=False, soft_wrap=True)
 
 
 def plan_table(plan: CapacityPlan | PlacementPlan) -> Table:

@@ -1,0 +1,30 @@
+"""Sentences about a plan: when work is done, what misses would cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from optimizer.placement_parts import MissCost, WorkRow, WorkRun
+from optimizer.plan_words import miss_sentences, work_sentences
+
+
+def test_work_is_told_with_its_deadline_and_its_hours() -> None:
+    row = WorkRow(
+        workload="training", deadline=datetime(2026, 5, 12, 22, tzinfo=UTC), work_units=40_000,
+        units_per_day=30_000,
+        runs=(WorkRun(period="00:00", units=10_000), WorkRun(period="06:00", units=20_000)),
+    )  # fmt: skip
+    idle = row.model_copy(update={"units_per_day": 0.0, "runs": ()})
+    assert list(work_sentences([row, idle])) == [
+        "training (due 2026-05-12 22:00 UTC) does 30,000 of 40,000 units: 10,000 at 00:00, 20,000 at 06:00",
+        "training (due 2026-05-12 22:00 UTC) does 0 of 40,000 units: never",
+    ]
+
+
+def test_misses_are_told_as_a_cost_beside_all_others() -> None:
+    row = MissCost(workload="chat", usd_per_1000_missed=2.5, days=30, expected_usd_per_day=12.345)
+    (told,) = miss_sentences([row])
+    assert told == (
+        "losses as in the last 30 days of history would cost chat USD 12.35 a day, "
+        "at USD 2.5 per 1,000 missed requests; no other cost counts this"
+    )
