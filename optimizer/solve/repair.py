@@ -18,6 +18,7 @@ from optimizer.check import check
 from optimizer.period_words import when, whole_of
 from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Placement, Problem
 from optimizer.solve import highs
+from optimizer.solve.compact import pinned
 from optimizer.solve.components import groups, restrict
 from optimizer.solve.draws import drawn_on
 from optimizer.solve.highs import Limits
@@ -165,6 +166,7 @@ def settled_alone(p: Problem, is_open: Bools) -> Floats:
     firm = ~p.is_spot | ((p.max_spot_share[w] >= 1) & (p.min_on_demand_replicas[w] <= 0))
     anywhere = (p.min_regions <= 1) & (p.max_region_share >= 1) & ~p.survive_region_loss
     anywhere &= p.routes.reaches_all
+    anywhere[w[p.bounds.option]] = False
     able = is_open & p.is_admissible & ~limited[p.pool] & ~limited[p.quota_pool] & firm & anywhere[w]
     able &= count.max(axis=1) <= p.max_replicas[w]
     replicas = np.zeros_like(count)
@@ -184,7 +186,8 @@ class Relaxing:
         peak = p.demand.max(axis=1, initial=0.0)[p.option_workload]
         asked = np.maximum(p.min_replicas, p.min_on_demand_replicas)[p.option_workload]
         spare = np.where(p.max_region_share[p.option_workload] < 1.0, 2.0, 1.0)
-        self.top = np.where(self.worth, np.ceil(spare * peak / p.capacity) + asked + 1.0, 0.0)
+        enough = np.maximum(np.ceil(spare * peak / p.capacity) + asked + 1.0, pinned(p))
+        self.top = np.where(self.worth, enough, 0.0)
         self.usd = self.replica_prices()
         self.pool_price = pool_prices(p)
 
@@ -211,7 +214,9 @@ class Relaxing:
         raised, top = np.zeros(len(p.pools)), self.top.copy()
         done: list[int] = []
         for t in np.argsort(-p.demand.sum(axis=0), kind="stable"):
-            like = next((k for k in done if (p.demand[:, t] <= p.demand[:, k] + NEAR).all()), None)
+            # Bounds of options may differ between periods of like demand.
+            looked_at = () if len(p.bounds) else done
+            like = next((k for k in looked_at if (p.demand[:, t] <= p.demand[:, k] + NEAR).all()), None)
             one = at_period(p, int(t), raised)
             if like is not None and (drawn_on(p, replicas[:, [like]]) <= one.pool_limit + NEAR).all():
                 replicas[:, t] = replicas[:, like]
@@ -258,6 +263,7 @@ def worth_having(p: Problem) -> Bools:
         order = np.lexsort((p.price_hourly, -score, label))
         _, first = np.unique(label[order], return_index=True)
         kept[order[first]] = True
+    kept[p.bounds.option] = True  # their counts may be asked for, or bounded where others are not
     return np.asarray(kept & p.is_admissible)
 
 
@@ -353,8 +359,11 @@ def made_whole(p: Problem, share: Floats, top: Floats, used: Bools) -> Floats:
         begin, p.capacity, ~p.is_spot, region_number(p), p.pool_units, p.pool, quota, scarce, top, used,
         rules, n, left,
     )  # fmt: skip
-    # It knows nothing of routes: what only some options may serve stays rounded up.
-    return np.where(p.routes.reaches_all[p.option_workload], n, rounded)
+    # It knows nothing of routes and bounds: workloads with an origin that some options do not reach, or with
+    # bounds of options, stay rounded up.
+    apart = ~p.routes.reaches_all
+    apart[p.option_workload[p.bounds.option]] = True
+    return np.where(apart[p.option_workload], rounded, n)
 
 
 def own_rules(p: Problem) -> Floats:

@@ -90,6 +90,48 @@ def short_if_any_serves(p: Problem) -> set[str]:
         return set()
 
 
+@pytest.mark.parametrize("most_whole", [repairing.MOST_WHOLE, 0])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            [O("od", pool="p", fewest=[9, 5]), O("big", price=5.0, capacity=4.0, pool="q")],
+            ["raise the limit of p by 6, from 3 to 9 between t0 and t1"],
+        ),
+        (
+            [O("big", capacity=4.0, pool="p", fewest=[0, 9]), O("small", pool="p"), O("free", most=0)],
+            ["raise the limit of p by 6, from 3 to 9 at t1"],
+        ),
+        (
+            [O("od", pool="p", most=[2, 9])],
+            ["raise the limit of p by 1, from 3 to 4 at t1"],
+        ),
+    ],
+)
+def test_limits_are_raised_for_pins(
+    options: list[O], expected: list[str], most_whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairing, "MOST_WHOLE", most_whole)
+    p = problem(W(demand=[2, 4]), options, pools={"p": 3})
+    found = repair(p)
+    assert [sentence(step) for step in found.steps] == expected
+    assert_repaired(p, found)
+
+
+@pytest.mark.parametrize("most_whole", [repairing.MOST_WHOLE, 0])
+@examples(15)
+@given(p=ruled_problems(rules=("bounds",)), limit=st.sampled_from([0.0, 1.0, 2.0]))
+def test_pinned_options_are_repaired_too(p: Problem, limit: float, most_whole: int) -> None:
+    few_options = p.max_options[0] < len(p.option_id)  # pins may ask for more options than there may be
+    assume(p.is_admissible.any() and not few_options)
+    p = all_drawing_on_one_pool(p, limit)
+    unlimited = replace(p, pool_limit=np.full_like(p.pool_limit, np.inf))
+    assume(short_if_any_serves(p) and not short_if_any_serves(unlimited))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repairing, "MOST_WHOLE", most_whole)
+        assert_repaired(p, repair(p))
+
+
 NEAR_RTT, FAR_RTT = 10.0, 80.0
 RTT = {(g, k): NEAR_RTT if g == k else FAR_RTT for g in ("eu", "us") for k in ("eu", "us")}
 ROUTED = W(demand=[4], origins={"eu": 0.5, "us": 0.5}, max_latency_ms=50.0, max_options=1)
