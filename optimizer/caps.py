@@ -97,6 +97,10 @@ class Caps:
         """(W,) workloads in a cap of one kind."""
         return np.asarray(self.member[self.of_kind(kind)].any(axis=0), dtype=bool)
 
+    def counts_nodes(self, held: Bools) -> Bools:
+        """(K, X) whether a node counts in a cap, in full: (X, W) workloads of it are on the node."""
+        return np.asarray((self.member & self.of_kind(USD)[:, None]) @ held.T, dtype=bool)
+
     def restrict(self, workloads: Ints, options: Ints) -> Self:
         """The caps that some workloads are in, for them alone and some of their options."""
         kept = np.flatnonzero(self.member[:, workloads].any(axis=1))

@@ -195,15 +195,6 @@ class Problem:
         """(I,) the pool whose loss takes replicas along: an option's own, or that of the nodes under it."""
         return self.nodes.pool_of(self.pool)
 
-    @cached_property
-    def counts_node(self) -> Bools:
-        """(K, N) caps that a node counts in, in full: one of the workloads that may share it is in them."""
-        shares = np.zeros((len(self.workloads), len(self.nodes)), dtype=bool)
-        own = np.flatnonzero(self.nodes.is_shared)
-        own = own[self.is_admissible[own]] if len(own) else own
-        shares[self.option_workload[own], self.nodes.of_option[own]] = True
-        return np.asarray(self.caps.member @ shares, dtype=bool)
-
     def members(self, pool: int) -> Ints:
         """Options that draw on a pool's limit."""
         return np.flatnonzero((self.pool == pool) | (self.quota_pool == pool)).astype(np.int64)
@@ -264,8 +255,17 @@ def cap_use(problem: Problem, placement: Placement) -> Floats:
     amounts = {USD: usd, KG_CO2E: caps.kg_co2e_hourly * (n @ hours), CHANGED: changed}
     inside = caps.member[:, problem.option_workload]
     rows = [inside[k] @ amounts[kind] for k, kind in enumerate(caps.kind)]
-    shared = (problem.counts_node @ node_usd(problem, placement)) * caps.of_kind(USD)
-    return np.array(rows, dtype=float) + shared
+    return np.array(rows, dtype=float) + node_usd_in_caps(problem, placement)
+
+
+def node_usd_in_caps(problem: Problem, placement: Placement) -> Floats:
+    """(K,) USD for nodes that workloads of each cap are on."""
+    packing = placement.packing
+    usd = problem.nodes.price_hourly[packing.node] * packing.count * problem.hours[packing.period]
+    held = np.zeros((len(packing), len(problem.workloads)), dtype=bool)
+    there = packing.replicas > 0
+    held[packing.kind[there], problem.option_workload[packing.option[there]]] = True
+    return np.asarray(problem.caps.counts_nodes(held) @ usd, dtype=float)
 
 
 def cap_usd(problem: Problem, placement: Placement) -> float:

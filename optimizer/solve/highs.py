@@ -25,6 +25,7 @@ class Limits:
     gap_share: float
     nodes: int
     seconds: float
+    presolve: str = "choose"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def minimise(program: Program, limits: Limits, start: Floats | None = None) -> F
     """Run HiGHS; `start` are values to begin from, HiGHS fills in what they leave open."""
     options = {
         "output_flag": False, "threads": 1, "random_seed": 0, "mip_rel_gap": limits.gap_share,
-        "mip_max_nodes": limits.nodes, "time_limit": limits.seconds,
+        "mip_max_nodes": limits.nodes, "time_limit": limits.seconds, "presolve": limits.presolve,
     }  # fmt: skip
     with silent_stdout():
         highs = highspy.Highs()  # type: ignore[no-untyped-call]

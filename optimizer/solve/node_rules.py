@@ -2,6 +2,7 @@ r"""Rules of the compact model about nodes that workloads share.
 
 Variables beside those of `optimizer.solve.compact`
     k[j,t]       nodes of pool j that run, whole
+    kc[c]        USD for nodes that count in a cap of money: what is on them tells which
     pack[..]     nodes packed in one way; columns that `optimizer.solve.sharing` adds as it finds them
 
 Data beside it
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from optimizer.caps import USD
 from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.solve.program import NONE, Blocks, Rows, everywhere, numbered
 
@@ -26,6 +28,8 @@ def add_nodes(p: Problem, v: Blocks, most: Floats) -> None:
     if len(p.nodes):
         upper = most_nodes(p, most)
         v.add("k", everywhere(*upper.shape), upper=upper, whole=True)
+        most_usd = float((upper * p.nodes.price_hourly[:, None] * p.hours).sum())
+        v.add("kc", p.caps.of_kind(USD), upper=most_usd)
 
 
 def most_nodes(p: Problem, most: Floats) -> Floats:
@@ -41,11 +45,16 @@ def most_nodes(p: Problem, most: Floats) -> Floats:
 
 
 def share_nodes(p: Problem, v: Blocks) -> Iterator[Rows]:
-    r"""$\sum \mathrm{pack} = k_{jt}$ and $n_{it} \le \sum c_i\,\mathrm{pack}$ over ways to pack."""
+    r"""$\sum \mathrm{pack} = k_{jt}$ and $n_{it} \le \sum c_i\,\mathrm{pack}$ over ways to pack.
+
+    And $\sum h_t\,p_j\,\mathrm{pack} \le \mathrm{kc}_c$ over those with a workload of cap c.
+    """
     if "k" not in v:
         return
     row = numbered(v["k"] != NONE)
     yield Rows("nodes_used", row, [(row, v["k"], -1.0)], lower=0.0, upper=0.0)
+    row = numbered(v["kc"] != NONE)
+    yield Rows("nodes_in_cap", row, [(row, v["kc"], -1.0)], upper=0.0)
     row = numbered(np.repeat(p.nodes.is_shared[:, None], len(p.periods), axis=1))
     yield Rows("packed", row, [(row, v["n"], 1.0)], upper=0.0)
 

@@ -40,9 +40,8 @@ def keep_caps(p: Problem, v: Blocks) -> Iterator[Rows]:
     if "f" in v:
         routes = p.routes
         terms.append((usd[:, routes.option, None], v["f"], routes.egress_usd_per_unit[:, None] * p.hours))
-    if "k" in v:
-        counted = only(row[:, None], p.counts_node & caps.of_kind(USD)[:, None])
-        terms.append((counted[:, :, None], v["k"], p.nodes.price_hourly[:, None] * p.hours))
+    if "kc" in v:
+        terms.append((row, v["kc"], 1.0))
     if "m" in v:
         changed = only(row[:, None], inside & caps.of_kind(CHANGED)[:, None])
         terms.append((changed, v["m"], 1.0))

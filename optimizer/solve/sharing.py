@@ -8,7 +8,9 @@ $\sum_i \pi_{it} c_i > \mu_{jt}$. The best is found exactly (`optimizer.solve.kn
 
 $$z \ge z_{LP} + \sum_{jt} K_{jt} \min(0, \mu_{jt} - \max_c \sum_i \pi_{it} c_i)$$
 
-with $K_{jt}$ the most nodes there can be. Whole numbers are then found among the ways known. What HiGHS
+with $K_{jt}$ the most nodes there can be. A node counts in a cap of money where a workload of it is on it:
+ways are looked for apart for each set of caps that contents may count in, at the price of these beside
+$\mu_{jt}$. Whole numbers are then found among the ways known. What HiGHS
 proves of those alone is no bound: that stays the one of the prices, unless all ways that can be part of
 a better answer, whose reduced cost is below the gap, are few enough to be listed as well.
 """
@@ -28,7 +30,7 @@ from optimizer.solve import highs
 from optimizer.solve.compact import most_replicas
 from optimizer.solve.highs import Found, Growing, Limits
 from optimizer.solve.program import NONE, Program, taken
-from optimizer.solve.shelves import Shelf
+from optimizer.solve.shelves import Shelf, cap_sets
 from optimizer.solve.small import STOPPED_BY, Run
 from optimizer.solve.ways import Ways, columns_of
 
@@ -61,7 +63,8 @@ class Relaxed:
     Attributes:
         found: its answer.
         packed: (I, T) price of a packed replica.
-        nodes: (N, T) price of a node.
+        nodes: (N, T) price of a node, beside that of the caps it counts in.
+        caps: (K,) price of a USD in each cap.
         count: (I,) replicas over all periods.
         true_share: of these prices at which no way to pack is worth more than its node.
     """
@@ -69,6 +72,7 @@ class Relaxed:
     found: Found
     packed: Floats
     nodes: Floats
+    caps: Floats
     count: Floats
     true_share: float
 
@@ -78,11 +82,13 @@ class Master:
     """A program without whole numbers, without and with ways to pack.
 
     Attributes:
+        problem: whose.
         program: without.
         lp: with those known so far.
         known: how many these are.
     """
 
+    problem: Problem
     program: Program
     lp: Growing
     known: int
@@ -90,7 +96,8 @@ class Master:
     def run(self, ways: Ways) -> Found:
         """Its answer with these ways, the first of which are those known."""
         if len(ways) > self.known:
-            row, column, value = columns_of(self.program, ways.take(np.arange(self.known, len(ways))))
+            new = ways.take(np.arange(self.known, len(ways)))
+            row, column, value = columns_of(self.problem, self.program, new)
             shape = (self.program.matrix.shape[0], len(ways) - self.known)
             self.lp.add_columns(coo_array((value, (row, column)), shape=shape).tocsc())
             self.known = len(ways)
@@ -103,17 +110,21 @@ class Sharing:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         most = most_in_periods(problem)
+        sets = [cap_sets(problem, node) for node in range(len(problem.nodes))]
         self.shelves = [
-            Shelf.of(problem, node, t, most[:, t])
-            for node in range(len(problem.nodes))
+            Shelf.of(problem, node, t, most[:, t], caps)
+            for node, found in enumerate(sets)
             for t in range(len(problem.periods))
+            for caps in ([None] if found is None else found)
         ]
+        # On a node for all, what counts in fewer caps than the fullest contents do is not among the ways.
+        self.is_by_caps = all(found is not None for found in sets)
         asked = problem.demand[problem.option_workload]
         fewest = problem.min_replicas[problem.option_workload, None]
         self.wanted = np.ceil(np.maximum(asked / problem.capacity[:, None], fewest) - 1e-9)
         self.alone_usd = alone_usd(problem)
         self.ways, self.place = self.joined([]), dict[bytes, int]()
-        every = self.all_ways()
+        every = self.all_ways() if self.is_by_caps else None
         self.is_complete = every is not None
         self.add(self.first_ways() if every is None else every)
 
@@ -144,7 +155,8 @@ class Sharing:
         if found.values is None:  # limits leave no room for what was filled
             found = self.in_whole(program, gap_share, MIP)
         enough = found.objective - gap_share * abs(found.objective)
-        near = self.near_ways(relaxed, worth, enough - bound) if bound < enough < np.inf else None
+        is_near = self.is_by_caps and bound < enough < np.inf
+        near = self.near_ways(relaxed, worth, enough - bound) if is_near else None
         if near is not None:
             self.add(near)
             again = self.in_whole(program, gap_share, MIP, found.values)
@@ -173,88 +185,105 @@ class Sharing:
 
     def master(self, program: Program) -> Master:
         """The program without whole numbers and with the ways known, to which others can be added."""
-        return Master(program, Growing(self.with_ways(program.relaxed())), len(self.ways))
+        return Master(self.problem, program, Growing(self.with_ways(program.relaxed())), len(self.ways))
 
     def priced(self, master: Master, gap_share: float) -> Relaxed | None:
         """The same, from an answer among the ways known on; None where there is none.
 
         Prices that ways are looked for at follow those of the program slowly (Neame): they swing less.
         """
-        usd: list[float] = []
+        came_to: list[float] = []
         slow: Floats | None = None
-        slow_nodes: Floats | None = None
+        slow_usd: Floats | None = None
         for _ in range(MOST_ROUNDS):
             found = master.run(self.ways)
             if found.values is None:
                 return None
             packed = np.maximum(0.0, -taken(found.duals, master.program.rows_of("packed")))
             nodes = -taken(found.duals, master.program.rows_of("nodes_used"))
+            caps = -taken(found.duals, master.program.rows_of("nodes_in_cap"))
+            usd = self.shelf_usd(nodes, caps)
             count = master.program.spread(found.values, "n").sum(axis=1)
             if self.is_complete:
-                return Relaxed(found, packed, nodes, count, 1.0)
+                return Relaxed(found, packed, nodes, caps, count, 1.0)
             slow = packed if slow is None else SLOW * slow + (1.0 - SLOW) * packed
-            slow_nodes = nodes if slow_nodes is None else SLOW * slow_nodes + (1.0 - SLOW) * nodes
-            new, true_share = self.of_use(slow, slow_nodes, surely=False)
-            new = new.take(np.flatnonzero(self.worth(new, packed) > nodes[new.node, new.period] * (1 + NEAR)))
+            slow_usd = usd if slow_usd is None else SLOW * slow_usd + (1.0 - SLOW) * usd
+            new, true_share = self.of_use(slow, slow_usd, surely=False)
+            pays = self.worth(new, packed) > self.way_usd(new, nodes, caps) * (1 + NEAR)
+            new = new.take(np.flatnonzero(pays))
             if not len(new):
-                new, true_share = self.of_use(packed, nodes, surely=False)
+                new, true_share = self.of_use(packed, usd, surely=False)
                 if not len(new) or 1.0 - true_share <= gap_share:
-                    new, true_share = self.of_use(packed, nodes, surely=True)
+                    new, true_share = self.of_use(packed, usd, surely=True)
                 if not len(new) or 1.0 - true_share <= gap_share:
-                    return Relaxed(found, packed, nodes, count, true_share)
+                    return Relaxed(found, packed, nodes, caps, count, true_share)
             self.add(new)
-            usd.append(found.objective)
-            if len(usd) > TAIL and usd[-TAIL] - usd[-1] <= SLIGHT * gap_share * abs(usd[-1]):
+            came_to.append(found.objective)
+            gained = came_to[-TAIL] - came_to[-1] if len(came_to) > TAIL else np.inf
+            if gained <= SLIGHT * gap_share * abs(came_to[-1]):
                 break
-        true_share = self.of_use(packed, nodes, surely=True)[1]
-        return Relaxed(found, packed, nodes, count, true_share)
+        true_share = self.of_use(packed, usd, surely=True)[1]
+        return Relaxed(found, packed, nodes, caps, count, true_share)
 
     def worth(self, ways: Ways, packed: Floats) -> Floats:
         """(ways,) what is on a node is worth at (I, T) prices of replicas."""
         return np.asarray((ways.contents * packed.T[ways.period]).sum(axis=1))
 
-    def of_use(self, packed: Floats, nodes: Floats, *, surely: bool) -> tuple[Ways, float]:
+    def shelf_usd(self, nodes: Floats, caps: Floats) -> Floats:
+        """(shelves,) price of a node, that of the caps its contents may count in included."""
+        p = self.problem
+        node, period = (np.array([getattr(s, name) for s in self.shelves]) for name in ("node", "period"))
+        counted = np.array([shelf.caps for shelf in self.shelves]) @ caps
+        return np.asarray(nodes[node, period] + counted * p.nodes.price_hourly[node] * p.hours[period])
+
+    def way_usd(self, ways: Ways, nodes: Floats, caps: Floats) -> Floats:
+        """(ways,) price of a node packed in each way, that of the caps it counts in included."""
+        counted = caps @ ways.caps(self.problem)
+        return np.asarray(nodes[ways.node, ways.period] + counted * ways.usd(self.problem))
+
+    def of_use(self, packed: Floats, usd: Floats, *, surely: bool) -> tuple[Ways, float]:
         """Ways to pack that are worth more than their node, and the share of prices at which none is.
 
         Where it has to be sure, that share is one; else it is what it would be if nothing was overlooked.
         """
         new, true_share = [], 1.0
-        for shelf in self.shelves:
-            value, usd = packed[shelf.option, shelf.period], nodes[shelf.node, shelf.period]
-            contents, worth, at_most = shelf.best(value, usd * (1.0 + NEAR) + 1e-12, surely=surely)
+        for shelf, least in zip(self.shelves, usd, strict=True):
+            value = packed[shelf.option, shelf.period]
+            contents, worth, at_most = shelf.best(value, least * (1.0 + NEAR) + 1e-12, surely=surely)
             most = at_most if surely else worth
-            if most > usd:
-                true_share = min(true_share, max(usd, 0.0) / most)
+            if most > least:
+                true_share = min(true_share, max(least, 0.0) / most)
             for _ in range(APART):  # others without what is on the best: together they pack more
                 if contents is None:
                     break
                 new.append(self.ways_on(shelf, contents[None, :]))
                 value = np.where(contents > 0, 0.0, value)
-                contents = shelf.best(value, usd * (1.0 + NEAR) + 1e-12, surely=False)[0]
+                contents = shelf.best(value, least * (1.0 + NEAR) + 1e-12, surely=False)[0]
         return self.joined(new), true_share
 
     def proved(self, program: Program, relaxed: Relaxed) -> tuple[float, Floats]:
-        """What no answer is below, and (shelves,) the worth of the best way to pack at the prices for that.
+        """What no answer is below, and (shelves,) the least a node costs at the prices for that.
 
         Replicas are bought packed, at prices at which packing gains nothing: the rest is small.
         """
         packed = relaxed.packed * relaxed.true_share
-        usd = relaxed.nodes
-        worth = np.array(
-            [
-                shelf.best(packed[shelf.option, shelf.period], usd[shelf.node, shelf.period])[2]
-                for shelf in self.shelves
-            ]
-        )
-        cost, k = program.cost.copy(), program.columns_of("k")
+        nodes, caps = relaxed.nodes, relaxed.caps
+        for_caps = self.shelf_usd(np.zeros_like(nodes), caps)
+        usd, worth = self.shelf_usd(nodes, caps), np.zeros_like(nodes)
+        for shelf, least, in_caps in zip(self.shelves, usd, for_caps, strict=True):
+            best = shelf.best(packed[shelf.option, shelf.period], least)[2]
+            at = shelf.node, shelf.period
+            worth[at] = max(worth[at], best - in_caps)
+        cost, counted = program.cost.copy(), program.columns_of("kc")
         cost[program.columns_of("n")] += packed
-        for shelf, usd in zip(self.shelves, worth, strict=True):
-            cost[k[shelf.node, shelf.period]] -= usd
-        free = np.concatenate([program.rows_of("packed").ravel(), program.rows_of("nodes_used").ravel()])
+        cost[program.columns_of("k")] -= worth
+        cost[counted[counted != NONE]] -= caps[counted != NONE]
+        names = ("packed", "nodes_used", "nodes_in_cap")
+        free = np.concatenate([program.rows_of(name).ravel() for name in names])
         upper, lower = program.row_upper.copy(), program.row_lower.copy()
         upper[free[free != NONE]], lower[free[free != NONE]] = np.inf, -np.inf
         apart = replace(program, cost=cost, row_upper=upper, row_lower=lower)
-        return highs.minimise(apart, BOUND).bound, worth
+        return highs.minimise(apart, BOUND).bound, self.shelf_usd(worth, caps)
 
     def filled_up(self, program: Program, relaxed: Relaxed, gap_share: float) -> Found:
         """Whole numbers from nodes filled one after another, some emptied and filled anew as long as it pays.
@@ -293,16 +322,20 @@ class Sharing:
         Ends where a node is worth less than a share `enough` of its price: what is left runs alone.
         """
         p, ways = self.problem, [kept]
-        shelves = [shelf for shelf in self.shelves if shelf.period == t and relaxed.nodes[shelf.node, t] > 0]
+        shelf_usd = self.shelf_usd(relaxed.nodes, relaxed.caps)
+        shelves = [
+            (shelf, float(each))
+            for shelf, each in zip(self.shelves, shelf_usd, strict=True)
+            if shelf.period == t and each > 0
+        ]
         wanted, w = self.wanted[:, t] * self.chosen(relaxed), p.option_workload
-        usd, left = float(relaxed.nodes[kept.node, t].sum()), np.ones(len(p.workloads))
+        usd, left = float(self.way_usd(kept, relaxed.nodes, relaxed.caps).sum()), np.ones(len(p.workloads))
         np.subtract.at(left, w, kept.contents.sum(axis=0) / np.maximum(wanted, 1.0))
         while True:
             best, ratio = None, enough
-            for shelf in shelves:
+            for shelf, node_usd in shelves:
                 top = np.ceil(wanted * np.maximum(left, 0.0)[w] - 1e-6)[shelf.option]
                 now = replace(shelf, top=np.minimum(shelf.top, top).astype(np.int64))
-                node_usd = float(relaxed.nodes[shelf.node, t])
                 contents, worth, _ = now.best(price[now.option], ratio * node_usd, surely=False)
                 if contents is not None:
                     best, ratio = self.ways_on(now, contents[None, :]), worth / node_usd
@@ -310,7 +343,7 @@ class Sharing:
                 alone = np.minimum(self.alone_usd[:, t], self.dear(relaxed, t))
                 return usd + float(np.maximum(left, 0.0) @ alone), self.joined(ways)
             ways.append(best)
-            usd += float(relaxed.nodes[best.node[0], t])
+            usd += float(self.way_usd(best, relaxed.nodes, relaxed.caps)[0])
             np.subtract.at(left, w, best.contents[0] / np.maximum(wanted, 1.0))
 
     def chosen(self, relaxed: Relaxed) -> Bools:
@@ -372,12 +405,16 @@ class Sharing:
             whole = replace(whole, upper=np.append(program.upper, among))
         if start is not None:
             start = pad(start, len(whole.cost))
-        return highs.minimise(whole, replace(limits, gap_share=gap_share), start)
+        found = highs.minimise(whole, replace(limits, gap_share=gap_share), start)
+        if found.values is None and fixed is None and program.rows_of("least_missed_1").size:
+            # An answer is known: seen with 1.16, presolve calls such a program infeasible.
+            found = highs.minimise(whole, replace(limits, gap_share=gap_share, presolve="off"), start)
+        return found
 
     def with_ways(self, program: Program) -> Program:
         """The program with a column for each way to pack known."""
         is_whole = bool(program.whole.any())
-        return program.and_columns("pack", columns_of(program, self.ways), whole=is_whole)
+        return program.and_columns("pack", columns_of(self.problem, program, self.ways), whole=is_whole)
 
     def all_ways(self) -> Ways | None:
         """Every maximal way to pack; None where they are many."""

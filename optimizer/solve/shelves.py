@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.problem import Floats, Ints, Problem
+from optimizer.caps import USD
+from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.solve import highs
 from optimizer.solve.highs import Limits
 from optimizer.solve.knapsack import best_weights, search
@@ -17,6 +18,27 @@ VISITS, QUICK = (
     50_000,
 )  # steps of a search, some hundredths of a second; beyond them a program takes over
 KNAPSACK = Limits(gap_share=1e-6, nodes=20_000, seconds=30.0)
+
+
+MOST_SETS = 8  # of caps that what is on one kind of node may count in
+
+
+def limited_usd(p: Problem) -> Bools:
+    """(K, W) workloads in caps of money that have a limit."""
+    return np.asarray(p.caps.member & (p.caps.of_kind(USD) & np.isfinite(p.caps.limit))[:, None])
+
+
+def cap_sets(p: Problem, node: int) -> list[Bools] | None:
+    """Sets of caps of money that what is on a node may count in; None where they are too many."""
+    own = np.unique(p.option_workload[p.nodes.of_option == node])
+    each = {tuple(caps) for caps in limited_usd(p)[:, own].T.tolist()}
+    sets = set(each)
+    while len(sets) <= MOST_SETS:
+        more = sets | {tuple(np.logical_or(a, b).tolist()) for a in sets for b in each}
+        if more == sets:
+            return [np.array(caps, dtype=bool) for caps in sorted(sets)]
+        sets = more
+    return None
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,7 @@ class Shelf:
         most: (groups,) most replicas of a workload on one node.
         need: (M, R) what a replica needs of resources that matter.
         room: (R,) what a node has.
+        caps: (K,) caps of money that what is on it may count in.
     """
 
     node: int
@@ -42,12 +65,18 @@ class Shelf:
     most: Floats
     need: Floats
     room: Floats
+    caps: Bools
 
     @classmethod
-    def of(cls, p: Problem, node: int, period: int, replicas: Floats) -> Shelf:
-        """The shelf of a node pool, with the most (I,) replicas of options that are of use."""
+    def of(cls, p: Problem, node: int, period: int, replicas: Floats, caps: Bools | None) -> Shelf:
+        """The shelf of a node pool for workloads in none but some caps of money; None = for all.
+
+        With the most (I,) replicas of options that are of use.
+        """
         nodes = p.nodes
-        room, option = nodes.room[node], np.flatnonzero(nodes.of_option == node)
+        inside = np.ones(len(p.workloads), dtype=bool) if caps is None else ~limited_usd(p)[~caps].any(axis=0)
+        room = nodes.room[node]
+        option = np.flatnonzero((nodes.of_option == node) & np.asarray(inside)[p.option_workload])
         need = nodes.need[option]
         each = np.where(need > 0, np.floor(room / np.where(need > 0, need, 1.0) + 1e-9), np.inf).min(axis=1)
         workload = p.option_workload[option]
@@ -63,6 +92,7 @@ class Shelf:
             most=nodes.max_per_node[used],
             need=np.ascontiguousarray(need[fits][:, room > 0]),
             room=room[room > 0],
+            caps=np.zeros(len(p.caps), dtype=bool) if caps is None else caps,
         )
 
     def best(self, value: Floats, least: float, *, surely: bool = True) -> tuple[Ints | None, float, float]:

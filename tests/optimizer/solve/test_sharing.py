@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from optimizer.caps import USD, Caps
 from optimizer.check import check
-from optimizer.problem import Problem, cost
-from optimizer.solve import Solution, solve
+from optimizer.problem import Problem, cap_use, cost
+from optimizer.solve import Solution, sharing, shelves, solve
 from optimizer.solve.components import groups
 from optimizer.solve.explain import explain
 from optimizer.solve.sharing import Sharing
@@ -322,3 +323,119 @@ def test_instances_alone_beside_nodes_keep_a_cap_on_changes() -> None:
     assert not found.shortfalls
     assert check(p, found.placement) == ()
     assert found.cost_usd == pytest.approx(3.0)
+
+
+def with_cap(p: Problem, members: Sequence[bool], limit: float, **terms: float) -> Problem:
+    """A cap of money over some workloads."""
+    price, priority = terms.get("usd_per_unit", np.nan), terms.get("priority", np.nan)
+    caps = Caps(
+        ("c",), (USD,), np.array([limit]), np.array([priority]), np.array([price]),
+        np.array([members], dtype=bool), np.zeros(len(p.option_id)),
+    )  # fmt: skip
+    return replace(p, caps=caps)
+
+
+def brute_capped(p: Problem) -> float:
+    """Least cost under priced or hard caps: every way to fill nodes one after another, by search."""
+    ways = [
+        (n, way)
+        for n in range(len(p.nodes))
+        for way in contents(p, p.nodes.room[n], np.flatnonzero(p.nodes.of_option == n).tolist())
+        if any(way)
+    ]
+    limit, price = float(p.caps.limit[0]), float(np.nan_to_num(p.caps.usd_per_unit[0], nan=np.inf))
+    own = np.flatnonzero(~p.nodes.is_shared)
+    best = np.inf
+
+    def filled(first: int, room: np.ndarray, usd: float, counted: float, count: np.ndarray) -> None:
+        nonlocal best
+        over = max(counted - limit, 0.0)
+        total = usd + (over * price if over > 1e-9 else 0.0)
+        if total >= best - 1e-9:
+            return
+        if (room >= p.demand[:, 0] - 1e-9).all():
+            best = total
+            return
+        for k in range(first, len(ways) + len(own)):
+            more, number = room.copy(), count.copy()
+            if k < len(ways):
+                n, way = ways[k]
+                options = np.flatnonzero(p.nodes.of_option == n)
+                number[n] += 1
+                pool = p.nodes.pool[n]
+                if pool >= 0 and number[n] > p.pool_limit[pool, 0] + 1e-9:
+                    continue
+                each, held = p.nodes.price_hourly[n], options[np.array(way) > 0]
+                np.add.at(more, p.option_workload[options], p.capacity[options] * np.array(way))
+            else:
+                held = own[[k - len(ways)]]
+                each = p.price_hourly[held[0]]
+                more[p.option_workload[held[0]]] += p.capacity[held[0]]
+            if (np.minimum(more, p.demand[:, 0]) <= np.minimum(room, p.demand[:, 0])).all():
+                continue
+            is_in = p.caps.member[0, p.option_workload[held]].any()
+            filled(k, more, usd + each, counted + each * is_in, number)
+
+    filled(0, np.zeros(len(p.workloads)), 0.0, 0.0, np.zeros(len(p.nodes), dtype=int))
+    return float(best)
+
+
+@pytest.mark.parametrize(("few", "most_sets"), [(3_000, 8), (0, 8), (3_000, 0)])
+@examples(12)
+@given(
+    p=sharing_problems(),
+    members=st.sampled_from([(True, False, False), (False, True, True), (True, True, True)]),
+    limit=st.sampled_from([0.0, 1.0, 1.7, 3.1]),
+    usd_per_unit=st.sampled_from([0.5, 2.0, np.nan]),
+)
+def test_a_node_counts_in_a_cap_where_its_workloads_are_on_it(
+    p: Problem, members: tuple[bool, ...], limit: float, usd_per_unit: float, *, few: int, most_sets: int
+) -> None:
+    p = with_cap(p, members[: len(p.workloads)], limit, usd_per_unit=usd_per_unit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharing, "FEW", few)
+        patch.setattr(shelves, "MOST_SETS", most_sets)
+        best, found = brute_capped(p), solve(p, gap_share=EXACT)
+    assert bool(found.shortfalls) == np.isinf(best)
+    if not found.shortfalls:
+        assert check(p, found.placement) == ()
+        assert found.bound_usd <= best + 1e-5
+        assert found.cost_usd >= best - 1e-6
+        assert cost(p, found.placement) == pytest.approx(found.cost_usd)
+        if few and most_sets:
+            assert found.cost_usd == pytest.approx(best, abs=1e-6)
+
+
+def test_nodes_of_others_count_in_no_cap_and_make_no_plan_dearer() -> None:
+    # Both may use either kind of node, but under a cap on a it pays to keep b off the nodes of a.
+    p = problem(
+        [W("a", [4.0]), W("b", [4.0])],
+        [on(node, name, 1.0) for name in "ab" for node in ("n", "m")],
+        nodes=[N("n", price=1.0), N("m", price=1.0)],
+    )
+    assert solve(with_cap(p, (True, False), 1.0), gap_share=EXACT).cost_usd == pytest.approx(2.0)
+    placed = solve(with_cap(p, (True, False), 1.0), gap_share=EXACT).placement
+    assert cap_use(with_cap(p, (True, False), 1.0), placed) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("few", [3_000, 0])
+def test_nodes_count_in_no_cap_of_another_kind(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "FEW", few)
+    p = with_changes_capped(packed([2.0, 2.0], N()), 2.0)
+    found = solve(p, gap_share=EXACT)
+    assert found.cost_usd == pytest.approx(1.0)
+    assert found.bound_usd == pytest.approx(1.0)
+    assert check(p, found.placement) == ()
+
+
+@pytest.mark.parametrize("limit", [3.2, 3.1, 3.0, 1.0])
+def test_a_shortage_under_a_hard_cap_is_told(limit: float) -> None:
+    p = problem(
+        [W("a", [2.0], max_per_node=1), W("b", [0.5]), W("c", [0.5])],
+        [on(n, name, cpu) for name, cpu in (("a", 0.7), ("b", 0.7), ("c", 1.5)) for n in ("n", "m")],
+        nodes=[N("n", 1.0, 4.0, 8.0, pool="p"), N("m", 3.1, 2.0, 8.0)],
+        pools={"p": 1.0},
+    )
+    found = solve(with_cap(p, (True, False, False), limit), gap_share=EXACT)
+    assert [(short.rule, short.workload) for short in found.shortfalls] == [("meet_demand", "a")]
+    assert found.cost_usd == pytest.approx(1.0)
