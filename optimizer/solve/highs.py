@@ -48,7 +48,7 @@ class Found:
 
 def minimise(program: Program, limits: Limits, start: Floats | None = None) -> Found:
     """Run HiGHS; `start` are values to begin from, HiGHS fills in what they leave open."""
-    options = {
+    options: dict[str, bool | float | str] = {
         "output_flag": False, "threads": 1, "random_seed": 0, "mip_rel_gap": limits.gap_share,
         "mip_max_nodes": limits.nodes, "time_limit": limits.seconds, "presolve": limits.presolve,
     }  # fmt: skip
