@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimizer.caps import Caps
+from optimizer.caps import Caps, Priorities
 from optimizer.check import check
 from optimizer.problem import Problem, cap_use
+from optimizer.shift import Work
 from optimizer.solve import solve
-from tests.optimizer.problems import O, W, problem
+from tests.optimizer.problems import N, O, W, problem
 
 NAN = float("nan")
 HARD, SOFT, PRICED = (NAN, NAN), (1.0, NAN), (NAN, 10.0)
@@ -44,3 +45,45 @@ def test_a_cap_counts_the_egress_of_options_where_routes_decide(
     assert answer.shortfalls == ()
     assert answer.cost_usd == pytest.approx(usd)
     assert answer.bound_usd == pytest.approx(usd)
+
+
+@pytest.mark.parametrize("sort", [HARD, SOFT])
+@pytest.mark.parametrize("ways", [{}, {("DE", "eu"): 0.0}, {("DE", "eu"): 0.25}])
+def test_a_cap_that_comes_before_demand_leaves_unserved_what_egress_would_break_it_for(
+    ways: dict[tuple[str, str], float], sort: tuple[float, float]
+) -> None:
+    origins = {"DE": 1.0} if ways else {}
+    p = problem(W(demand=[1.0], origins=origins), [O("a", price=1.0, egress=1.0)], egress=ways)
+    if sort == SOFT:
+        p = replace(p, priorities=Priorities(("meet_demand",), np.array([-1]), np.array([2.0])))
+    p = budgeted(p, 1.5, sort)
+    answer = solve(p, gap_share=1e-9)
+    most = 0.5 / (1.0 + sum(ways.values()))
+    assert [(s.rule, s.missing) for s in answer.shortfalls] == [
+        ("meet_demand", pytest.approx(1.0 - most, abs=2e-6))
+    ]
+    assert cap_use(p, answer.placement) == pytest.approx(1.5, abs=2e-6)
+    assert {v.rule for v in check(p, answer.placement)} == {"meet_demand"}
+
+
+@pytest.mark.parametrize(("budget", "most"), [(1.5, 0.5), (2.5, 1.0)])
+def test_work_stops_where_its_egress_would_break_a_hard_cap(budget: float, most: float) -> None:
+    p = problem(W(demand=[0.0, 0.0]), [O("a", price=1.0, egress=1.0)])
+    p = replace(p, work=Work(np.array([2.0]), np.array([0]), np.array([1])))
+    p = budgeted(p, budget)
+    answer = solve(p, gap_share=1e-9)
+    assert [s.rule for s in answer.shortfalls] == ["finish_work"]
+    assert answer.placement.served.sum() == pytest.approx(most, abs=5e-6)
+    assert cap_use(p, answer.placement)[0] <= budget + 1e-5
+
+
+def test_egress_beside_shared_nodes_keeps_a_hard_cap() -> None:
+    p = problem(
+        W(demand=[2.0]),
+        [O("a", node="n", price=0.0, cpu=1.0, memory_gib=1.0, egress=1.0)],
+        nodes=[N("n", price=3.0)],
+    )
+    p = budgeted(p, 4.5)
+    answer = solve(p, gap_share=1e-9)
+    assert answer.placement.served.sum() == pytest.approx(1.5, abs=5e-6)
+    assert {v.rule for v in check(p, answer.placement)} == {"meet_demand"}
