@@ -33,6 +33,7 @@ MAX_NODES = 20_000
 TIME_LIMIT_SECONDS = 300.0
 LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
 ROUNDING = 1e-7  # of what a rule asks for, up to which it is not missed
+LEEWAYS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)  # of what is missed, relative to its size: what solvers round
 
 
 @dataclass(frozen=True)
@@ -77,23 +78,28 @@ def by_priority(
 
     Gives the program with these rows; None where nothing is feasible at all.
     """
-    cost_usd = program.cost
+    missed = [(weights, LEAST_MISSED_GAP_SHARE) for _, weights in missed_levels(problem, program)]
+    run: Run | None = None
     reasons: list[str] = []
-    for _, weights in missed_levels(problem, program):
-        first = find(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE)
-        if first is None and not reasons:
-            return None
-        if first is None:
-            raise SolverError("the solver lost the least-missed placement it had found")
-        reasons.append(first.stopped_by)
-        least = first.objective * (1 + 1e-6) + 1e-7
-        program = program.and_row(f"least_missed_{len(reasons)}", weights, least)
-    run = find(replace(program, cost=cost_usd), gap_share)
+    for weights, gap in (*missed, (program.cost, gap_share)):
+        tried = [program] if run is None else least_missed(program, run.objective, len(reasons))
+        for one in tried:
+            program = replace(one, cost=weights)
+            run = find(program, gap)
+            if run is not None:
+                reasons.append(run.stopped_by)
+                break
+        if run is None:
+            break
     if run is None and reasons:
         raise SolverError("the solver lost the least-missed placement it had found")
-    return (
-        None if run is None else (program, replace(run, stopped_by=last_reason((*reasons, run.stopped_by))))
-    )
+    return None if run is None else (program, replace(run, stopped_by=last_reason(reasons)))
+
+
+def least_missed(program: Program, least: float, level: int) -> Iterator[Program]:
+    """The program with no more missed than `least` by its cost: a hair's breadth, more if that loses all."""
+    for leeway in LEEWAYS:
+        yield program.and_row(f"least_missed_{level}", program.cost, least * (1 + 1e-6) + leeway)
 
 
 def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
@@ -219,11 +225,11 @@ def left_for_caps(
     if not missed or not len(money):
         return None
     most = caps.limit + taken(values, program.columns_of("over"))
-    is_broken = np.asarray(cap_use(problem, placed) > most + slack(most))
-    broken = money[is_broken[money]]
+    excess: Floats = cap_use(problem, placed) - most - slack(most)
+    broken = money[excess[money] > 0]
     if not len(broken):
         return None
-    inside, nothing = caps.member[broken].any(axis=0)[:, None], np.zeros_like(problem.demand)
+    inside, nothing = np.any(caps.member[broken], axis=0, keepdims=True).T, np.zeros_like(problem.demand)
     demand, work = (
         np.where(inside, taken(values, missed[rule]), 0.0) if rule in missed else nothing
         for rule in ("meet_demand", "finish_work")

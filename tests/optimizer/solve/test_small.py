@@ -9,9 +9,13 @@ import pytest
 
 from optimizer.caps import Caps, Priorities
 from optimizer.check import check
+from optimizer.errors import SolverError
 from optimizer.problem import Problem, cap_use
 from optimizer.shift import Work
-from optimizer.solve import solve
+from optimizer.solve import small, solve
+from optimizer.solve.compact import build
+from optimizer.solve.program import Program
+from optimizer.solve.small import LEEWAYS, Run, by_priority, minimise, solve_component
 from tests.optimizer.problems import N, O, W, problem
 
 NAN = float("nan")
@@ -87,3 +91,56 @@ def test_egress_beside_shared_nodes_keeps_a_hard_cap() -> None:
     answer = solve(p, gap_share=1e-9)
     assert answer.placement.served.sum() == pytest.approx(1.5, abs=5e-6)
     assert {v.rule for v in check(p, answer.placement)} == {"meet_demand"}
+
+
+def scarce() -> Problem:
+    """Three workloads on two limits, of which one leaves nothing in the last period."""
+    return problem(
+        [
+            W("web", demand=[3.0, 3.5, 0.3]),
+            W("etl", demand=[0.3, 0.3, 0.0]),
+            W("api", demand=[0.3, 0.0, 0.0]),
+        ],
+        [
+            O("web", "web", pool="q"),
+            O("etl0", "etl", egress=0.4),
+            O("etl1", "etl", pool="p"),
+            O("api0", "api", pool="p"),
+            O("api1", "api", region="us"),
+            O("api2", "api", region="us", pool="q", egress=0.1),
+        ],
+        pools={"p": 1000.0, "q": [4.0, 1000.0, 0.0]},
+    )
+
+
+def test_what_is_missed_least_is_found_again_where_the_cost_is_weighed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(small, "LEEWAYS", LEEWAYS[:1])  # counts are whole enough for the least
+    answer = solve_component(scarce(), 1e-9)
+    assert [(s.workload, s.period, s.missing) for s in answer.shortfalls] == [
+        ("web", "t2", pytest.approx(0.3))
+    ]
+    assert answer.cost_usd == pytest.approx(3 + 4 + 1 + 1 + 1)
+    assert answer.bound_usd == pytest.approx(answer.cost_usd, abs=1e-6)
+
+
+@pytest.mark.parametrize("enough", [5e-5, 5.0])
+def test_a_level_that_a_solver_loses_by_rounding_is_asked_again_with_more_leeway(enough: float) -> None:
+    p, told = scarce(), list[float]()
+
+    def losing(program: Program, gap_share: float) -> Run | None:
+        """Finds nothing within what is missed least until there is enough leeway."""
+        if not any(rows.name.startswith("least_missed") for rows in program.rows):
+            return minimise(program, gap_share)
+        told.append(float(program.row_upper[-1]) - 1.0 - 1e-6)
+        return minimise(program, gap_share) if told[-1] > enough else None
+
+    if enough > 1.0:
+        with pytest.raises(SolverError, match="lost the least-missed placement"):
+            by_priority(p, build(p, elastic=True), 1e-9, losing)
+    else:
+        found = by_priority(p, build(p, elastic=True), 1e-9, losing)
+        assert found is not None
+        assert found[1].objective == pytest.approx(10.0, abs=1e-2)
+    assert told == pytest.approx(LEEWAYS[: len(told)], rel=1e-3)
