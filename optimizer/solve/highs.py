@@ -17,8 +17,8 @@ from optimizer.problem import Floats
 from optimizer.solve.program import Program
 from optimizer.solve.quiet import silent_stdout
 
-# How far a count may be off a whole number. With the usual 1e-6 what is missed in a shortage came out less than
-# whole counts can miss: the levels after it then found nothing, or answers that were far too dear.
+# How far a count may be off a whole number. With the usual 1e-6 what is missed in a shortage came out as less
+# than whole counts can miss: the levels after it then found nothing, or answers that were far too dear.
 WHOLE = 1e-9
 
 

@@ -144,3 +144,29 @@ def test_a_level_that_a_solver_loses_by_rounding_is_asked_again_with_more_leeway
         assert found is not None
         assert found[1].objective == pytest.approx(10.0, abs=1e-2)
     assert told == pytest.approx(LEEWAYS[: len(told)], rel=1e-3)
+
+
+@pytest.mark.parametrize(("small", "large"), [(7.0, 11.3), (6.5, 7.0), (3.0, 100.0), (1.1, 2.4)])
+def test_even_parts_are_found_where_sizes_have_a_common_multiple(small: float, large: float) -> None:
+    p = problem(
+        W(demand=[5.0], max_region_share=0.5),
+        [
+            O("a", capacity=small),
+            O("b", capacity=large, region="us"),
+            O("barred", region="ap", most=0.0),
+            O("without_limit", region="sa", pool="none"),
+        ],
+        pools={"none": 0.0},
+    )
+    answer = solve(p, gap_share=1e-9)
+    assert answer.shortfalls == ()
+    a, b = answer.placement.replicas[:2, 0]
+    assert a * small == pytest.approx(b * large)
+
+
+def test_a_share_just_above_even_parts_has_the_room_it_takes() -> None:
+    p = problem(
+        W(demand=[1.0], max_region_share=0.504),
+        [O("a", capacity=10.0), O("b", capacity=10.2, region="us")],
+    )
+    assert solve(p).shortfalls == ()
