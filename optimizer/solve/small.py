@@ -20,10 +20,11 @@ from optimizer.problem import Floats, Placement, Problem, cap_use, cost
 from optimizer.solve import highs
 from optimizer.solve.compact import build, is_strict_first, missed_levels, missed_rules, rule_size
 from optimizer.solve.highs import Limits
+from optimizer.solve.own_units import back, in_units, sizes_of
 from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.routing import freely_routed, routed_apart
 from optimizer.solve.solution import ShadowPrice, Shortfall, Solution, last_reason
-from optimizer.violations import at, slack
+from optimizer.violations import slack
 
 if TYPE_CHECKING:
     from optimizer.solve.pulp_model import OwnRows, Solver
@@ -47,19 +48,22 @@ class Own:
 def solve_component(problem: Problem, gap_share: float, own: Own | None = None) -> Solution:
     """Strictly where possible; else miss as little as possible, by priority, then at least cost."""
     roomy = own is not None and own.rows is not None
-    sharing = sharing_of(problem) if len(problem.nodes) else None
+    size = np.ones(len(problem.workloads)) if roomy else sizes_of(problem)  # own rows are in the usual units
+    p = in_units(problem, size)
+    sharing = sharing_of(p) if len(p.nodes) else None
     find = partial(minimise, own=own) if sharing is None else sharing.minimise
     found = None
-    if is_strict_first(problem):
-        found = by_priority(problem, build(problem, roomy=roomy), gap_share, find)
+    if is_strict_first(p):
+        found = by_priority(p, build(p, roomy=roomy), gap_share, find)
     if found is None:
-        found = by_priority(problem, build(problem, elastic=True, roomy=roomy), gap_share, find)
+        found = by_priority(p, build(p, elastic=True, roomy=roomy), gap_share, find)
     if found is None:
         clash = "upper limits or own rows clash" if roomy else "upper limits clash"
         raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
     program, run = found
-    placement = read_placement(problem, program, run.values, sharing, as_routed=roomy)
-    shortfalls = tuple(read_shortfalls(problem, program, run.values, placement))
+    placement = back(problem, read_placement(p, program, run.values, sharing, as_routed=roomy), size)
+    missed = missed_places(p, program, run.values)
+    shortfalls = tuple(read_shortfalls(problem, missed, placement))
     usd = cost(problem, placement)
     return Solution(placement, usd, run.bound, shortfalls, run.stopped_by)
 
@@ -288,21 +292,24 @@ def work_done(problem: Problem, replicas: np.ndarray, most: Floats) -> Floats:
     return done
 
 
-def read_shortfalls(
-    problem: Problem, program: Program, values: Floats, placement: Placement
-) -> Iterable[Shortfall]:
-    """The rules the elastic model missed by more than rounding; by how much is the checker's word."""
-    found = {(violation.rule, violation.where): violation for violation in check(problem, placement)}
+def missed_places(problem: Problem, program: Program, values: Floats) -> Iterator[tuple[str, str, str]]:
+    """Rule, workload or cap, and period of what the elastic model missed by more than rounding."""
     caps = problem.caps
     over = taken(values, program.columns_of("over")) if len(caps) else np.zeros(0)
     for k in np.flatnonzero(over > ROUNDING * (1.0 + caps.limit)):
-        violation = found.get((RULE[caps.kind[k]], f"{caps.name[k]},{EVERY_PERIOD}"))
-        if violation is not None:
-            missing = violation.found - violation.allowed
-            yield Shortfall(violation.rule, caps.name[k], EVERY_PERIOD, missing, violation.allowed)
+        yield RULE[caps.kind[k]], caps.name[k], EVERY_PERIOD
     for rule, place in sorted(missed_rules(program)):
         for w, t in np.argwhere(taken(values, place) > ROUNDING * (1.0 + rule_size(problem, rule))):
-            violation = found.get((rule, at(problem, w, t)))
-            if violation is not None:
-                missing = abs(violation.allowed - violation.found)
-                yield Shortfall(rule, problem.workloads[w], problem.periods[t], missing, violation.allowed)
+            yield rule, problem.workloads[w], problem.periods[t]
+
+
+def read_shortfalls(
+    problem: Problem, missed: Iterable[tuple[str, str, str]], placement: Placement
+) -> Iterable[Shortfall]:
+    """The rules that are missed, by rule, workload and period; by how much is the checker's word."""
+    found = {(violation.rule, violation.where): violation for violation in check(problem, placement)}
+    for rule, workload, period in missed:
+        violation = found.get((rule, f"{workload},{period}"))
+        if violation is not None:
+            missing = abs(violation.allowed - violation.found)
+            yield Shortfall(rule, workload, period, missing, violation.allowed)

@@ -170,3 +170,20 @@ def test_a_share_just_above_even_parts_has_the_room_it_takes() -> None:
         [O("a", capacity=10.0), O("b", capacity=10.2, region="us")],
     )
     assert solve(p).shortfalls == ()
+
+
+@pytest.mark.parametrize("many", [1e-5, 1e4, 1e7, 1e8])
+def test_units_of_demand_do_not_matter_in_a_shortage(many: float) -> None:
+    p = scarce()
+    p = replace(
+        p,
+        demand=p.demand * many,
+        capacity=p.capacity * many,
+        egress_usd_per_unit=p.egress_usd_per_unit / many,
+    )
+    answer = solve(p, gap_share=1e-9)
+    assert [(s.workload, s.period, s.missing, s.wanted) for s in answer.shortfalls] == [
+        ("web", "t2", pytest.approx(0.3 * many), pytest.approx(0.3 * many))
+    ]
+    assert answer.cost_usd == pytest.approx(10.0)
+    assert answer.bound_usd == pytest.approx(10.0)
