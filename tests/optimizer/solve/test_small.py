@@ -181,7 +181,7 @@ def test_units_of_demand_do_not_matter_in_a_shortage(many: float) -> None:
         capacity=p.capacity * many,
         egress_usd_per_unit=p.egress_usd_per_unit / many,
     )
-    answer = solve(p, gap_share=1e-9)
+    answer = solve_component(p, 1e-9)
     assert [(s.workload, s.period, s.missing, s.wanted) for s in answer.shortfalls] == [
         ("web", "t2", pytest.approx(0.3 * many), pytest.approx(0.3 * many))
     ]
