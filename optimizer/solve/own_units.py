@@ -11,12 +11,13 @@ import numpy as np
 
 from optimizer.problem import Floats, Placement, Problem
 
-USUAL = 1024.0  # sizes up to which, and down to one divided by which, units stay as they are
+USUAL = 1024.0  # replicas up to this size, and down to one divided by it, leave units as they are
 
 
 def sizes_of(p: Problem) -> Floats:
-    """(W,) units of each workload as a power of two, which changes no digit; 1 where its size is usual."""
-    largest = np.maximum(p.demand.max(axis=1, initial=0.0), p.work.amount)
+    """(W,) units of each workload: its largest replica, as a power of two, which changes no digit."""
+    largest = np.zeros(len(p.workloads))
+    np.maximum.at(largest, p.option_workload, p.capacity)
     far = (largest > USUAL) | ((largest > 0) & (largest < 1.0 / USUAL))
     return np.asarray(np.where(far, np.exp2(np.rint(np.log2(np.where(far, largest, 1.0)))), 1.0))
 

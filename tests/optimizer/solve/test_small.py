@@ -187,3 +187,9 @@ def test_units_of_demand_do_not_matter_in_a_shortage(many: float) -> None:
     ]
     assert answer.cost_usd == pytest.approx(10.0)
     assert answer.bound_usd == pytest.approx(10.0)
+
+
+def test_very_many_very_small_replicas_serve_a_very_large_demand() -> None:
+    answer = solve_component(problem(W(demand=[1e9]), [O("a", capacity=0.01)]), 1e-9)
+    assert answer.shortfalls == ()
+    assert answer.placement.replicas.ravel().tolist() == [10**11]
