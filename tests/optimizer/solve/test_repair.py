@@ -96,7 +96,7 @@ def short_if_any_serves(p: Problem) -> set[str]:
     [
         (
             [O("od", pool="p", fewest=[9, 5]), O("big", price=5.0, capacity=4.0, pool="q")],
-            ["raise the limit of p by 6, from 3 to 9 between t0 and t1"],
+            ["raise the limit of p by 6, from 3 to 9 in every period"],
         ),
         (
             [O("big", capacity=4.0, pool="p", fewest=[0, 9]), O("small", pool="p"), O("free", most=0)],
@@ -114,7 +114,7 @@ def test_limits_are_raised_for_pins(
     monkeypatch.setattr(repairing, "MOST_WHOLE", most_whole)
     p = problem(W(demand=[2, 4]), options, pools={"p": 3})
     found = repair(p)
-    assert [sentence(step) for step in found.steps] == expected
+    assert [sentence(step, p) for step in found.steps] == expected
     assert_repaired(p, found)
 
 
