@@ -18,6 +18,7 @@ from optimizer.check import check
 from optimizer.period_words import when, whole_of
 from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Placement, Problem
 from optimizer.solve import highs
+from optimizer.solve.compact import pinned
 from optimizer.solve.components import groups, restrict
 from optimizer.solve.draws import drawn_on
 from optimizer.solve.highs import Limits
@@ -164,7 +165,9 @@ def settled_alone(p: Problem, is_open: Bools) -> Floats:
     count = np.maximum(np.ceil(p.demand[w] / p.capacity[:, None] - NEAR), asked)
     firm = ~p.is_spot | ((p.max_spot_share[w] >= 1) & (p.min_on_demand_replicas[w] <= 0))
     anywhere = (p.min_regions <= 1) & (p.max_region_share >= 1) & ~p.survive_region_loss
-    able = is_open & ~limited[p.pool] & ~limited[p.quota_pool] & firm & anywhere[w]
+    anywhere &= p.routes.reaches_all
+    anywhere[w[p.bounds.option]] = False
+    able = is_open & p.is_admissible & ~limited[p.pool] & ~limited[p.quota_pool] & firm & anywhere[w]
     able &= count.max(axis=1) <= p.max_replicas[w]
     replicas = np.zeros_like(count)
     chosen = np.flatnonzero(able)
@@ -183,7 +186,8 @@ class Relaxing:
         peak = p.demand.max(axis=1, initial=0.0)[p.option_workload]
         asked = np.maximum(p.min_replicas, p.min_on_demand_replicas)[p.option_workload]
         spare = np.where(p.max_region_share[p.option_workload] < 1.0, 2.0, 1.0)
-        self.top = np.where(self.worth, np.ceil(spare * peak / p.capacity) + asked + 1.0, 0.0)
+        enough = np.maximum(np.ceil(spare * peak / p.capacity) + asked + 1.0, pinned(p))
+        self.top = np.where(self.worth, enough, 0.0)
         self.usd = self.replica_prices()
         self.pool_price = pool_prices(p)
 
@@ -210,7 +214,9 @@ class Relaxing:
         raised, top = np.zeros(len(p.pools)), self.top.copy()
         done: list[int] = []
         for t in np.argsort(-p.demand.sum(axis=0), kind="stable"):
-            like = next((k for k in done if (p.demand[:, t] <= p.demand[:, k] + NEAR).all()), None)
+            # Bounds of options may differ between periods of like demand.
+            looked_at = () if len(p.bounds) else done
+            like = next((k for k in looked_at if (p.demand[:, t] <= p.demand[:, k] + NEAR).all()), None)
             one = at_period(p, int(t), raised)
             if like is not None and (drawn_on(p, replicas[:, [like]]) <= one.pool_limit + NEAR).all():
                 replicas[:, t] = replicas[:, like]
@@ -249,18 +255,23 @@ def worth_having(p: Problem) -> Bools:
     limited = np.append(np.isfinite(p.pool_limit).any(axis=1), False)
     pool = np.where(limited[p.pool], p.pool, -1)
     quota = np.where(limited[p.quota_pool], p.quota_pool, -1)
-    alike = np.stack([p.option_workload, pool, quota, p.is_spot, place], axis=1).astype(np.int64)
+    reached = np.bincount(p.routes.option[p.routes.is_open], minlength=len(place))  # origins near enough
+    alike = np.stack([p.option_workload, pool, quota, p.is_spot, place, reached], axis=1).astype(np.int64)
     label = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
     kept = np.zeros(len(label), dtype=bool)
     for score in (p.capacity / np.maximum(p.pool_units, 1e-9), p.capacity, -p.capacity):
         order = np.lexsort((p.price_hourly, -score, label))
         _, first = np.unique(label[order], return_index=True)
         kept[order[first]] = True
-    return kept
+    kept[p.bounds.option] = True  # their counts may be asked for, or bounded where others are not
+    return np.asarray(kept & p.is_admissible)
 
 
 def too_many(p: Problem, share: Floats, used: Bools) -> Bools:
-    """(I,) options to do without if one workload uses more than it may: of each those that serve least."""
+    """(I,) options to do without if one workload uses more than it may: of each those that serve least.
+
+    None of workloads with an origin that only some options reach.
+    """
     w, served = p.option_workload, share * p.capacity
     must = ((p.max_spot_share < 1) & (p.demand[:, 0] > 0)) | (p.min_on_demand_replicas > 0)
     firm = np.flatnonzero(~p.is_spot & must[w])
@@ -272,7 +283,7 @@ def too_many(p: Problem, share: Floats, used: Bools) -> Bools:
     rank = np.empty(len(w))
     rank[order] = np.arange(len(w)) - begin[w[order]]
     count = np.bincount(w[(share > NEAR) | used], minlength=len(p.workloads))
-    return np.asarray((count > p.max_options).any() & (rank >= p.max_options[w]))
+    return np.asarray((count > p.max_options).any() & (rank >= p.max_options[w]) & p.routes.reaches_all[w])
 
 
 def leeway(p: Problem, pool_price: Floats) -> Leeway:
@@ -337,7 +348,8 @@ def made_whole(p: Problem, share: Floats, top: Floats, used: Bools) -> Floats:
     """
     from optimizer.solve.whole import make_whole  # noqa: PLC0415  numba takes a while
 
-    n = np.ceil(share - NEAR)
+    rounded = np.ceil(share - NEAR)
+    n = rounded.copy()
     left = np.append(p.pool_limit[:, 0] - drawn_on(p, n[:, None])[:, 0], np.inf)  # the row -1
     limited = np.append(np.isfinite(p.pool_limit).any(axis=1), False)
     scarce = p.pool_units * (limited[p.pool] | limited[p.quota_pool]) + 1e-9 * p.price_hourly
@@ -347,7 +359,11 @@ def made_whole(p: Problem, share: Floats, top: Floats, used: Bools) -> Floats:
         begin, p.capacity, ~p.is_spot, region_number(p), p.pool_units, p.pool, quota, scarce, top, used,
         rules, n, left,
     )  # fmt: skip
-    return n
+    # It knows nothing of routes and bounds: workloads with an origin that some options do not reach, or with
+    # bounds of options, stay rounded up.
+    apart = ~p.routes.reaches_all
+    apart[p.option_workload[p.bounds.option]] = True
+    return np.where(apart[p.option_workload], rounded, n)
 
 
 def own_rules(p: Problem) -> Floats:

@@ -21,8 +21,9 @@ from optimizer.shift import Work
 from optimizer.solve.compact import RULES, build, missed_levels, most_replicas
 from optimizer.solve.lp_text import lp_text
 from optimizer.solve.program import Program
+from optimizer.solve.sharing import Sharing
 from tests.optimizer.brute_force import cheapest, feasible
-from tests.optimizer.problems import C, O, W, problem
+from tests.optimizer.problems import C, N, O, W, problem
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "lp"
 REGIONS = (O("eu", capacity=2, price=1.0), O("us", capacity=3, price=2.0, region="us"))
@@ -96,6 +97,16 @@ FEATURES: dict[str, Callable[[], Problem]] = {
         problem(W(demand=[0, 0]), [O("a", egress=0.1)]),
         work=Work(np.array([3.0]), np.array([0]), np.array([1])),
     ),
+    "share_nodes": lambda: problem(
+        [W("web", demand=[2], max_per_node=1), W("api", demand=[3])],
+        [
+            O("web", "web", price=0.0, node="n", cpu=2.0, memory_gib=4.0),
+            O("api", "api", price=0.0, node="n", cpu=1.0, memory_gib=8.0),
+            O("alone", "api", price=0.5, capacity=2),
+        ],
+        nodes=[N("n", cpu=4.0, memory_gib=16.0, pool="p", pool_units=4.0)],
+        pools={"p": 12},
+    ),
     "elastic": lambda: problem(
         W(demand=[4], max_spot_share=0.5, min_replicas=3, min_regions=2, survive_region_loss=True),
         [O("a", quota_pool="p"), O("b", region="us", purchase="spot")],
@@ -117,8 +128,10 @@ def capped(kind: str, limit: float, *, priority: float = np.nan, usd_per_unit: f
 
 
 def model_of(feature: str) -> Program:
-    """The program of a feature; that of a shortage minimises what is missed."""
+    """The program of a feature; that of a shortage minimises what is missed, nodes come with ways to pack."""
     p = FEATURES[feature]()
+    if len(p.nodes):
+        return Sharing(p).with_ways(build(p))
     if feature != "elastic":
         return build(p)
     program = build(p, elastic=True)

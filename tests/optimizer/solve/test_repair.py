@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from optimizer.check import check
+from optimizer.errors import InfeasibleError
+from optimizer.losses import Scenarios
 from optimizer.problem import Placement, Problem
 from optimizer.solve import repair as repairing
 from optimizer.solve import solve
@@ -17,6 +19,7 @@ from optimizer.solve.repair import Repair, apply_repair, repair, sentence
 from optimizer.solve.small import share_out
 from tests.optimizer.instances import tiny_problems
 from tests.optimizer.problems import O, W, problem
+from tests.optimizer.ruled_instances import ruled_problems
 from tests.optimizer.solve.test_decomposition import fleet
 
 
@@ -56,6 +59,112 @@ def test_so_does_one_that_is_found_period_by_period(p: Problem, scale: float) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repairing, "MOST_WHOLE", 0)
         assert_repaired(p, repair(p, missing))
+
+
+@pytest.mark.parametrize("most_whole", [repairing.MOST_WHOLE, 0])
+@examples(15)
+@given(p=ruled_problems(rules=("routes",)), limit=st.sampled_from([0.0, 1.0, 2.0]))
+def test_workloads_served_over_routes_are_repaired_too(p: Problem, limit: float, most_whole: int) -> None:
+    assume(p.is_admissible.any())
+    p = all_drawing_on_one_pool(p, limit)
+    missing = short_if_any_serves(p)
+    assume(missing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repairing, "MOST_WHOLE", most_whole)
+        assert_repaired(p, repair(p, missing))
+
+
+def all_drawing_on_one_pool(p: Problem, limit: float) -> Problem:
+    return replace(
+        p, pools=("p",), pool=np.zeros(len(p.option_id), dtype=np.int64),
+        pool_limit=np.full((1, len(p.periods)), limit), committed_rate=np.zeros((0, 1)),
+        covered_list_price=np.zeros((0, 1)), scenarios=Scenarios.none(len(p.workloads), 1, len(p.periods)),
+    )  # fmt: skip
+
+
+def short_if_any_serves(p: Problem) -> set[str]:
+    """What is short; nothing where some origin can be served by no option at all, which no repair changes."""
+    try:
+        return short(p)
+    except InfeasibleError:
+        return set()
+
+
+@pytest.mark.parametrize("most_whole", [repairing.MOST_WHOLE, 0])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            [O("od", pool="p", fewest=[9, 5]), O("big", price=5.0, capacity=4.0, pool="q")],
+            ["raise the limit of p by 6, from 3 to 9 in every period"],
+        ),
+        (
+            [O("big", capacity=4.0, pool="p", fewest=[0, 9]), O("small", pool="p"), O("free", most=0)],
+            ["raise the limit of p by 6, from 3 to 9 at t1"],
+        ),
+        (
+            [O("od", pool="p", most=[2, 9])],
+            ["raise the limit of p by 1, from 3 to 4 at t1"],
+        ),
+    ],
+)
+def test_limits_are_raised_for_pins(
+    options: list[O], expected: list[str], most_whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairing, "MOST_WHOLE", most_whole)
+    p = problem(W(demand=[2, 4]), options, pools={"p": 3})
+    found = repair(p)
+    assert [sentence(step, p) for step in found.steps] == expected
+    assert_repaired(p, found)
+
+
+@pytest.mark.parametrize("most_whole", [repairing.MOST_WHOLE, 0])
+@examples(15)
+@given(p=ruled_problems(rules=("bounds",)), limit=st.sampled_from([0.0, 1.0, 2.0]))
+def test_pinned_options_are_repaired_too(p: Problem, limit: float, most_whole: int) -> None:
+    few_options = p.max_options[0] < len(p.option_id)  # pins may ask for more options than there may be
+    assume(p.is_admissible.any() and not few_options)
+    p = all_drawing_on_one_pool(p, limit)
+    unlimited = replace(p, pool_limit=np.full_like(p.pool_limit, np.inf))
+    assume(short_if_any_serves(p) and not short_if_any_serves(unlimited))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repairing, "MOST_WHOLE", most_whole)
+        assert_repaired(p, repair(p))
+
+
+NEAR_RTT, FAR_RTT = 10.0, 80.0
+RTT = {(g, k): NEAR_RTT if g == k else FAR_RTT for g in ("eu", "us") for k in ("eu", "us")}
+ROUTED = W(demand=[4], origins={"eu": 0.5, "us": 0.5}, max_latency_ms=50.0, max_options=1)
+
+
+@pytest.mark.parametrize("most_whole", [repairing.MOST_WHOLE, 0])
+@pytest.mark.parametrize(
+    ("workload", "options", "rules"),
+    [
+        pytest.param(
+            replace(ROUTED, max_options=2), [O("eu"), O("us", region="us", pool="p")], {"within_pool"},
+            id="one is unlimited, and too far from an origin",
+        ),
+        pytest.param(
+            replace(ROUTED, max_latency_ms=90.0, max_options=2),
+            [O(f"a{a}", capacity=a, pool="p", latency_ms=5.0 if a == 2 else 70.0) for a in (1, 2, 4)],
+            {"within_pool"},
+            id="alike but for their service times",
+        ),
+        pytest.param(
+            ROUTED, [O("eu", pool="p"), O("us", region="us", pool="p")], {"within_pool", "max_options"},
+            id="no option alone reaches all",
+        ),
+    ],
+)  # fmt: skip
+def test_a_repair_reaches_every_origin(
+    workload: W, options: list[O], rules: set[str], most_whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairing, "MOST_WHOLE", most_whole)
+    p = problem(workload, options, pools={"p": 0}, rtt=RTT)
+    found = repair(p)
+    assert {step.rule for step in found.steps} == rules
+    assert_repaired(p, found)
 
 
 @examples(25)
