@@ -96,7 +96,9 @@ class Problem:
     offered_max_usd_per_hour: Floats  # (C,) how much more may be bought
     fee_per_usd: Floats  # (C,) cost per hour of one more committed USD/h
     committed_rate: Floats  # (C, P) USD of commitment one covered unit-hour uses up; nan = not eligible
-    covered_list_price: Floats  # (C, P) USD one covered unit-hour saves; nan = not eligible
+    covered_list_price: (
+        Floats  # (C, P) USD one covered unit-hour saves, at most its price; nan = not eligible
+    )
     routes: Routes = None  # type: ignore[assignment]  # where demand comes from, what latency allows
     residency: Residency = None  # type: ignore[assignment]  # countries
     survival: Survival = None  # type: ignore[assignment]  # zones, and what is served after a loss

@@ -14,15 +14,29 @@ import pandas as pd
 
 from data.sheet import Sheet, shown
 from optimizer.errors import Fault
-from optimizer.problem_rules import DEMAND, OPTIONS, ORIGINS, PERIODS, PINS, RESIDENCY, WORKLOADS
+from optimizer.problem import ON_DEMAND
+from optimizer.problem_rules import (
+    COMMITMENT_POOLS,
+    DEMAND,
+    NODES,
+    OPTIONS,
+    ORIGINS,
+    PERIODS,
+    PINS,
+    RESIDENCY,
+    WORKLOADS,
+)
+from optimizer.problem_values import filled
 
 SHARE_TOLERANCE = 1e-6
 BOUNDS = ("min_replicas", "max_replicas")
+DRAWN = ("pool", "pool_units", "price_hourly", "purchase")
 
 
 def check_clashes(sheets: Mapping[str, Sheet]) -> None:
     """Every contradiction that can be judged: where a table has other faults, those come first."""
     check_shares(sheets[ORIGINS])
+    check_cover(sheets)
     check_pinned_options(sheets)
     for name in (OPTIONS, PINS):
         check_order(sheets[name])
@@ -48,6 +62,43 @@ def check_shares(origins: Sheet) -> None:
     for workload, share in total[(total - 1).abs() > SHARE_TOLERANCE].items():
         found = f"shares of {shown(workload)} that sum to {share:.9g}"
         origins.faults.append(Fault(origins.where, found, "a sum of 1", "correct the shares", column="share"))
+
+
+def check_cover(sheets: Mapping[str, Sheet]) -> None:
+    """What is covered saves no more than its price: else running what nobody needs would pay.
+
+    Models count on that (`most_replicas` of the compact one, the kernel of prices).
+    """
+    cover, saved = sheets[COMMITMENT_POOLS], "list_usd_per_unit_hour"
+    drawing = sheets[OPTIONS], sheets[NODES]
+    if not cover.usable("pool", saved) or not all(sheet.usable(*DRAWN) for sheet in drawing):
+        return
+    table = pd.concat([units_of(sheet.frame) for sheet in drawing])
+    least = table.groupby("pool")["usd"].min()
+    price = cover.frame["pool"].map(least).to_numpy(dtype=float)
+    listed = cover.frame[saved].to_numpy(dtype=float)
+
+    def found(row: int) -> str:
+        return (
+            f"{listed[row]:g} for a unit of {shown(cover.frame['pool'].iloc[row])} that costs {price[row]:g}"
+        )
+
+    told = "at most the least that a unit of the pool costs on demand"
+    cover.refuse(
+        saved, listed > price * (1 + 1e-6) + 1e-9, told, "correct it, or name a pool for each price", found
+    )
+
+
+def units_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Pools that on-demand options or nodes draw on, and the USD that a unit of them costs there."""
+    paid = frame.loc[frame["purchase"].eq(ON_DEMAND) & frame["pool"].notna()]
+    if "node" in paid and "workload" in paid:
+        paid = paid.loc[paid["node"].isna()]  # options on nodes: these are paid
+    units = filled(paid, "pool_units")
+    usd = np.divide(
+        paid["price_hourly"].to_numpy(dtype=float), units, out=np.full(len(paid), np.inf), where=units > 0
+    )
+    return pd.DataFrame({"pool": paid["pool"].astype("object").to_numpy(), "usd": usd})
 
 
 def check_pinned_options(sheets: Mapping[str, Sheet]) -> None:

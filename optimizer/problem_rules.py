@@ -121,7 +121,12 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
         ColumnRule("commitment", "key", "a commitment of commitments.parquet"),
         POOL,
         ColumnRule("usd_per_unit_hour", "number", "USD of commitment one unit-hour uses up", above=0),
-        ColumnRule("list_usd_per_unit_hour", "number", "USD one covered unit-hour saves", minimum=0),
+        ColumnRule(
+            "list_usd_per_unit_hour",
+            "number",
+            "USD one covered unit-hour saves, at most its price",
+            minimum=0,
+        ),
     ),
     ORIGINS: (
         WORKLOAD,

@@ -34,7 +34,9 @@ Residency, latency and fit are not here: they removed pairs before the problem w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import numpy as np
 
@@ -53,6 +55,9 @@ from optimizer.solve.shared_rules import (
     slo,
     work_egress,
 )
+
+MOST_MULTIPLE = 400  # of the largest replica, up to which regions are balanced
+EVEN = 0.05  # likewise, one divided by it, where no such multiple is known
 
 Rule = Callable[[Problem, Blocks], Iterator[Rows]]
 Cost = Callable[[Problem], tuple[str, Floats]]
@@ -415,13 +420,13 @@ def balance_room(p: Problem) -> Floats:
 
     With m the fewest regions that may share the load, whole replicas of size L leave a region off its
     even part by at most L, which a total of L / (share - 1/m) absorbs. Where the share allows even parts
-    only, balance may need a common multiple of the sizes: 20 of the largest replica are allowed for. A
-    present fleet that is dear to move may have to be balanced as well, and so has what must be in one region:
-    options pinned there, demand that can be served nowhere else, room for a zone that may be lost.
+    only, balance takes a common multiple of the sizes, see `common_multiple`. A present fleet that is dear to
+    move may have to be balanced as well, and so has what must be in one region: options pinned there, demand
+    that can be served nowhere else, room for a zone that may be lost.
     """
     share, w = p.max_region_share, p.option_workload
-    fewest = np.minimum(np.floor(1.0 / share) + 1, np.maximum(has_region(p).sum(axis=1), 1))
-    spare = share - 1.0 / fewest
+    fewest = np.minimum(np.floor(1.0 / share) + 1, np.maximum(running_regions(p), 1))
+    spare = np.maximum(share - 1.0 / fewest, 0.0)
     dear = p.current_replicas * p.capacity * (p.migration_cost_usd > 0)
     kept = np.bincount(w, weights=dear, minlength=len(share))
     largest = np.zeros(len(share))
@@ -431,4 +436,33 @@ def balance_room(p: Problem) -> Floats:
     held = np.maximum(held, np.where(p.routes.reaches_all, 0.0, most))
     held += np.bincount(w, weights=pinned(p) * p.capacity, minlength=len(share))
     need = np.maximum(most, np.maximum(kept, held) / share)
-    return np.asarray(need + largest * (1.0 + 1.0 / np.where(spare > 0, np.maximum(spare, 0.05), 0.05)))
+    absorbed = np.where(spare > 1.0 / MOST_MULTIPLE, spare, EVEN)
+    return np.asarray(need + np.maximum(largest * (1.0 + 1.0 / absorbed), common_multiple(p)))
+
+
+def running_regions(p: Problem) -> Ints:
+    """(W,) regions of each workload in which an option can run: it is admissible, and its limits hold one."""
+    most = np.append(p.pool_limit.max(axis=1, initial=0.0), np.inf)  # the last one is for no pool
+    fits = np.minimum(most[p.pool], most[p.quota_pool]) >= p.pool_units
+    runs = np.zeros(has_region(p).shape, dtype=bool)
+    can_run = p.is_admissible & fits
+    runs[p.option_workload[can_run], region_number(p)[can_run]] = True
+    return np.asarray(runs.sum(axis=1), dtype=np.int64)
+
+
+def common_multiple(p: Problem) -> Floats:
+    """(W,) least common multiple of replica sizes where a share allows even parts only: 1/2, 1/3 and so on.
+
+    0 elsewhere, and where it is above `MOST_MULTIPLE` of the largest: then a shortfall of the share may be
+    told although more replicas than are looked at would keep it.
+    """
+    parts = 1.0 / p.max_region_share
+    even = np.flatnonzero((p.max_region_share < 1.0) & (np.abs(parts - np.rint(parts)) < 1e-6))
+    multiple = np.zeros(len(parts))
+    for w in map(int, even):
+        sizes = np.unique(p.capacity[p.options_of(w)])
+        exact = [Fraction(size).limit_denominator(1_000) for size in sizes]
+        common = math.lcm(*(x.numerator for x in exact)) / math.gcd(*(x.denominator for x in exact))
+        if np.allclose([float(x) for x in exact], sizes, rtol=1e-9) and common <= MOST_MULTIPLE * sizes.max():
+            multiple[w] = common
+    return multiple

@@ -81,11 +81,11 @@ def generate(
     mean = max(abs(float(value.mean())), 1e-9)
     softness, warm, coldest = (part * mean for part in SOFTNESS)
     radius = FIRST_RADIUS
-    if start is not None:  # near the end already
-        radius, softness = radius / 3, warm
     coarse = max(coldest, FINENESS * gap_share * mean)
     prices, gained = best, np.inf
     is_exact = value.size * len(shared.hours) <= SMALL / WIDER  # with a program about so large in the end
+    if start is not None and not is_exact:  # a program needs more mixes than those of the last prices
+        radius, softness = radius / 3, warm
     while True:
         rounds += 1
         box = np.maximum(low, best - radius * high), np.minimum(high, best + radius * high)

@@ -17,6 +17,10 @@ from optimizer.problem import Floats
 from optimizer.solve.program import Program
 from optimizer.solve.quiet import silent_stdout
 
+# How far a count may be off a whole number. With the usual 1e-6 what is missed in a shortage came out as less
+# than whole counts can miss: the levels after it then found nothing, or answers that were far too dear.
+WHOLE = 1e-9
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -51,6 +55,7 @@ def minimise(program: Program, limits: Limits, start: Floats | None = None) -> F
     options: dict[str, bool | float | str] = {
         "output_flag": False, "threads": 1, "random_seed": 0, "mip_rel_gap": limits.gap_share,
         "mip_max_nodes": limits.nodes, "time_limit": limits.seconds, "presolve": limits.presolve,
+        "mip_feasibility_tolerance": WHOLE,
     }  # fmt: skip
     with silent_stdout():
         highs = highspy.Highs()  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ import numpy as np
 
 from optimizer.caps import CHANGED, KG_CO2E, USD
 from optimizer.problem import Floats, Problem
+from optimizer.solve.place_rules import route_egress
 from optimizer.solve.program import Blocks, Rows, Term, everywhere, numbered, only
 
 
@@ -38,8 +39,7 @@ def keep_caps(p: Problem, v: Blocks) -> Iterator[Rows]:
     if "xw" in v:
         terms.append((usd[:, :, None], v["xw"], p.egress_usd_per_unit[:, None] * p.hours))
     if "f" in v:
-        routes = p.routes
-        terms.append((usd[:, routes.option, None], v["f"], routes.egress_usd_per_unit[:, None] * p.hours))
+        terms.append((usd[:, p.routes.option, None], v["f"], route_egress(p)[1]))
     if "kc" in v:
         terms.append((row, v["kc"], 1.0))
     if "m" in v:

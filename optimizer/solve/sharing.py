@@ -18,10 +18,9 @@ a better answer, whose reduced cost is below the gap, are few enough to be liste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import coo_array
 
 from optimizer.caps import CHANGED
 from optimizer.nodes import Packing
@@ -29,6 +28,7 @@ from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.solve import highs
 from optimizer.solve.compact import most_replicas
 from optimizer.solve.highs import Found, Growing, Limits
+from optimizer.solve.packing_master import Master, Relaxed
 from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.shelves import Shelf, cap_sets
 from optimizer.solve.small import STOPPED_BY, Run
@@ -54,54 +54,6 @@ LP = Limits(gap_share=0.0, nodes=0, seconds=300.0)
 MIP = Limits(gap_share=0.0, nodes=5_000, seconds=60.0)
 SHORT = Limits(gap_share=0.0, nodes=50, seconds=20.0)
 BOUND = Limits(gap_share=1e-5, nodes=100, seconds=20.0)
-
-
-@dataclass(frozen=True)
-class Relaxed:
-    """The model without whole numbers, with the ways to pack known.
-
-    Attributes:
-        found: its answer.
-        packed: (I, T) price of a packed replica.
-        nodes: (N, T) price of a node, beside that of the caps it counts in.
-        caps: (K,) price of a USD in each cap.
-        count: (I,) replicas over all periods.
-        true_share: of these prices at which no way to pack is worth more than its node.
-    """
-
-    found: Found
-    packed: Floats
-    nodes: Floats
-    caps: Floats
-    count: Floats
-    true_share: float
-
-
-@dataclass
-class Master:
-    """A program without whole numbers, without and with ways to pack.
-
-    Attributes:
-        problem: whose.
-        program: without.
-        lp: with those known so far.
-        known: how many these are.
-    """
-
-    problem: Problem
-    program: Program
-    lp: Growing
-    known: int
-
-    def run(self, ways: Ways) -> Found:
-        """Its answer with these ways, the first of which are those known."""
-        if len(ways) > self.known:
-            new = ways.take(np.arange(self.known, len(ways)))
-            row, column, value = columns_of(self.problem, self.program, new)
-            shape = (self.program.matrix.shape[0], len(ways) - self.known)
-            self.lp.add_columns(coo_array((value, (row, column)), shape=shape).tocsc())
-            self.known = len(ways)
-        return self.lp.run()
 
 
 class Sharing:

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.caps import EVERY_PERIOD, RULE
+from optimizer.caps import EVERY_PERIOD, RULE, USD
 from optimizer.check import check
 from optimizer.errors import SolverError
-from optimizer.problem import Floats, Placement, Problem, cost
+from optimizer.nodes import Packing
+from optimizer.problem import Floats, Placement, Problem, cap_use, cost
 from optimizer.solve import highs
 from optimizer.solve.compact import build, is_strict_first, missed_levels, missed_rules, rule_size
 from optimizer.solve.highs import Limits
+from optimizer.solve.own_units import back, in_units, sizes_of
 from optimizer.solve.program import NONE, Program, taken
 from optimizer.solve.routing import freely_routed, routed_apart
 from optimizer.solve.solution import ShadowPrice, Shortfall, Solution, last_reason
-from optimizer.violations import at
+from optimizer.violations import slack
 
 if TYPE_CHECKING:
     from optimizer.solve.pulp_model import OwnRows, Solver
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 MAX_NODES = 20_000
 TIME_LIMIT_SECONDS = 300.0
 LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
+ROUNDING = 1e-7  # of what a rule asks for, up to which it is not missed
+LEEWAYS = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3)  # of what is missed, relative to its size: what solvers round
 
 
 @dataclass(frozen=True)
@@ -44,22 +48,22 @@ class Own:
 def solve_component(problem: Problem, gap_share: float, own: Own | None = None) -> Solution:
     """Strictly where possible; else miss as little as possible, by priority, then at least cost."""
     roomy = own is not None and own.rows is not None
-    sharing = sharing_of(problem) if len(problem.nodes) else None
+    size = np.ones(len(problem.workloads)) if roomy else sizes_of(problem)  # own rows are in the usual units
+    p = in_units(problem, size)
+    sharing = sharing_of(p) if len(p.nodes) else None
     find = partial(minimise, own=own) if sharing is None else sharing.minimise
     found = None
-    if is_strict_first(problem):
-        found = by_priority(problem, build(problem, roomy=roomy), gap_share, find)
+    if is_strict_first(p):
+        found = by_priority(p, build(p, roomy=roomy), gap_share, find)
     if found is None:
-        found = by_priority(problem, build(problem, elastic=True, roomy=roomy), gap_share, find)
+        found = by_priority(p, build(p, elastic=True, roomy=roomy), gap_share, find)
     if found is None:
         clash = "upper limits or own rows clash" if roomy else "upper limits clash"
         raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
     program, run = found
-    placement = read_placement(problem, program, run.values, as_routed=roomy)
-    if sharing is not None:
-        packing = sharing.packing(program, run.values, placement.replicas)
-        placement = replace(placement, packing=packing)
-    shortfalls = tuple(read_shortfalls(problem, program, run.values, placement))
+    placement = back(problem, read_placement(p, program, run.values, sharing, as_routed=roomy), size)
+    missed = missed_places(p, program, run.values)
+    shortfalls = tuple(read_shortfalls(problem, missed, placement))
     usd = cost(problem, placement)
     return Solution(placement, usd, run.bound, shortfalls, run.stopped_by)
 
@@ -78,23 +82,28 @@ def by_priority(
 
     Gives the program with these rows; None where nothing is feasible at all.
     """
-    cost_usd = program.cost
+    missed = [(weights, LEAST_MISSED_GAP_SHARE) for _, weights in missed_levels(problem, program)]
+    run: Run | None = None
     reasons: list[str] = []
-    for _, weights in missed_levels(problem, program):
-        first = find(replace(program, cost=weights), LEAST_MISSED_GAP_SHARE)
-        if first is None and not reasons:
-            return None
-        if first is None:
-            raise SolverError("the solver lost the least-missed placement it had found")
-        reasons.append(first.stopped_by)
-        least = first.objective * (1 + 1e-6) + 1e-7
-        program = program.and_row(f"least_missed_{len(reasons)}", weights, least)
-    run = find(replace(program, cost=cost_usd), gap_share)
+    for weights, gap in (*missed, (program.cost, gap_share)):
+        tried = [program] if run is None else least_missed(program, run.objective, len(reasons))
+        for one in tried:
+            program = replace(one, cost=weights)
+            run = find(program, gap)
+            if run is not None:
+                reasons.append(run.stopped_by)
+                break
+        if run is None:
+            break
     if run is None and reasons:
         raise SolverError("the solver lost the least-missed placement it had found")
-    return (
-        None if run is None else (program, replace(run, stopped_by=last_reason((*reasons, run.stopped_by))))
-    )
+    return None if run is None else (program, replace(run, stopped_by=last_reason(reasons)))
+
+
+def least_missed(program: Program, least: float, level: int) -> Iterator[Program]:
+    """The program with no more missed than `least` by its cost: a hair's breadth, more if that loses all."""
+    for leeway in LEEWAYS:
+        yield program.and_row(f"least_missed_{level}", program.cost, least * (1 + 1e-6) + leeway)
 
 
 def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:
@@ -177,7 +186,7 @@ STOPPED_BY = {
 
 
 def read_placement(
-    problem: Problem, program: Program, values: Floats, *, as_routed: bool = False
+    problem: Problem, program: Program, values: Floats, sharing: Sharing | None, *, as_routed: bool = False
 ) -> Placement:
     """The program's values as arrays: counts rounded to whole numbers, demand shared out over what runs.
 
@@ -187,12 +196,49 @@ def read_placement(
     covered = np.maximum(0.0, program.spread(values, "y"))
     bought = np.maximum(0.0, program.spread(values, "b"))
     amounts = servable(problem, replicas)
-    served = share_out(problem, replicas, amounts) + work_done(problem, replicas)
+    served = share_out(problem, replicas, amounts) + work_done(problem, replicas, problem.work.amount)
     if as_routed:
         sent = np.clip(program.spread(values, "x"), 0.0, problem.capacity[:, None] * replicas)
         served = np.where(program.columns_of("x") != NONE, sent, served)
     served, routed = routed_apart(problem, replicas, amounts, served)
-    return Placement(replicas, served, covered, bought, freely_routed(problem, served, routed))
+    packing = Packing.none() if sharing is None else sharing.packing(program, values, replicas)
+    placed = Placement(replicas, served, covered, bought, freely_routed(problem, served, routed), packing)
+    left = left_for_caps(problem, program, values, placed)
+    return placed if left is None else serving_less(problem, placed, *left)
+
+
+def serving_less(problem: Problem, placed: Placement, demand_left: Floats, work_left: Floats) -> Placement:
+    """The placement with (W, T) demand and work left undone, from where egress is dearest."""
+    replicas = placed.replicas
+    amounts = np.minimum(servable(problem, replicas), problem.demand - demand_left)
+    served = share_out(problem, replicas, amounts)
+    served += work_done(problem, replicas, problem.work.amount - work_left.sum(axis=1))
+    served, routed = routed_apart(problem, replicas, amounts, served)
+    return replace(placed, served=served, routed=freely_routed(problem, served, routed))
+
+
+def left_for_caps(
+    problem: Problem, program: Program, values: Floats, placed: Placement
+) -> tuple[Floats, Floats] | None:
+    """(W, T) demand and work that the program leaves undone because egress would break a cap on money.
+
+    None where all that runs may serve without breaking a cap that the program keeps.
+    """
+    caps, missed = problem.caps, dict(missed_rules(program))
+    money = np.flatnonzero(caps.of_kind(USD) & ~caps.is_priced)
+    if not missed or not len(money):
+        return None
+    most = caps.limit + taken(values, program.columns_of("over"))
+    excess: Floats = cap_use(problem, placed) - most - slack(most)
+    broken = money[excess[money] > 0]
+    if not len(broken):
+        return None
+    inside, nothing = np.any(caps.member[broken], axis=0, keepdims=True).T, np.zeros_like(problem.demand)
+    demand, work = (
+        np.where(inside, taken(values, missed[rule]), 0.0) if rule in missed else nothing
+        for rule in ("meet_demand", "finish_work")
+    )
+    return demand, work
 
 
 def servable(problem: Problem, replicas: np.ndarray) -> Floats:
@@ -226,15 +272,15 @@ def share_out(problem: Problem, replicas: np.ndarray, amounts: Floats) -> Floats
     return served
 
 
-def work_done(problem: Problem, replicas: np.ndarray) -> Floats:
-    """(I, T) work done by options in its window: cheapest egress first, then in proportion to room."""
+def work_done(problem: Problem, replicas: np.ndarray, most: Floats) -> Floats:
+    """(I, T) work done by options in its window, (W,) `most`: cheapest egress, then in proportion to room."""
     done, hours = np.zeros(replicas.shape), problem.hours
     window = problem.work.window(len(hours))
     for w in map(int, np.flatnonzero(problem.work.is_asked)):
         options, share = problem.options_of(w), 1.0 - problem.max_spot_share[w]
         room = problem.capacity[options][:, None] * replicas[options] * window[w]
         firm = float((room[~problem.is_spot[options]] @ hours).sum())
-        left = min(problem.work.amount[w], firm / share if share > 0 else np.inf)
+        left = min(most[w], firm / share if share > 0 else np.inf)
         egress = problem.egress_usd_per_unit[options]
         for level in np.unique(egress):
             tier = egress == level
@@ -246,21 +292,24 @@ def work_done(problem: Problem, replicas: np.ndarray) -> Floats:
     return done
 
 
-def read_shortfalls(
-    problem: Problem, program: Program, values: Floats, placement: Placement
-) -> Iterable[Shortfall]:
-    """The rules the elastic model missed by more than rounding; by how much is the checker's word."""
-    found = {(violation.rule, violation.where): violation for violation in check(problem, placement)}
+def missed_places(problem: Problem, program: Program, values: Floats) -> Iterator[tuple[str, str, str]]:
+    """Rule, workload or cap, and period of what the elastic model missed by more than rounding."""
     caps = problem.caps
-    for k in np.flatnonzero(program.columns_of("over") != NONE) if len(caps) else ():
-        violation = found.get((RULE[caps.kind[k]], f"{caps.name[k]},{EVERY_PERIOD}"))
-        if violation is not None:
-            missing = violation.found - violation.allowed
-            yield Shortfall(violation.rule, caps.name[k], EVERY_PERIOD, missing, violation.allowed)
+    over = taken(values, program.columns_of("over")) if len(caps) else np.zeros(0)
+    for k in np.flatnonzero(over > ROUNDING * (1.0 + caps.limit)):
+        yield RULE[caps.kind[k]], caps.name[k], EVERY_PERIOD
     for rule, place in sorted(missed_rules(program)):
-        missed = taken(values, place) > 1e-7 * (1.0 + rule_size(problem, rule))
-        for w, t in np.argwhere(missed):
-            violation = found.get((rule, at(problem, w, t)))
-            if violation is not None:
-                missing = abs(violation.allowed - violation.found)
-                yield Shortfall(rule, problem.workloads[w], problem.periods[t], missing, violation.allowed)
+        for w, t in np.argwhere(taken(values, place) > ROUNDING * (1.0 + rule_size(problem, rule))):
+            yield rule, problem.workloads[w], problem.periods[t]
+
+
+def read_shortfalls(
+    problem: Problem, missed: Iterable[tuple[str, str, str]], placement: Placement
+) -> Iterable[Shortfall]:
+    """The rules that are missed, by rule, workload and period; by how much is the checker's word."""
+    found = {(violation.rule, violation.where): violation for violation in check(problem, placement)}
+    for rule, workload, period in missed:
+        violation = found.get((rule, f"{workload},{period}"))
+        if violation is not None:
+            missing = abs(violation.allowed - violation.found)
+            yield Shortfall(rule, workload, period, missing, violation.allowed)

@@ -239,6 +239,11 @@ FAULTS = {
         set_to("commitment", "sp"),
         "'sp'; expected a commitment of commitments.parquet",
     ),
+    "cover that saves more than the price": (
+        "commitment_pools",
+        set_to("list_usd_per_unit_hour", 1.5),
+        "row 1, column list_usd_per_unit_hour: found 1.5 for a unit of 'p' that costs 1; expected at most",
+    ),
     "prices missing": ("options", lambda t: t.assign(price_hourly=None), "price_hourly: found"),
     "NaN demand": ("demand", set_to("demand", np.nan), "column demand: found nothing (null or NaN)"),
     "no zone": ("options", lambda t: t.assign(zones=0.0), "zones: found 0; expected zones its"),
