@@ -56,7 +56,14 @@ def sentences(
         elif rule in WORDS:
             yield f"{workload}{of_rule(rule, rows, periods, whole)}"
         else:
-            yield from (row.text for row in rows if isinstance(row, Missing))
+            yield from map(in_general, rows)
+
+
+def in_general(s: Shortfall | Missing) -> str:
+    """A rule that has no words here, by its name."""
+    if isinstance(s, Missing):
+        return s.text
+    return f"{s.workload} at {s.period}: {s.rule} misses {number(s.missing)} of {number(s.wanted)}"
 
 
 def of_rule(rule: str, rows: Sequence[Shortfall | Missing], periods: Sequence[str], whole: str) -> str:

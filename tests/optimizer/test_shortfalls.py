@@ -76,3 +76,8 @@ def test_periods_that_are_no_day_are_not_called_one() -> None:
     assert whole_of(np.full(4, 6.0)) == "all day"
     assert when(DAY, DAY, whole_of(np.ones(4))) == "in every period"
     assert when(DAY[:1], DAY[:1], whole_of(np.ones(1))) == "at 00:00"
+
+
+def test_a_rule_without_words_is_told_by_its_name() -> None:
+    (told,) = sentences(missed("some_rule", ("12:00", 2.0, 3.0)))
+    assert told == "web at 12:00: some_rule misses 2 of 3"
