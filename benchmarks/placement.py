@@ -180,7 +180,7 @@ def compact(instance: Instance, solved: Callable[[Program], Floats | None]) -> M
     values = solved(program)
     if values is None:
         return Made(None, time.perf_counter() - began)
-    placement = with_cover(instance.problem, read_placement(instance.problem, program, values))
+    placement = with_cover(instance.problem, read_placement(instance.problem, program, values, None))
     return Made(placement, time.perf_counter() - began)
 
 

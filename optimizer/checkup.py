@@ -12,6 +12,7 @@ import pandas as pd
 
 from data.lake import Lake
 from optimizer.config import load_settings
+from optimizer.demand_age import OLD
 from optimizer.errors import InputError, TrimtabError
 from optimizer.inputs import read_inputs
 from optimizer.layout import Layout
@@ -66,7 +67,8 @@ def inputs(layout: Layout, now: datetime) -> Iterator[Finding]:
     known = read_inputs(layout.root, now)
     yield Finding("ok", "workloads", f"{len(known.workloads)} declared, {len(known.options)} options known")
     for note in known.notes:
-        yield Finding("note", "inputs", note)
+        if not note.startswith(OLD):  # told below, of all workloads at once
+            yield Finding("note", "inputs", note)
     newest = known.demand["ts"].max() if len(known.demand) else None
     if newest is None or pd.isna(newest):
         yield Finding("note", "demand", "no history: plans leave workloads as they are")

@@ -351,7 +351,7 @@ def test_a_quota_that_is_too_small_is_no_fault_but_an_honest_shortfall(limit: fl
 
 
 def test_very_many_options_are_read_and_placed(tmp_path: Path) -> None:
-    many = [O(f"o{k:05d}", price=1.0 + k % 97 / 100, capacity=1.0 + k % 7) for k in range(20_000)]
+    many = [O(f"o{k:05d}", price=1.0 + k % 97 / 100, capacity=1.0 + k % 7) for k in range(5_000)]
     write_problem(problem(W(demand=[10.0]), many), tmp_path)
     found = solve(read_problem(tmp_path).problem)
     assert found.cost_usd == pytest.approx(2.0, abs=0.2)
