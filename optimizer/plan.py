@@ -57,6 +57,7 @@ class PlacementPlan(PlanBase):
 
 
 MAKE_ONE = "make one with `trimtab plan`"
+MAKE_PLACEMENT = "make one with `trimtab plan --kind placement`"
 KINDS: dict[str, type[CapacityPlan] | type[PlacementPlan]] = {
     "capacity-plan/1": CapacityPlan,
     "placement-plan/1": PlacementPlan,
@@ -124,10 +125,11 @@ def read_plan(
         InputError: unreadable, not such a plan, not valid, or changed after it was made.
     """
     kinds = {name: kind for name, kind in KINDS.items() if wanted in (None, kind)}
-    body = read_json(path)
+    mend = MAKE_PLACEMENT if wanted is PlacementPlan else MAKE_ONE
+    body = read_json(path, mend)
     name = body.get("schema") if isinstance(body, dict) else None
     if name not in kinds:
-        raise InputError([Fault(str(path), f"schema {name!r}", " or ".join(kinds), MAKE_ONE)])
+        raise InputError([Fault(str(path), f"schema {name!r}", " or ".join(kinds), mend)])
     try:
         plan = kinds[name].model_validate(body)
     except ValidationError as error:
@@ -138,14 +140,14 @@ def read_plan(
     return plan
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
+def read_json(path: Path, mend: str) -> Any:
+    """The content of a JSON file; `mend` is what to do where there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError([Fault(str(path), str(error.strerror), "a plan file", MAKE_ONE)]) from error
+        raise InputError([Fault(str(path), str(error.strerror), "a plan file", mend)]) from error
     except ValueError as error:
-        raise InputError([Fault(str(path), f"no JSON ({error})", "a plan file", MAKE_ONE)]) from error
+        raise InputError([Fault(str(path), f"no JSON ({error})", "a plan file", mend)]) from error
 
 
 def plan_fault(path: Path, item: Any) -> Fault:

@@ -272,6 +272,8 @@ def test_a_missing_file_a_folder_and_the_other_kind_are_refused(tmp_path: Path) 
     assert "make one with" in refusal(tmp_path / "none.json")
     assert "make one with" in refusal(tmp_path)
     write_plan(capacity_plan(), tmp_path / "plan.json")
+    for path in (tmp_path / "plan.json", tmp_path / "none.json"):
+        assert "make one with `trimtab plan --kind placement`" in refusal(path, PlacementPlan)
     assert "expected placement-plan/1" in refusal(tmp_path / "plan.json", PlacementPlan)
 
 
