@@ -16,8 +16,9 @@ from optimizer.shift import Work
 from optimizer.solve import Solution
 from optimizer.solve.explain import Alternative, WhyNot, explain, on_nodes, sentence
 from optimizer.solve.prices import Parts, Relaxation
-from optimizer.solve.repair import Barred, Step, repair
-from optimizer.solve.repair import sentence as repair_sentence
+from optimizer.solve.repair import repair
+from optimizer.solve.repair_steps import Barred, Step
+from optimizer.solve.repair_steps import sentence as repair_sentence
 from optimizer.solve.scarce import Scarcity, days, scarcities
 from optimizer.violations import TOLERANCE
 

@@ -19,7 +19,7 @@ from optimizer.problem import Floats, Problem
 from optimizer.solve import prune_dominated
 from optimizer.solve.choices import Choices
 from optimizer.solve.prices import Priced, Prices, Relaxation, relax
-from optimizer.solve.repair import Barred
+from optimizer.solve.repair_steps import Barred
 from optimizer.solve.scarce import LEAST_USD_PER_DAY, Scarcity, days
 from optimizer.solve.terms import is_plain
 from optimizer.throughput import pair_options

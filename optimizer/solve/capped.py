@@ -20,8 +20,8 @@ import numpy as np
 from optimizer.caps import CHANGED, EVERY_PERIOD, KG_CO2E, RULE, USD, Caps
 from optimizer.problem import Bools, Floats, Placement, Problem, cap_use, cost
 from optimizer.solve.components import Part, admitted, together
-from optimizer.solve.decomposition import decompose
-from optimizer.solve.solution import Shortfall, Solution
+from optimizer.solve.decomposition import decompose, shadow_prices
+from optimizer.solve.solution import ShadowPrice, Shortfall, Solution
 from optimizer.solve.terms import is_plain
 
 MOST_PRICES = 10  # sets of prices that are tried
@@ -52,7 +52,8 @@ def capped(problem: Problem, *, gap_share: float) -> Solution | None:
     None where a shortage leaves a workload without room, or a hard cap is kept at no price: for the model
     that can tell what to miss.
     """
-    caps, tried, start = problem.caps, list[Tried](), None
+    caps, tried = problem.caps, list[Tried]()
+    start: tuple[ShadowPrice, ...] = ()
     part = admitted(problem)
     low, high = np.zeros(len(caps)), np.full(len(caps), np.inf)
     prices = np.where(caps.ties, 0.0, np.nan_to_num(caps.usd_per_unit))
@@ -60,7 +61,7 @@ def capped(problem: Problem, *, gap_share: float) -> Solution | None:
         found = decompose(priced(part.problem, prices), gap_share=gap_share, start=start)
         if found is None or found.placement is None:
             return None
-        start = found.proof.prices
+        start = tuple(shadow_prices(part.problem, found))
         tried.append(tried_with(problem, prices, part, found.placement, found.bound_usd))
         use = tried[-1].use
         best = best_of(caps, tried)

@@ -34,7 +34,7 @@ class Decomposed:
     shared: Shared
 
 
-def decompose(problem: Problem, *, gap_share: float, start: Floats | None = None) -> Decomposed | None:
+def decompose(problem: Problem, *, gap_share: float, start: Sequence[ShadowPrice] = ()) -> Decomposed | None:
     """Place plain workloads (`terms.is_plain`) that share pools and commitments.
 
     None where a workload has no plan that keeps its own rules.
@@ -42,19 +42,20 @@ def decompose(problem: Problem, *, gap_share: float, start: Floats | None = None
     Args:
         problem: options in the order of workloads; every workload has one.
         gap_share: gap wanted between cost and bound.
-        start: prices to begin with, such as those of a problem much alike.
+        start: shadow prices to begin with, such as those of a problem much alike.
     """
     with threadpool_limits(1, user_api="blas"):  # arrays this small: a second thread only spins
         return decomposed(problem, gap_share, start)
 
 
-def decomposed(problem: Problem, gap_share: float, start: Floats | None) -> Decomposed | None:
+def decomposed(problem: Problem, gap_share: float, start: Sequence[ShadowPrice]) -> Decomposed | None:
     """The steps, one after the other."""
     terms, kinds = terms_of(problem)
     shared = Shared.of(problem, kinds)
     pricing = Pricing(terms, kinds)
     bound_gap = max(BOUND_SHARE * gap_share, LEAST_BOUND_GAP)
-    proof = generate(pricing, shared, gap_share=bound_gap, start=start)
+    begin = as_prices(problem, shared, start)
+    proof = generate(pricing, shared, gap_share=bound_gap, start=begin)
     if proof is None:
         return None
     enough = proof.bound_usd + ENOUGH * gap_share * abs(proof.bound_usd)
@@ -69,20 +70,17 @@ def decomposed(problem: Problem, gap_share: float, start: Floats | None) -> Deco
     return Decomposed(placement, bound + dropped, proof, shared)
 
 
-def as_start(problem: Problem, prices: Sequence[ShadowPrice]) -> Floats | None:
+def as_prices(problem: Problem, shared: Shared, known: Sequence[ShadowPrice]) -> Floats | None:
     """Shadow prices of a problem much alike as prices to begin with; None where there are none.
 
     Names that this problem does not have are left aside, what they do not name begins at nothing.
     """
-    if not prices:
+    if not known:
         return None
-    _, kinds = terms_of(problem)
-    shared = Shared.of(problem, kinds)
-    known = {(price.kind, price.name, price.period): price.usd_per_unit for price in prices}
-    rows = [("pool", problem.pools[k]) for k in kinds.limited]
+    usd = {(price.kind, price.name, price.period): price.usd_per_unit for price in known}
+    rows = [("pool", problem.pools[k]) for k in shared.kinds.limited]
     rows += [("commitment", name) for name in problem.commitments]
-    table = [[known.get((*row, period), 0.0) for period in problem.periods] for row in rows]
-    return np.clip(np.array(table, dtype=float).ravel(), 0.0, None) if shared.sizes[2] else None
+    return np.array([usd.get((*row, period), 0.0) for row in rows for period in problem.periods], dtype=float)
 
 
 def shadow_prices(problem: Problem, found: Decomposed) -> Iterator[ShadowPrice]:

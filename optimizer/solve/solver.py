@@ -176,8 +176,7 @@ def decomposed(problem: Problem, gap_share: float, start: Sequence[ShadowPrice] 
     """By prices of what workloads share; None where a shortage leaves one of them without room."""
     from optimizer.solve import decomposition  # noqa: PLC0415  numba takes a while
 
-    begin = decomposition.as_start(problem, start)
-    found = decomposition.decompose(problem, gap_share=gap_share, start=begin)
+    found = decomposition.decompose(problem, gap_share=gap_share, start=start)
     if found is None or found.placement is None:
         return None
     placement, usd = found.placement, cost(problem, found.placement)

@@ -15,7 +15,8 @@ from optimizer.losses import Scenarios
 from optimizer.problem import Placement, Problem
 from optimizer.solve import repair as repairing
 from optimizer.solve import solve
-from optimizer.solve.repair import Repair, apply_repair, repair, sentence
+from optimizer.solve.repair import repair
+from optimizer.solve.repair_steps import Repair, apply_repair, sentence
 from optimizer.solve.small import share_out
 from tests.optimizer.instances import tiny_problems
 from tests.optimizer.problems import O, W, problem
