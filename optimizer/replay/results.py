@@ -1,0 +1,68 @@
+"""What a replay counted, and the numbers people read off it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.problem import Floats, Ints
+from optimizer.replay.world import World
+
+MINUTES_PER_HOUR = 60
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A replay minute by minute.
+
+    Attributes:
+        world: it was played in.
+        ready, paid: (o, t) replicas that served at the beginning of the minute, and those paid for.
+        launched, stopped, failed, reclaimed, denied: (o, t) replicas.
+        late: (w, t) requests of each minute that missed their objective, those dropped included.
+        dropped: (w, t) requests that waited longer than their timeout.
+    """
+
+    world: World
+    ready: Ints
+    paid: Ints
+    launched: Ints
+    stopped: Ints
+    failed: Ints
+    reclaimed: Ints
+    denied: Ints
+    late: Floats
+    dropped: Floats
+
+    @property
+    def usd(self) -> Floats:
+        """(t) cost of each minute."""
+        return np.asarray(self.world.price_hourly @ self.paid / MINUTES_PER_HOUR)
+
+    @property
+    def cost_usd(self) -> float:
+        """Cost of the whole replay."""
+        return float(self.usd.sum())
+
+    def attainment(self, workload: int = 0) -> float:
+        """Share of requests that kept their objective; NaN where there were none."""
+        return share_in_time(self.world.requests[workload], self.late[workload])
+
+    def worst_hour(self, workload: int = 0) -> float:
+        """The same of the hour of the clock in which it was lowest."""
+        requests, late = self.world.requests[workload], self.late[workload]
+        hours = np.arange(len(requests)) // MINUTES_PER_HOUR
+        arrived, missed = np.bincount(hours, np.nan_to_num(requests)), np.bincount(hours, late)
+        return float(1.0 - (missed[arrived > 0] / arrived[arrived > 0]).max(initial=0.0))
+
+    @property
+    def actions(self) -> int:
+        """Times an option was scaled: minutes in which it launched or stopped anything."""
+        return int(((self.launched > 0) | (self.stopped > 0)).sum())
+
+
+def share_in_time(requests: Floats, late: Floats) -> float:
+    """Share of requests that kept their objective; NaN where there were none."""
+    total = float(np.nansum(requests))
+    return 1.0 - float(late.sum()) / total if total > 0 else float("nan")
