@@ -175,9 +175,17 @@ def with_queueing(c: Candidate, load: Floats) -> Floats:
     slo = c.workload.slo
     if c.workload.tier == "batch" or slo is None:
         return load
+    wait = float(wait_s(c.workload, np.asarray(c.reference["service_s"], dtype=float)))
+    return needed_capacity(load, burstiness=c.workload.burstiness, wait_s=wait, target=slo.target)
+
+
+def wait_s(workload: Workload, processing_s: Floats) -> Floats:
+    """Longest queueing that keeps the objective: what processing leaves of it."""
+    slo = workload.slo
+    if slo is None:
+        return np.full_like(processing_s, np.inf)
     limit_s = slo.ttft_s if slo.ttft_s is not None else float(slo.latency_ms or 0.0) / 1000.0
-    wait_s = max(limit_s - float(c.reference["service_s"]), LEAST_WAIT_SHARE * limit_s)
-    return needed_capacity(load, burstiness=c.workload.burstiness, wait_s=wait_s, target=slo.target)
+    return np.maximum(limit_s - processing_s, LEAST_WAIT_SHARE * limit_s)
 
 
 def work_rate(workload: Workload, starts: pd.DatetimeIndex) -> Floats:
