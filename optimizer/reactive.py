@@ -68,7 +68,7 @@ def path_of(before: pd.Series[float], statistic: Statistic) -> pd.Series[float]:
 
 def filled(path: pd.Series[float]) -> Floats:
     """Unknown values as last known; those at the beginning as first known, 0 where nothing ever is."""
-    return path.ffill().bfill().fillna(0.0).to_numpy(dtype=float)
+    return np.asarray(path.ffill().bfill().fillna(0.0), dtype=np.float64)
 
 
 def held(needed: Floats, window_s: int) -> Floats:
@@ -76,13 +76,13 @@ def held(needed: Floats, window_s: int) -> Floats:
     minutes = window_s // MINUTE_S
     if minutes < 1:
         return needed
-    return np.asarray(pd.Series(needed).rolling(minutes + 1, min_periods=1).max(), dtype=float)
+    return pd.Series(needed).rolling(minutes + 1, min_periods=1).max().to_numpy(dtype=float)
 
 
 def weighted(known: Mapping[Statistic, Floats], weights: Weights) -> Floats:
     """(t) the weighted sum, never below 0."""
     total = sum((weight * known[statistic] for statistic, weight in weights.items()), np.zeros(1))
-    return np.maximum(total, 0.0)
+    return np.asarray(np.maximum(total, 0.0), dtype=np.float64)
 
 
 def needed_load(load: Floats, weights: Weights, window_s: int = 0) -> Floats:

@@ -47,7 +47,7 @@ class Known:
 
     whole: Orders
 
-    def orders(self, world: World, seen: Seen) -> Orders:
+    def orders(self, world: World, seen: Seen) -> Orders:  # noqa: ARG002 - what is wished does not depend on it
         """The rest of them."""
         rest = slice(seen.minute, None)
         return Orders(self.whole.replicas[:, rest], self.whole.most[:, rest], self.whole.needed[:, rest])
