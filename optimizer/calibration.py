@@ -1,0 +1,192 @@
+"""Which form a series gets and by which factor: the cheapest that would have kept its objective in the past.
+
+Thousands of minutes are replayed roughly, a minute at a time and on one option; `optimizer.simulate` is the
+exact replay. One factor a series, and few forms: choosing among hundreds of settings fits the past only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.compiled import compiled
+from optimizer.forms import DAY, FORMS, HOUR, Form, Past, past_of
+from optimizer.problem import Floats
+
+MARGIN = 0.10  # on a factor that a short history or few jumps decide
+FEW_EPISODES = 6  # hours with late requests: that many are few
+FEW_DAYS = 14  # a history as short as that is short; a calm one counts as much as what forms are made for
+LEAST = 0.9  # a calm history does not say that less would do
+LEAST_COUNT = 1e-9
+MOST = 3.0  # a factor above this would not be capacity for load any more
+HALVINGS = 9
+LEAST_DAYS = 1.0  # of judged history: with less, the factor is that of forms as they are
+WARM_UP = DAY  # minutes whose statistics look back on too little
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a replica does for a series and what is asked of it.
+
+    Attributes:
+        capacity: (t) requests/s of one replica.
+        price_hourly: USD.
+        boot_minutes: from launch until it serves.
+        wait_s: longest queueing that keeps the objective.
+        timeout_s: longest wait before a request is dropped.
+        burstiness: variance over mean of arrivals inside a minute.
+        target: share of requests that must keep the objective.
+    """
+
+    capacity: Floats
+    price_hourly: float
+    boot_minutes: int
+    wait_s: float
+    timeout_s: float
+    burstiness: float
+    target: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A form with its factor, and what it would have cost and kept on the history it was fitted to.
+
+    Attributes:
+        form: chosen.
+        factor: on everything the form wants, margin included.
+        usd_per_hour: mean cost of the replayed history; NaN where there was too little of it.
+        attainment: share of requests in time; NaN likewise.
+        days: of history that were replayed.
+    """
+
+    form: Form
+    factor: float
+    usd_per_hour: float
+    attainment: float
+    days: float
+
+
+def fit(load: Floats, service: Service, *, forms: Sequence[Form] = FORMS) -> Fitted:
+    """The cheapest form at the factor that keeps the objective on the history.
+
+    Args:
+        load: (t) requests/s of the history; NaN where nobody counted.
+        service: capacity has the same minutes.
+        forms: to choose from, in order of preference.
+    """
+    return fitted(past_of(load, service.boot_minutes), service, len(load), forms=forms)
+
+
+def fitted(past: Past, service: Service, end: int, *, forms: Sequence[Form] = FORMS) -> Fitted:
+    """The same from statistics that reach beyond the history, of which the minutes before `end` are used."""
+    begin = min(WARM_UP, end // 2)
+    load = past.load[begin:end]
+    days = float((~np.isnan(load)).sum()) / DAY
+    if days < LEAST_DAYS or not np.nansum(load) > 0:
+        return Fitted(forms[0], 1.0 + MARGIN, float("nan"), float("nan"), days)
+    found = [factored(past, form, service, slice(begin, end), days) for form in forms]
+    return min(found, key=lambda f: f.usd_per_hour)
+
+
+def factored(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
+    """A form with the smallest factor that keeps the objective, and the margin on it."""
+    load, needed = past.load[span], past.needed(form)[span]
+    enough = smallest_factor(load, needed, service, span)
+    late = rough_replay(load, needed * enough, service, span).late
+    factor = trusted(enough, days) * (1.0 + margin(late, days))
+    played = rough_replay(load, needed * factor, service, span)
+    return Fitted(form, factor, played.usd_per_hour, 1.0 - played.late_share, days)
+
+
+def trusted(enough: float, days: float) -> float:
+    """A factor below 1 as far as the history is long: until then forms as they are count as well."""
+    if enough >= 1.0:
+        return enough
+    return (max(enough, LEAST) * days + FEW_DAYS) / (days + FEW_DAYS)
+
+
+def margin(late: Floats, days: float) -> float:
+    """Share added to the smallest factor for what the history did not show.
+
+    A factor that a few jumps decide says little about the next one; where lateness comes in many hours, a
+    little each, it is a mean of many. Their effective number is (sum of late)^2 / sum of late^2 over hours.
+
+    Args:
+        late: (t) requests late at the smallest factor.
+        days: of history.
+    """
+    hours = np.add.reduceat(late, np.arange(0, len(late), HOUR))
+    squares = float((hours**2).sum())
+    episodes = float(hours.sum()) ** 2 / squares if squares > 0 else 0.0
+    return MARGIN * few(episodes, FEW_EPISODES) * few(days, FEW_DAYS)
+
+
+def few(count: float, enough: float) -> float:
+    """1 up to a count that is few, then falling as errors of means do."""
+    return float(min(1.0, (enough / max(count, LEAST_COUNT)) ** 0.5))
+
+
+def smallest_factor(load: Floats, needed: Floats, service: Service, span: slice) -> float:
+    """By bisection; the highest where even that misses."""
+    low, high = 0.0, MOST
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        late = rough_replay(load, needed * middle, service, span).late_share
+        low, high = (low, middle) if late <= 1.0 - service.target else (middle, high)
+    return high
+
+
+@dataclass(frozen=True)
+class Rough:
+    """What a rough replay gives: cost, and late requests of each minute."""
+
+    usd_per_hour: float
+    late_share: float
+    late: Floats
+
+
+def rough_replay(load: Floats, needed: Floats, service: Service, span: slice) -> Rough:
+    """Capacity that follows a need, a minute at a time."""
+    late = np.zeros(len(load))
+    queue = (service.wait_s, service.timeout_s, service.burstiness)
+    replicas = play(load, service.capacity[span], needed, service.boot_minutes, queue, late)
+    share = float(late.sum()) / max(60.0 * float(np.nansum(load)), 1e-12)
+    return Rough(replicas * service.price_hourly, share, late)
+
+
+@compiled
+def play(
+    load: Floats,
+    capacity: Floats,
+    needed: Floats,
+    boot_minutes: int,
+    queue: tuple[float, float, float],
+    late: Floats,
+) -> float:
+    """Mean replicas; fills in the requests of each minute that are late.
+
+    The youngest stop first, so what serves in a minute is the least that was wished since a boot time ago.
+    Within a minute the queue is a fluid; bursts are an exponential tail in heavy traffic (Kingman 1961).
+    """
+    wait_s, timeout_s, burstiness = queue
+    wished = np.ceil(needed / capacity - 1e-9)
+    waiting = 0.0
+    for t in range(len(load)):
+        if np.isnan(load[t]):
+            waiting = 0.0
+            continue
+        rate = wished[max(0, t - boot_minutes) : t + 1].min() * capacity[t]
+        share = 1.0
+        if rate > 0.0:
+            share = 0.0
+            if burstiness > 0 and 0.0 < load[t] < rate:
+                share = np.exp(-2.0 * (rate / load[t] - 1.0) / burstiness * rate * wait_s)
+            after = min(max(0.0, waiting + 60.0 * (load[t] - rate)), rate * timeout_s)
+            low, high = min(waiting, after), max(waiting, after)
+            if high > rate * wait_s:
+                share = max(share, min(1.0, (high - rate * wait_s) / max(high - low, 1e-12)))
+            waiting = after
+        late[t] = share * 60.0 * load[t]
+    return float(wished.mean())

@@ -1,0 +1,113 @@
+"""Which form a series gets and by which factor; the rough replay beside the exact one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optimizer.calibration import MARGIN, Service, few, fit, margin, play, smallest_factor, trusted
+from optimizer.forms import DAY, FORMS, past_of
+from optimizer.reactive import LAST
+from optimizer.simulate import simulate
+from tests.optimizer.test_simulate import Path, world_with
+
+
+def service(minutes: int, **changes: object) -> Service:
+    """A replica that serves 10 requests/s for 2 USD an hour and takes five minutes to boot."""
+    base = Service(np.full(minutes, 10.0), 2.0, 5, 2.0, 30.0, 1.0, 0.999)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def ramps(days: int, seed: int = 0) -> np.ndarray:
+    """Levels without a bound that hold for three hours, and half an hour of ramp between them."""
+    levels = np.random.default_rng(seed).lognormal(4.8, 0.6, days * 8)
+    begins = np.arange(len(levels)) * 180.0
+    corners = np.stack([begins, begins + 150], axis=1).ravel()
+    return np.asarray(np.interp(np.arange(days * DAY), corners, np.repeat(levels, 2)))
+
+
+def jumps(days: int, seed: int = 0) -> np.ndarray:
+    """Levels between bounds that change at once."""
+    return np.repeat(np.random.default_rng(seed).uniform(80, 300, days * 12), 120)
+
+
+def scattered(days: int, seed: int = 0) -> np.ndarray:
+    """Minutes that scatter widely around a daily wave."""
+    level = 100 + 40 * np.sin(np.arange(days * DAY) / DAY * 2 * np.pi)
+    return np.asarray(np.maximum(0, np.random.default_rng(seed).normal(level, 3 * np.sqrt(level))))
+
+
+def test_the_rough_replay_agrees_with_the_exact_one() -> None:
+    rng = np.random.default_rng(2)
+    load = 200 * (1 + 0.3 * np.sin(np.arange(2000) / 150)) * rng.normal(1, 0.03, 2000)
+    for share in (1.02, 1.06, 1.15, 1.4):
+        wished = np.ceil(load * share / 10.0).astype(int)
+        late = np.zeros(len(load))
+        mean = play(load, np.full(len(load), 10.0), wished * 10.0, 5, (2.0, 30.0, 1.0), late)
+        capacity = {"capacity": np.full((1, len(load)), 10.0)}
+        exact = simulate(world_with(load * 60, burstiness=np.array([1.0]), **capacity), Path(wished))
+        assert mean == pytest.approx(exact.paid.mean())
+        assert 1 - late.sum() / (60 * load.sum()) == pytest.approx(exact.attainment(), abs=0.03)
+
+
+def test_every_kind_of_traffic_gets_its_form() -> None:
+    chosen = [fit(kind(6), service(6 * DAY)).form.name for kind in (ramps, jumps, scattered)]
+    assert chosen == ["ramp", "step", "noisy"]
+
+
+@pytest.mark.parametrize("load", [ramps(6), scattered(6)], ids=["ramps", "scatter"])
+def test_the_factor_keeps_the_objective_on_the_history_and_no_smaller_one_does(load: np.ndarray) -> None:
+    asked = service(len(load))
+    found = fit(load, asked)
+    assert found.attainment >= asked.target
+    span = slice(DAY, len(load))
+    needed = past_of(load, 5).needed(found.form)[span]
+    least = smallest_factor(load[span], needed, asked, span)
+    assert found.factor >= least
+    late = np.zeros(len(needed))
+    play(load[span], asked.capacity[span], needed * (least - 0.05), 5, (2.0, 30.0, 1.0), late)
+    assert 1 - late.sum() / (60 * load[span].sum()) < asked.target
+
+
+def test_a_stricter_objective_never_costs_less() -> None:
+    load = scattered(5)
+    costs = [fit(load, service(len(load), target=t)).usd_per_hour for t in (0.99, 0.995, 0.999, 0.9995)]
+    assert costs == sorted(costs)
+
+
+def test_a_history_that_tells_nothing_gets_forms_as_they_are() -> None:
+    for load in (np.full(120, 5.0), np.full(5 * DAY, np.nan), np.zeros(5 * DAY)):
+        found = fit(load, service(len(load)))
+        assert (found.form, found.factor) == (FORMS[0], 1.0 + MARGIN)
+        assert np.isnan(found.usd_per_hour)
+
+
+def test_a_calm_history_is_trusted_the_more_the_longer_it_is() -> None:
+    assert trusted(1.2, 3) == 1.2
+    assert trusted(0.95, 2) > trusted(0.95, 20) > 0.95
+    assert trusted(0.1, 1000) > 0.89
+
+
+def test_the_margin_is_that_of_few_episodes_and_few_days() -> None:
+    one, many = np.zeros(30 * DAY), np.ones(30 * DAY)
+    one[500] = 9.0
+    assert margin(one, 5) == pytest.approx(MARGIN)
+    assert margin(many, 30) < 0.2 * MARGIN
+    assert margin(np.zeros(DAY), 1) == pytest.approx(MARGIN)
+    assert (few(3, 6), few(24, 6)) == (1.0, 0.5)
+
+
+def test_gaps_in_the_history_are_not_judged() -> None:
+    load = ramps(5)
+    load[2 * DAY : 2 * DAY + 300] = np.nan
+    assert fit(load, service(len(load))).attainment >= 0.999
+
+
+def test_weights_of_a_plain_autoscaler_are_its_target() -> None:
+    from optimizer.forms import TARGETS
+
+    hours = past_of(ramps(2), 5).hours
+    for form in TARGETS:
+        assert list(form.weights(hours)) == [LAST]
