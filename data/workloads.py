@@ -32,8 +32,8 @@ class Slo(Model):
     latency_ms: Positive | None = None
     """Services that are not LLMs: longest response time, in milliseconds."""
     usd_per_1000_missed: Positive | None = None
-    """What 1,000 requests cost that are not served, in USD: placement plans weigh losses of past days by it.
-    Default: losses do not count."""
+    """What 1,000 requests cost that are not served, in USD: placement plans weigh high demand and losses of
+    past days by it. Default: misses do not count."""
 
 
 class Placement(Model):

@@ -25,22 +25,10 @@ from optimizer.inputs import Inputs
 from optimizer.placement_parts import CommitmentAdvice
 from optimizer.problem import Floats, Ints, Problem
 from optimizer.recurring import usual_work
+from optimizer.typical_day import Days
 
 MIN_COMMITMENT_USD_PER_HOUR = 0.01
 LEAST_SAVING_USD_PER_DAY = 0.2  # less is not worth a decision
-
-
-@dataclass(frozen=True)
-class Days:
-    """How the need of a day differs from the planned one.
-
-    Attributes:
-        levels: (L,) quantile levels, ascending.
-        ratio: (W, T, L) need at each level over the planned need.
-    """
-
-    levels: Floats
-    ratio: Floats
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,20 @@
-"""Losses that were seen, as scenarios of a placement, for workloads that say what a miss costs."""
+"""Losses that were seen, and what a miss costs workloads that say so: the material of scenarios."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from optimizer.inputs import Inputs
 from optimizer.problem import Floats, Problem
-from optimizer.scenarios import HOUR, from_history, hourly_losses
+from optimizer.scenarios import HOUR, MOST_DAYS, hourly_losses
 
 UNITS = 3.6  # 1,000 requests in an hour of one request/s
 
 
-def with_losses(problem: Problem, inputs: Inputs) -> Problem:
-    """The problem with a scenario per day of history; as it is where no workload says what a miss costs."""
-    usd = miss_usd(problem, inputs)
-    if not usd.any():
-        return problem
-    losses = losses_of(problem, inputs)
-    scenarios = from_history(
-        losses,
-        workloads=len(problem.workloads),
-        pools=problem.pools,
-        hours=problem.hours,
-        slo_usd_per_unit=usd,
-    )
-    return replace(problem, scenarios=scenarios)
+def days_watched(problem: Problem, inputs: Inputs) -> int:
+    """How many days of losses stand behind the scenarios."""
+    return min(len(losses_of(problem, inputs)) // 24, MOST_DAYS)
 
 
 def miss_usd(problem: Problem, inputs: Inputs) -> Floats:

@@ -19,17 +19,19 @@ from optimizer.capacity import (
     running_cost,
 )
 from optimizer.certificate import certify
-from optimizer.commitments import Days, advise
+from optimizer.commitments import advise
 from optimizer.config import Settings
 from optimizer.coverage import best_cover
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.explanation import explained, short_workloads
 from optimizer.filter_prices import FilterPrices, with_barred
 from optimizer.inputs import Inputs
+from optimizer.loss_history import days_watched
 from optimizer.needs import Outlook, look_ahead
 from optimizer.placement_parts import (
     CommitmentAdvice,
     Explanation,
+    MissCost,
     Period,
     WorkloadCost,
 )
@@ -45,7 +47,7 @@ from optimizer.spend_limits import (
     with_limits,
     within_limits,
 )
-from optimizer.typical_day import HIGH, LOW, levels_of, typical_day, typical_needs
+from optimizer.typical_day import HIGH, LOW, day_to_day, levels_of, typical_day, typical_needs
 
 
 def plan_placement(
@@ -150,7 +152,7 @@ def document(
                 *(over_budget(*solved, limits) if solved else ()),
             ),
             work=tuple(work_rows(*solved, inputs)) if solved else (),
-            miss_costs=tuple(miss_rows(*solved)) if solved else (),
+            miss_costs=tuple(misses(inputs, outlook, settings, *solved)) if solved else (),
             reasons=tuple(reasons(outlook, solved)),
             notes=inputs.notes,
             unpriced=inputs.unpriced,
@@ -190,6 +192,15 @@ def workload_costs(
         )
 
 
+def misses(
+    inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem, solution: Solution
+) -> Iterator[MissCost]:
+    """What misses are expected to cost where a workload says what one costs."""
+    if problem.scenarios.is_paid.any():
+        days = day_to_day(inputs, outlook, settings, problem)
+        yield from miss_rows(problem, solution, days, watched=days_watched(problem, inputs))
+
+
 def least_usd(problem: Problem, replicas: Ints, planned: Floats, w: int) -> float:
     """What the fewest replicas a workload keeps cost, the cheapest of those planned; no more than all."""
     options = problem.options_of(w)
@@ -209,13 +220,3 @@ def advice(
     left, _ = beside_held(inputs, list(outlook.held))
     days = day_to_day(inputs, outlook, settings, problem)
     return advise(inputs, problem, solution.placement.replicas, existing=left, days=days, settings=settings)
-
-
-def day_to_day(inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem) -> Days:
-    """How much each workload needs on a day at each quantile level, over what is planned."""
-    levels = levels_of(settings)
-    needed = [typical_needs(inputs, outlook, settings, level) for level in levels]
-    need = np.stack([np.array([n.demand for n in at_level]) for at_level in needed], axis=2)
-    planned = problem.demand[:, :, None]
-    ratio = np.divide(need, planned, out=np.ones_like(need), where=planned > 0)
-    return Days(np.array(levels), np.maximum.accumulate(ratio, axis=2))

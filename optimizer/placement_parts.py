@@ -136,12 +136,18 @@ class WorkRow(Part):
 
 
 class MissCost(Part):
-    """What losses as on past days would cost a workload that says what a miss costs; not in other costs."""
+    """What misses are expected to cost a workload that says what one costs; not in other costs.
+
+    Over levels of demand and losses as on past days; `_of_demand` is the part that would be without losses.
+    `covered_quantile` is the highest level of demand that is served in every period while nothing is lost.
+    """
 
     workload: str
     usd_per_1000_missed: Usd
     days: Count
+    covered_quantile: float | None
     expected_usd_per_day: Usd
+    expected_usd_per_day_of_demand: Usd
 
 
 class Loss(Part):

@@ -1,4 +1,4 @@
-"""Rows of a placement plan: what runs, for whom, when work is done, budgets missed, what losses cost."""
+"""Rows of a placement plan: what runs, for whom, when work is done, budgets missed, what misses cost."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from optimizer.plan_parts import Missing
 from optimizer.problem import Problem, slo_usd
 from optimizer.solve import Solution
 from optimizer.spend_limits import SpendLimit, exceeded, usd_per_day
+from optimizer.typical_day import Days
 from optimizer.violations import TOLERANCE
 
 
@@ -104,14 +105,20 @@ def work_rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[
         )
 
 
-def miss_rows(problem: Problem, solution: Solution) -> Iterator[MissCost]:
-    """What the losses of past days would cost workloads that say what a miss costs."""
-    paid = problem.scenarios.slo_usd_per_unit
+def miss_rows(problem: Problem, solution: Solution, days: Days, *, watched: int) -> Iterator[MissCost]:
+    """What misses are expected to cost over demand and losses, where they have a price."""
+    paid, placed = problem.scenarios.slo_usd_per_unit, solution.placement
+    room = problem.sum_by_workload(problem.capacity[:, None] * placed.replicas)
     for w in np.flatnonzero(paid > 0):
         alone = replace(problem.scenarios, slo_usd_per_unit=np.where(np.arange(len(paid)) == w, paid, 0.0))
+        calm = replace(alone, lost_share=np.zeros_like(alone.lost_share))
+        need = days.ratio[w] * problem.demand[w][:, None]
+        covered = days.levels[(need <= room[w][:, None] + TOLERANCE).all(axis=0)]
         yield MissCost(
             workload=problem.workloads[w],
             usd_per_1000_missed=float(paid[w] / UNITS),
-            days=len(problem.scenarios),
-            expected_usd_per_day=slo_usd(replace(problem, scenarios=alone), solution.placement),
+            days=watched,
+            covered_quantile=float(covered.max()) if len(covered) else None,
+            expected_usd_per_day=slo_usd(replace(problem, scenarios=alone), placed),
+            expected_usd_per_day_of_demand=slo_usd(replace(problem, scenarios=calm), placed),
         )

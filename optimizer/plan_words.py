@@ -16,11 +16,25 @@ def work_sentences(rows: Sequence[WorkRow]) -> Iterator[str]:
 
 
 def miss_sentences(rows: Sequence[MissCost]) -> Iterator[str]:
-    """What losses as on past days would cost on average; in no other cost."""
+    """What misses are expected to cost, and up to which demand there are none; in no other cost."""
     for row in rows:
-        days = "1 day" if row.days == 1 else f"{row.days} days"
         yield (
-            f"losses as in the last {days} of history would cost {row.workload} USD "
-            f"{row.expected_usd_per_day:,.2f} a day, at USD {row.usd_per_1000_missed:,g} per 1,000 missed "
-            "requests; no other cost counts this"
+            f"misses are expected to cost {row.workload} USD {row.expected_usd_per_day:,.2f} a day, at USD "
+            f"{row.usd_per_1000_missed:,g} per 1,000 missed requests: {of_what(row)}; it serves "
+            f"{up_to(row.covered_quantile)} while nothing is lost; no other cost counts this"
         )
+
+
+def of_what(row: MissCost) -> str:
+    """The two causes of misses with their parts."""
+    by_demand = f"{row.expected_usd_per_day_of_demand:,.2f} by high demand"
+    if not row.days:
+        return f"{by_demand}, losses are not known"
+    days = "day" if row.days == 1 else f"{row.days} days"
+    by_loss = row.expected_usd_per_day - row.expected_usd_per_day_of_demand
+    return f"{by_demand}, {by_loss:,.2f} by losses as in the last {days} of history"
+
+
+def up_to(quantile: float | None) -> str:
+    """How much demand is served."""
+    return "less than the lowest demand" if quantile is None else f"demand up to its {quantile:.6g} quantile"

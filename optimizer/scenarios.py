@@ -1,4 +1,4 @@
-"""Scenarios from what happened: each day that was seen is one, over all pools together.
+"""Scenarios of demand and loss: each day that was seen, over all pools together, at each level of demand.
 
 A day's hours keep their order and its pools their company, so that what failed together fails together in the
 scenarios. How often is what was observed; nothing is drawn at random.
@@ -7,6 +7,7 @@ scenarios. How often is what was observed; nothing is drawn at random.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from optimizer.losses import Floats, Scenarios
 
 TAKEN = ("preempted", "failed", "denied")
-MOST_SCENARIOS = 100
+MOST_DAYS = 100
 HOUR = pd.Timedelta(hours=1)
 
 
@@ -57,38 +58,55 @@ def hourly_losses(
     return hours.reindex(whole, fill_value=0.0).sort_index(axis=1)
 
 
+@dataclass(frozen=True)
+class LostDays:
+    """Days (D) as different as they were: what each lost of pools, and how often there was one like it."""
+
+    name: tuple[str, ...]
+    probability: Floats  # (D,) sums to 1
+    share: Floats  # (D, P, T) of the replicas that draw on a pool
+
+
 def from_history(
-    losses: pd.DataFrame,
-    *,
-    workloads: int,
-    pools: Sequence[str],
-    hours: Floats,
-    slo_usd_per_unit: Floats,
-    most: int = MOST_SCENARIOS,
-) -> Scenarios:
-    """One scenario per day, its hours averaged into periods; evenly spread days where there are too many.
+    losses: pd.DataFrame, *, pools: Sequence[str], hours: Floats, most: int = MOST_DAYS
+) -> LostDays:
+    """Days with their hours averaged into periods; without history a single day that loses nothing.
 
     Args:
         losses: from `hourly_losses`.
-        workloads: how many there are.
         pools: of the problem, in its order; those without history lose nothing.
         hours: (T,) of the periods, which are a day from midnight on.
-        slo_usd_per_unit: (W,).
-        most: scenarios.
+        most: days that are looked at, evenly spread where there are more.
     """
     days = len(losses) // 24
     if not days:
-        return Scenarios.none(workloads, len(pools), len(hours))
+        return LostDays(("no loss",), np.ones(1), np.zeros((1, len(pools), len(hours))))
     table = losses.reindex(columns=list(pools), fill_value=0.0).to_numpy(dtype=float)[: days * 24]
     chosen = np.unique(np.linspace(0, days - 1, min(days, most)).round().astype(np.int64))
     by_day = table.reshape(days, 24, len(pools))[chosen]
     ends = np.rint(np.cumsum(hours)).astype(np.int64)
     cuts = [slice(begin, max(end, begin + 1)) for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
-    names = tuple(f"{losses.index[day * 24]:%Y-%m-%d}" for day in chosen)
+    lost = np.stack([by_day[:, cut].mean(axis=1) for cut in cuts], axis=2)
+    share, first, count = np.unique(lost, axis=0, return_index=True, return_counts=True)
+    names = tuple(f"{losses.index[day * 24]:%Y-%m-%d}" for day in chosen[first])
+    return LostDays(names, count / count.sum(), share)
+
+
+def at_levels(lost: LostDays, factor: Floats, levels: Floats, *, slo_usd_per_unit: Floats) -> Scenarios:
+    """Every day at every level of demand; losses and demand are independent of each other.
+
+    Args:
+        lost: days.
+        factor: (L, W, T) demand over the planned one.
+        levels: (L,) its quantiles, ascending; each stands for all that are nearest to it.
+        slo_usd_per_unit: (W,).
+    """
+    days = len(lost.name)
+    chance = np.diff([0.0, *((levels[1:] + levels[:-1]) / 2), 1.0])
     return Scenarios(
-        name=names,
-        probability=np.full(len(names), 1.0 / len(names)),
-        lost_share=np.stack([by_day[:, cut].mean(axis=1) for cut in cuts], axis=2),
-        demand_factor=np.ones((len(names), workloads, len(hours))),
-        slo_usd_per_unit=np.asarray(slo_usd_per_unit, dtype=float),
+        name=tuple(f"{day} q{level:g}" for level in levels for day in lost.name),
+        probability=np.outer(chance, lost.probability).ravel(),
+        lost_share=np.tile(lost.share, (len(levels), 1, 1)),
+        demand_factor=np.repeat(factor, days, axis=0),
+        slo_usd_per_unit=slo_usd_per_unit,
     )

@@ -7,7 +7,7 @@ batch work may move within the blocks before its deadline.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -18,13 +18,31 @@ from optimizer.capacity import beside_held
 from optimizer.config import Settings
 from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
-from optimizer.loss_history import with_losses
+from optimizer.loss_history import losses_of, miss_usd
 from optimizer.needs import Outlook, needs
-from optimizer.problem import Problem
+from optimizer.problem import Bools, Floats, Problem
+from optimizer.scenarios import at_levels, from_history
 from optimizer.spend_limits import SpendLimit, with_limits
 
 LOW, HIGH = 0.1, 0.99  # quantiles that bound a saving
 PAYBACK_DAYS = 30.0  # one-off costs of a change are weighed against this many days of saving
+
+
+@dataclass(frozen=True)
+class Days:
+    """How the need of a day differs from the planned one.
+
+    Attributes:
+        levels: (L,) quantile levels, ascending.
+        ratio: (W, T, L) need at each level over the planned need.
+    """
+
+    levels: Floats
+    ratio: Floats
+
+    def factor(self, paid: Bools) -> Floats:
+        """(L, W, T) the ratio where it is paid for, else 1."""
+        return np.moveaxis(np.where(paid[:, None, None], self.ratio, 1.0), 2, 0)
 
 
 def levels_of(settings: Settings) -> list[float]:
@@ -51,7 +69,32 @@ def typical_day(
         ),
         context=inputs.context,
     )
-    return with_limits(with_losses(problem, inputs), limits)
+    return with_limits(with_misses(problem, inputs, outlook, settings), limits)
+
+
+def with_misses(problem: Problem, inputs: Inputs, outlook: Outlook, settings: Settings) -> Problem:
+    """The problem with every day of history at every level of demand as scenarios.
+
+    As it is where no workload says what a miss costs.
+    """
+    usd = miss_usd(problem, inputs)
+    if not usd.any():
+        return problem
+    days = day_to_day(inputs, outlook, settings, problem)
+    lost = from_history(losses_of(problem, inputs), pools=problem.pools, hours=problem.hours)
+    return replace(
+        problem, scenarios=at_levels(lost, days.factor(usd > 0), days.levels, slo_usd_per_unit=usd)
+    )
+
+
+def day_to_day(inputs: Inputs, outlook: Outlook, settings: Settings, problem: Problem) -> Days:
+    """How much each workload needs on a day at each quantile level, over what is planned."""
+    levels = levels_of(settings)
+    needed = [typical_needs(inputs, outlook, settings, level) for level in levels]
+    need = np.stack([np.array([n.demand for n in at_level]) for at_level in needed], axis=2)
+    planned = problem.demand[:, :, None]
+    ratio = np.divide(need, planned, out=np.ones_like(need), where=planned > 0)
+    return Days(np.array(levels), np.maximum.accumulate(ratio, axis=2))
 
 
 def block_starts(inputs: Inputs, settings: Settings) -> pd.DatetimeIndex:

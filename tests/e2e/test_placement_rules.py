@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The plan of a workspace in which all three bind."""
     root = tmp_path_factory.mktemp("rules")
     web = {"name": "web", **SVC, "budget_usd_per_day": 40.0}
-    miss = {**SVC["slo"], "usd_per_1000_missed": 50.0}
+    miss = {**SVC["slo"], "usd_per_1000_missed": 500.0}
     api = {"name": "api", **SVC, "slo": miss, "spot": {"max_share": 1.0}}
     rows = {"option_id": "virginia", "quota": 8.0}, CHEAP_SPOT
     seen = pd.concat([usage(), usage(9.0, 9.0).assign(workload="api")])

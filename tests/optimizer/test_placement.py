@@ -312,6 +312,27 @@ def test_losses_of_past_days_count_for_those_who_say_what_a_miss_costs() -> None
     assert dear.miss_costs[0].expected_usd_per_day == pytest.approx(0.0, abs=1e-6)
 
 
+def capacity_hours(made: PlacementPlan) -> float:
+    hours = {period.name: period.hours for period in made.periods}
+    return sum(row.replicas * hours[row.period] for row in made.placements)
+
+
+def test_demand_above_the_quantile_is_covered_as_far_as_what_it_misses_costs_more() -> None:
+    """A machine more costs 2 USD/h; without it, demand at the 99 % quantile misses now and then."""
+
+    def priced(usd: float) -> PlacementPlan:
+        slo = worlds.SLO | {"usd_per_1000_missed": usd}
+        rows = catalogue(option("a", 2.0))
+        return plan(world([workload(slo=slo)], rows, [wavy()]), demand_quantile=0.9)
+
+    cheap, dear = priced(0.001), priced(100.0)
+    assert capacity_hours(dear) > capacity_hours(cheap)
+    (told,), (safe,) = cheap.miss_costs, dear.miss_costs
+    assert told.expected_usd_per_day == told.expected_usd_per_day_of_demand > 0
+    assert (told.days, told.covered_quantile) == (0, 0.9)
+    assert (safe.expected_usd_per_day, safe.covered_quantile) == (0.0, 0.99)
+
+
 def test_events_are_weighed_over_all_days_that_were_watched() -> None:
     """Half of the fleet failed in one hour of ten days: a tenth as much as if only that day were known."""
     inputs = lossy_world(0.001, rate=19.5)

@@ -141,7 +141,14 @@ def placement_plan() -> PlacementPlan:
                 ),
             ),
             miss_costs=(
-                MissCost(workload="web", usd_per_1000_missed=0.5, days=9, expected_usd_per_day=1.25),
+                MissCost(
+                    workload="web",
+                    usd_per_1000_missed=0.5,
+                    days=9,
+                    covered_quantile=None,
+                    expected_usd_per_day=1.25,
+                    expected_usd_per_day_of_demand=0.5,
+                ),
             ),
         )
     )

@@ -22,9 +22,16 @@ def test_work_is_told_with_its_deadline_and_its_hours() -> None:
 
 
 def test_misses_are_told_as_a_cost_beside_all_others() -> None:
-    row = MissCost(workload="chat", usd_per_1000_missed=2.5, days=30, expected_usd_per_day=12.345)
-    (told,) = miss_sentences([row])
-    assert told == (
-        "losses as in the last 30 days of history would cost chat USD 12.35 a day, "
-        "at USD 2.5 per 1,000 missed requests; no other cost counts this"
-    )
+    row = MissCost(
+        workload="chat", usd_per_1000_missed=2.5, days=30, covered_quantile=0.99,
+        expected_usd_per_day=12.5, expected_usd_per_day_of_demand=2.0,
+    )  # fmt: skip
+    unknown = {"days": 0, "covered_quantile": None, "expected_usd_per_day_of_demand": 12.5}
+    price = "misses are expected to cost chat USD 12.50 a day, at USD 2.5 per 1,000 missed requests"
+    end = "while nothing is lost; no other cost counts this"
+    by_loss = "2.00 by high demand, 10.50 by losses as in the last 30 days of history"
+    by_demand = "12.50 by high demand, losses are not known"
+    assert list(miss_sentences([row, row.model_copy(update=unknown)])) == [
+        f"{price}: {by_loss}; it serves demand up to its 0.99 quantile {end}",
+        f"{price}: {by_demand}; it serves less than the lowest demand {end}",
+    ]
