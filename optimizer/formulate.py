@@ -178,7 +178,8 @@ def with_commitments(problem: Problem, offers: Sequence[Offer]) -> Problem:
         for c, offer in enumerate(offers):
             if place in offer.rates:
                 rates[c, problem.pool[i]] = offer.rates[place]
-                saved[c, problem.pool[i]] = problem.price_hourly[i] / problem.pool_units[i]
+                usd = problem.price_hourly[i] / problem.pool_units[i]
+                saved[c, problem.pool[i]] = np.fmin(saved[c, problem.pool[i]], usd)
     return replace(
         problem,
         commitments=tuple(offer.name for offer in offers),

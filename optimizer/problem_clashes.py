@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from data.sheet import Sheet, shown
+from optimizer.cover_rule import RULE, least_unit_usd, saves_too_much
 from optimizer.errors import Fault
 from optimizer.problem import ON_DEMAND
 from optimizer.problem_rules import (
@@ -26,7 +27,7 @@ from optimizer.problem_rules import (
     RESIDENCY,
     WORKLOADS,
 )
-from optimizer.problem_values import filled
+from optimizer.problem_values import filled, places
 
 SHARE_TOLERANCE = 1e-6
 BOUNDS = ("min_replicas", "max_replicas")
@@ -65,17 +66,16 @@ def check_shares(origins: Sheet) -> None:
 
 
 def check_cover(sheets: Mapping[str, Sheet]) -> None:
-    """What is covered saves no more than its price: else running what nobody needs would pay.
-
-    Models count on that (`most_replicas` of the compact one, the kernel of prices).
-    """
+    """What is covered saves no more than its price."""
     cover, saved = sheets[COMMITMENT_POOLS], "list_usd_per_unit_hour"
     drawing = sheets[OPTIONS], sheets[NODES]
     if not cover.usable("pool", saved) or not all(sheet.usable(*DRAWN) for sheet in drawing):
         return
-    table = pd.concat([units_of(sheet.frame) for sheet in drawing])
-    least = table.groupby("pool")["usd"].min()
-    price = cover.frame["pool"].map(least).to_numpy(dtype=float)
+    paid = pd.concat([paid_on_demand(sheet.frame) for sheet in drawing])
+    pools = pd.Index(cover.frame["pool"].unique())
+    usd = paid["price_hourly"].to_numpy(dtype=float)
+    least = least_unit_usd(places(pools, paid["pool"]), usd, filled(paid, "pool_units"), len(pools))
+    price = least[places(pools, cover.frame["pool"])]
     listed = cover.frame[saved].to_numpy(dtype=float)
 
     def found(row: int) -> str:
@@ -83,22 +83,17 @@ def check_cover(sheets: Mapping[str, Sheet]) -> None:
             f"{listed[row]:g} for a unit of {shown(cover.frame['pool'].iloc[row])} that costs {price[row]:g}"
         )
 
-    told = "at most the least that a unit of the pool costs on demand"
     cover.refuse(
-        saved, listed > price * (1 + 1e-6) + 1e-9, told, "correct it, or name a pool for each price", found
+        saved, saves_too_much(listed, price), RULE, "correct it, or name a pool for each price", found
     )
 
 
-def units_of(frame: pd.DataFrame) -> pd.DataFrame:
-    """Pools that on-demand options or nodes draw on, and the USD that a unit of them costs there."""
-    paid = frame.loc[frame["purchase"].eq(ON_DEMAND) & frame["pool"].notna()]
-    if "node" in paid and "workload" in paid:
-        paid = paid.loc[paid["node"].isna()]  # options on nodes: these are paid
-    units = filled(paid, "pool_units")
-    usd = np.divide(
-        paid["price_hourly"].to_numpy(dtype=float), units, out=np.full(len(paid), np.inf), where=units > 0
-    )
-    return pd.DataFrame({"pool": paid["pool"].astype("object").to_numpy(), "usd": usd})
+def paid_on_demand(frame: pd.DataFrame) -> pd.DataFrame:
+    """Options or nodes that are paid on demand; of options on nodes, the nodes are."""
+    is_paid = frame["purchase"].eq(ON_DEMAND)
+    if "workload" in frame:
+        is_paid &= frame["node"].isna()
+    return frame.loc[is_paid, list(DRAWN)]
 
 
 def check_pinned_options(sheets: Mapping[str, Sheet]) -> None:

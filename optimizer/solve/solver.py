@@ -13,6 +13,7 @@ import numpy as np
 
 from optimizer.admit import turned_away
 from optimizer.check import check
+from optimizer.cover_rule import oversaved
 from optimizer.errors import InfeasibleError, SolverError
 from optimizer.problem import Placement, Problem, cost
 from optimizer.solve.components import Part, by_period, groups, only_with, restrict, together
@@ -53,10 +54,13 @@ def solve(
         solver: a solver of PuLP, such as `pulp.GUROBI(msg=False)`, instead of HiGHS. Small problems only.
 
     Raises:
-        ValueError: own rows or an own solver would be ignored.
+        ValueError: a commitment saves more for a unit than it costs; own rows or a solver would be ignored.
         InfeasibleError: a workload, or an origin of one, has no admissible option.
         SolverError: no placement came back or the checker refused it.
     """
+    breaches = list(oversaved(problem))
+    if breaches:
+        raise ValueError("\n".join(breaches))
     told = turned_away(problem)
     if told:
         raise InfeasibleError("\n".join(told))

@@ -240,3 +240,9 @@ def test_a_commitment_reaches_on_demand_pools_of_its_types_only() -> None:
     assert p.covered_list_price[0, reached].tolist() == [1.1]
     assert np.isnan(p.covered_list_price[0]).tolist() == np.isnan(p.committed_rate[0]).tolist()
     assert (p.committed_usd_per_hour[0], p.offered_max_usd_per_hour[0], p.fee_per_usd[0]) == (2.0, 8.0, 0.9)
+
+
+def test_a_commitment_saves_the_least_that_its_type_costs() -> None:
+    offer = Offer("plan", 2.0, 8.0, {("aws", "eu", "c8"): 0.6})
+    rows = option("a", price_hourly=1.1), option("b", price_hourly=1.4)
+    assert np.nanmax(one_problem(need(*rows), offers=(offer,)).covered_list_price) == 1.1

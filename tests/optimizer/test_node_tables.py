@@ -116,6 +116,11 @@ FAULTS: dict[str, tuple[str, Edit, str]] = {
         set_to("node", "big", row=1),
         "nodes.parquet, row 2, column node: found 'big' again",
     ),
+    "cover that saves more than a node's unit costs": (
+        "commitment_pools",
+        set_to("list_usd_per_unit_hour", 0.2),
+        "row 1, column list_usd_per_unit_hour: found 0.2 for a unit of 'p' that costs 0.125",
+    ),
     "no name": ("nodes", set_to("node", None), "nodes.parquet, row 1, column node: found nothing"),
     "negative price": ("nodes", set_to("price_hourly", -1.0), "row 1, column price_hourly: found -1"),
     "no price": ("nodes", lambda t: t.drop(columns="price_hourly"), "nodes.parquet, column price_hourly"),

@@ -30,6 +30,15 @@ def knapsack(items: int = 30, seed: int = 3) -> Problem:
     return problem(W(demand=[45_123.0, 31_771.0], max_options=4), options)
 
 
+@pytest.mark.parametrize(("units", "saved"), [(1.0, 1.01), (2.0, 0.51)])
+def test_commitments_that_save_more_than_a_unit_costs_are_refused(units: float, saved: float) -> None:
+    options = [O("a", pool="p", pool_units=units), O("dear", price=9.0, pool="p", pool_units=units)]
+    cover = [C("sp", {"p": (0.5, saved)}, existing=1.0)]
+    with pytest.raises(ValueError, match=rf"commitment 'sp' saves {saved} for a unit of 'p' that costs"):
+        solve(problem(W(), options, commitments=cover))
+    solve(problem(W(), options, commitments=[C("sp", {"p": (0.5, 1.0 / units)}, existing=1.0)]))
+
+
 def test_the_gap_is_what_was_asked_and_no_more_than_is_proven() -> None:
     p = knapsack(12)
     exact = solve(p, gap_share=EXACT)
