@@ -14,6 +14,16 @@ from optimizer.recommend import DAYS_PER_MONTH, rungs
 from optimizer.screen import out, usd
 
 NONE = "no commitment pays for this plan, beside those that run"
+BOUGHT_TODAY = "Bought today and not renewed: USD a month over its term, after fees, against not buying it"
+WORDS = (
+    "  USD/h: to commit to; saves: mean over draws of demand; worst: mean of the worst draws",
+    "  loses in: share of draws in which it costs more than it saves",
+    "  pays from: share of the committed hours that must be used; use: that share in most draws",
+)
+IN_PARTS = (
+    "At once or in parts: the same over the term and the year after it, each renewed when it ends and as "
+    "large as is best for it; → is recommended"
+)
 
 
 def summary(plan: PlacementPlan, path: Path) -> dict[str, Any]:
@@ -27,19 +37,23 @@ def summary(plan: PlacementPlan, path: Path) -> dict[str, Any]:
 
 
 def show(plan: PlacementPlan) -> None:
-    """One line per commitment with what it saves, then its ladders."""
+    """What each commitment saves when bought today, then whether parts would be better."""
     if not plan.commitments:
         out.print(NONE)
         return
-    heads = ("commitment", "USD/h", "USD/month", "worst", "loses in", "even at", "use")
-    table = Table(*heads, box=None, pad_edge=False)
+    out.print(BOUGHT_TODAY)
+    table = Table(
+        "commitment", "USD/h", "saves", "worst", "loses in", "pays from", "use", box=None, pad_edge=False
+    )
     for item in plan.commitments:
         table.add_row(escape(item.commitment), f"{item.usd_per_hour:,.2f}", *numbers(item))
     out.print(table)
+    for line in WORDS:
+        out.print(line, highlight=False)
+    out.print(f"\n{IN_PARTS}")
     for item in plan.commitments:
         show_ladders(item)
-    out.print("\nworst: mean of the worst draws; loses in: share of draws; even at: use at which it pays")
-    out.print("advice: no plan buys a commitment")
+    out.print("\nadvice: no plan buys a commitment")
 
 
 def numbers(item: CommitmentAdvice) -> tuple[str, ...]:
@@ -54,13 +68,13 @@ def numbers(item: CommitmentAdvice) -> tuple[str, ...]:
 
 
 def show_ladders(item: CommitmentAdvice) -> None:
-    """All at once and in parts, the recommended one marked."""
-    out.print(f"\n{item.commitment}", markup=False, highlight=False)
+    """All at once and in parts over the same years, the recommended one marked."""
+    out.print(f"{item.commitment}, over {item.term_years + 1} years", markup=False, highlight=False)
     for ladder in item.ladders:
         mark = "→" if ladder.is_recommended else " "
         saving, worst = (
             usd(value * DAYS_PER_MONTH)
             for value in (ladder.saving_usd_per_day, ladder.saving_usd_per_day_tail)
         )
-        text = f"{mark} {rungs(ladder)}: {saving} a month, {worst} in the worst draws"
+        text = f"{mark} {rungs(ladder)}: saves {saving} a month, {worst} in the worst draws"
         out.print(text, markup=False, highlight=False, soft_wrap=True)

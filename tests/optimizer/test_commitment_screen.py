@@ -23,7 +23,15 @@ def test_people_see_amount_saving_tail_and_ladders(tmp_path: Path) -> None:
     shown = " ".join(ran.out.split())
     for words in ("[b]x[/b]", "365 -122 8.0%", "68%", "70%–100%", "advice: no plan buys"):
         assert words in shown
-    assert "→ 1.00 USD/h now, 1.25 in month 6: 335 USD a month, 30 USD in the worst draws" in shown
+    assert "→ 1.00 USD/h now, 1.25 in month 6: saves 335 USD a month, 30 USD in the worst draws" in shown
+
+
+def test_both_amounts_for_at_once_say_over_which_time_they_are(tmp_path: Path) -> None:
+    ran = cli("commitments", "-w", written(tmp_path, advised(commitment="x")))
+    table, ladders = ran.out.split("At once or in parts")
+    assert "not renewed: USD a month over its term" in table
+    assert "over the term and the year after it, each renewed" in " ".join(ladders.split())
+    assert "x, over 2 years" in ladders
 
 
 def test_machines_get_the_advice_as_it_stands_in_the_plan(tmp_path: Path) -> None:
@@ -42,4 +50,4 @@ def test_a_plan_without_advice_says_so(tmp_path: Path) -> None:
 def test_without_a_plan_it_says_how_to_make_one(tmp_path: Path) -> None:
     ran = cli("commitments", "-w", tmp_path)
     assert ran.code == 2
-    assert "trimtab plan" in ran.err
+    assert "make one with `trimtab plan --kind placement`" in " ".join(ran.err.split())
