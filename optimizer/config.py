@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from data.nearest import hint, nearest
@@ -23,6 +24,7 @@ from optimizer.section import Section
 
 FILE_NAME = "trimtab.toml"
 PREFIX = "TRIMTAB_"
+Loc = tuple[int | str, ...]  # where pydantic found something
 
 
 class Autoscale(Section):
@@ -167,17 +169,63 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def faults(error: ValidationError) -> Iterator[Fault]:
-    """Pydantic's findings as one line each."""
-    for item in error.errors():
+    """Pydantic's findings as one line each; a slip of a key is not told again as that key missing."""
+    items = error.errors()
+    meant = slips(items)
+    for item in items:
         loc = [str(part) for part in item["loc"]]
         key, variable = ".".join(loc), PREFIX + "__".join(loc).upper()
         where = variable if variable in os.environ else FILE_NAME
         if item["type"] == "extra_forbidden":
-            yield unknown_key(where, key)
+            keys = row_keys(item["loc"][:-1])
+            yield unknown_key(where, key, hint(meant.get(item["loc"], loc[-1]), keys) if keys else None)
+        elif item["type"] == "missing" and item["loc"][-1] in told_as_slips(meant, item["loc"]):
+            continue
         else:
             found = f"{key} = {shown(key, item.get('input'))}"
             expected = "the name of an environment variable" if key.endswith("_env") else item["msg"].lower()
             yield Fault(where, found, expected, "correct the value")
+
+
+def slips(items: Sequence[ErrorDetails]) -> dict[Loc, str]:
+    """Unknown keys in rows of tables, such as [[budgets]], and what each was meant to be."""
+    unknown, missing = (
+        [item["loc"] for item in items if item["type"] == kind] for kind in ("extra_forbidden", "missing")
+    )
+    meant = {}
+    for loc in unknown:
+        row, name = loc[:-1], str(loc[-1])
+        left = [str(each[-1]) for each in missing if each[:-1] == row]
+        parts = {part: key for key in left for part in (*key.split("_"), key)}
+        alone = left if len(left) == 1 == sum(each[:-1] == row for each in unknown) else []
+        near = nearest(name, parts)
+        found = parts[near] if near else nearest(name, row_keys(row)) or next(iter(alone), None)
+        if found:
+            meant[loc] = found
+    return meant
+
+
+def told_as_slips(meant: Mapping[Loc, str], loc: Loc) -> set[str]:
+    """Keys of the same row that unknown ones were meant to be."""
+    return {key for unknown, key in meant.items() if unknown[:-1] == loc[:-1]}
+
+
+def row_keys(loc: Loc) -> tuple[str, ...]:
+    """What the row at a place such as (budgets, 0) may hold; nothing where the place is no row."""
+    model: type[BaseModel] = Settings
+    for part in loc:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            kinds = [each for each in (annotation, *get_args(annotation)) if is_model(each)]
+            if not kinds:
+                return ()
+            model = kinds[0]
+    return tuple(model.model_fields) if any(isinstance(part, int) for part in loc) else ()
+
+
+def is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
+    """Whether an annotation is a table of settings."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def shown(key: str, value: object) -> str:
@@ -189,9 +237,9 @@ def shown(key: str, value: object) -> str:
     return repr(value)
 
 
-def unknown_key(where: str, key: str) -> Fault:
-    """The fault of a key that does not exist, with the nearest that does."""
-    action = hint(nearest_key(key) or key, known_keys())
+def unknown_key(where: str, key: str, action: str | None = None) -> Fault:
+    """The fault of a key that does not exist, with what to do or the nearest that does."""
+    action = action or hint(nearest_key(key) or key, known_keys())
     return Fault(where, f"unknown key {key!r}", "a documented key", action)
 
 
@@ -210,6 +258,6 @@ def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]
     keys: list[str] = []
     for name, item in model.model_fields.items():
         keys.append(prefix + name)
-        if isinstance(item.annotation, type) and issubclass(item.annotation, BaseModel):
+        if is_model(item.annotation):
             keys += known_keys(item.annotation, prefix + name + ".")
     return keys

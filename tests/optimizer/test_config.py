@@ -45,6 +45,32 @@ def test_the_environment_wins_over_the_file_key_by_key(
     assert (planning.demand_quantile, planning.interval_minutes) == (0.95, 30)
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("amont = 3", [("budgets.0.amont", "monthly_amount")]),
+        ("monthly_amout = 3", [("budgets.0.monthly_amout", "monthly_amount")]),
+        (
+            "monthly_amout = 3\nownr = 'x'",
+            [("budgets.0.monthly_amout", "monthly_amount"), ("budgets.0.ownr", "owner")],
+        ),
+        ("monthly_amount = 3\ncurency = 'EUR'", [("budgets.0.curency", "currency")]),
+    ],
+)
+def test_a_misspelt_key_of_a_row_is_told_once(tmp_path: Path, rows: str, told: list[tuple[str, str]]) -> None:
+    found = faults(written(tmp_path, f"[[budgets]]\nname = 'a'\n{rows}\n"))
+    assert len(found) == len(told)
+    for line, (key, meant) in zip(found, told, strict=True):
+        assert f"unknown key {key!r}" in line
+        assert f"did you mean {meant!r}?" in line
+
+
+def test_a_missing_key_beside_another_slip_is_told(tmp_path: Path) -> None:
+    found = faults(written(tmp_path, "[[budgets]]\nname = 'a'\nownr = 'x'\n"))
+    assert ["monthly_amount" in line for line in found] == [True, False]
+    assert "did you mean 'owner'?" in found[1]
+
+
 def test_unknown_keys_name_the_nearest_and_all_are_told_at_once(tmp_path: Path) -> None:
     text = """
         [planing]
