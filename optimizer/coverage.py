@@ -13,6 +13,8 @@ from scipy.sparse import block_diag, coo_array, eye_array, hstack, vstack
 
 from optimizer.problem import Floats, Ints, Problem
 
+DIGITS = 9  # to which discounts of pools are the same
+
 
 def best_cover(problem: Problem, replicas: Floats | Ints, bought_usd_per_hour: Floats) -> Floats:
     """(C, P, T) unit-hours covered per hour that save most for given replicas (I, T)."""
@@ -32,13 +34,37 @@ def running_units(problem: Problem, replicas: Floats | Ints) -> Floats:
 def cover_units(listed: Floats, rate: Floats, running: Floats, budget: Floats) -> Floats:
     """(C, P, T) units covered that save most: (P, T) units run, (C,) USD per hour are committed.
 
-    `listed` and `rate` (C, P) are USD a covered unit saves and uses up; NaN where out of reach.
+    `listed` and `rate` (C, P) are USD a covered unit saves and uses up; NaN where out of reach. Pools with
+    the same discounts are one: what is covered of them is shared by what runs in each.
     """
+    if np.isnan(rate).all():
+        return np.zeros((*rate.shape, running.shape[1]))
+    group, size, first = like_pools(listed, rate)
+    together = np.zeros((len(first), running.shape[1]))
+    np.add.at(together, group, size[:, None] * running)
+    covered = cover_groups(listed[:, first] / size[first], rate[:, first] / size[first], together, budget)
+    share = np.divide(running, together[group], out=np.zeros_like(running), where=together[group] > 0)
+    return np.asarray(covered[:, group] * share)
+
+
+def like_pools(listed: Floats, rate: Floats) -> tuple[Ints, Floats, Ints]:
+    """(P,) group of pools that cover treats alike, (P,) size of their units, and the first pool of each.
+
+    Alike are pools of which a unit is so and so many units of the other: in rate and saving, with everything
+    that reaches them.
+    """
+    size = np.nan_to_num(np.concatenate([rate, listed])).max(axis=0, initial=0.0)
+    size[size <= 0] = 1.0
+    per_size = np.nan_to_num(np.concatenate([rate, listed]) / size, nan=-1.0).round(DIGITS)
+    _, first, group = np.unique(per_size, axis=1, return_index=True, return_inverse=True)
+    return group.reshape(-1).astype(np.int64), size, first.astype(np.int64)
+
+
+def cover_groups(listed: Floats, rate: Floats, running: Floats, budget: Floats) -> Floats:
+    """(C, G, T) the units of groups of pools that save most."""
     covered = np.zeros((*rate.shape, running.shape[1]))
     reach = ~np.isnan(rate)
-    if not reach.any():
-        return covered
-    pairs = np.argwhere(reach)  # (pair, [c, p])
+    pairs = np.argwhere(reach)  # (pair, [c, g])
     rows = np.zeros((rate.shape[1] + rate.shape[0], len(pairs)))
     rows[pairs[:, 1], np.arange(len(pairs))] = 1.0
     rows[rate.shape[1] + pairs[:, 0], np.arange(len(pairs))] = rate[reach]

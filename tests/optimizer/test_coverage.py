@@ -35,6 +35,18 @@ def test_a_budget_goes_where_it_saves_most_per_committed_dollar() -> None:
     assert covered[0].tolist() == [[1.0, 0.0], [1.0, 2.0]]
 
 
+@pytest.mark.parametrize("names", [("p", "q"), ("q", "p")])
+def test_where_the_discount_is_the_same_cover_is_shared_by_what_runs(names: tuple[str, str]) -> None:
+    """A unit of the second is worth three of the first: 2 and 2 units are 2 and 6 of what USD 4 cover."""
+    small, large = names
+    options = [O("a", pool=small), O("b", pool=large, price=3.0)]
+    cover = {small: (0.6, 1.0), large: (1.8, 3.0)}
+    p = problem(W(), options, commitments=[C(covers=cover, existing=2.4)])
+    covered = best_cover(p, np.array([[2], [2]]), np.zeros(1))[0, :, 0]
+    by_pool = dict(zip(p.pools, covered.tolist(), strict=True))
+    assert by_pool == pytest.approx({small: 1.0, large: 1.0})
+
+
 def test_bought_adds_to_what_is_committed() -> None:
     p = two_pools(C(covers={"q": (0.5, 2.0)}, existing=0.5))
     replicas = np.array([[0, 0], [4, 4], [0, 0], [0, 0]])
