@@ -38,12 +38,6 @@ class Turn:
     is_whole: bool = True
 
     @property
-    def is_in_one_piece(self) -> bool:
-        """Whether its blocks follow each other without passing midnight; the whole day always does."""
-        inside = sorted(self.blocks)
-        return inside[-1] - inside[0] + 1 == len(inside)
-
-    @property
     def rate(self) -> float:
         """Units/s that do it evenly in its blocks."""
         return self.units / (self.hours * 3600.0 * len(self.blocks))
@@ -80,14 +74,14 @@ def cut_short(units: float, now: pd.Timestamp, first: pd.Timestamp, due: pd.Time
 def as_work(need: Need, as_of: datetime) -> Need:
     """A need of work with a deadline, on the blocks of a typical day.
 
-    The work may move within its blocks. It keeps an even rate where they pass midnight, as a window is in one
-    piece, where it is sent from origins, as routes are about demand, and where it has a part of a block.
+    The work may move within its blocks. It keeps an even rate where it is sent from origins, as routes are
+    about demand, and where it has a part of a block.
     """
     blocks = len(need.demand)
     turn = turn_of(need.workload, as_of, blocks)
-    if turn.is_in_one_piece and turn.is_whole and not need.workload.origins:
-        shift = Shift(turn.units / 3600.0, min(turn.blocks), max(turn.blocks))
-        return replace(need, demand=np.zeros(blocks), shift=shift)
+    if turn.is_whole and not need.workload.origins:
+        window = (0, blocks - 1) if len(turn.blocks) == blocks else (turn.blocks[0], turn.blocks[-1])
+        return replace(need, demand=np.zeros(blocks), shift=Shift(turn.units / 3600.0, *window))
     return replace(need, demand=even_rate(turn, blocks))
 
 

@@ -29,6 +29,7 @@ class Shift:
 
     Attributes:
         amount: in the unit of `capacity` times hours.
+        last: before the first where the window passes midnight.
     """
 
     amount: float

@@ -240,21 +240,17 @@ def check_bounds(workloads: Sheet) -> None:
 
 
 def check_work(sheets: Mapping[str, Sheet]) -> None:
-    """Windows of work are periods in their order; a workload with work has no demand of its own."""
+    """Windows of work begin and end with a period; a workload with work has no demand of its own."""
     workloads, periods, demand = sheets[WORKLOADS], sheets[PERIODS], sheets[DEMAND]
     if not (workloads.usable("workload", "work_amount") and periods.usable("period")):
         return
     if not periods.frame["period"].is_unique:  # told already
         return
     names, frame = pd.Index(periods.frame["period"]), workloads.frame
-    place = {}
     for column in ("work_from", "work_until"):
-        place[column] = names.get_indexer(pd.Index(frame[column]))
-        unknown = (frame[column].notna() & (place[column] < 0)).to_numpy(dtype=bool)
+        place = names.get_indexer(pd.Index(frame[column]))
+        unknown = (frame[column].notna() & (place < 0)).to_numpy(dtype=bool)
         workloads.refuse(column, unknown, "a period of periods.parquet", "add it there or correct the name")
-    begin = np.maximum(place["work_from"], 0)
-    end = np.where(place["work_until"] < 0, len(names), place["work_until"])
-    workloads.refuse("work_until", begin > end, "a period not before work_from", "exchange them")
     if demand.usable("workload", "demand"):
         busy = frame.loc[frame["work_amount"].fillna(0) > 0, "workload"]
         both = (demand.frame["workload"].isin(busy) & (demand.frame["demand"] > 0)).to_numpy(dtype=bool)

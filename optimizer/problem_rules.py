@@ -65,7 +65,12 @@ RULES: dict[str, tuple[ColumnRule, ...]] = {
             "work_amount", "number", "units x hours to be done at any time", required=False, minimum=0
         ),
         ColumnRule("work_from", "key", "first period for the work (null = first)", required=False),
-        ColumnRule("work_until", "key", "last period for the work (null = last)", required=False),
+        ColumnRule(
+            "work_until",
+            "key",
+            "last period for the work (null = last); before work_from: through the end, on from the first",
+            required=False,
+        ),
         ColumnRule("max_per_node", "number", "replicas on one shared node", required=False, minimum=1),
     ),
     OPTIONS: (

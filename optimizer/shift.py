@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Work:
-    """Work of each workload and its window."""
+    """Work of each workload and its window; one that ends before it begins goes on from the first period."""
 
     amount: Floats  # (W,) demand units times hours; 0 = none
     begin: Ints  # (W,) first period of the window
@@ -42,7 +42,8 @@ class Work:
     def window(self, periods: int) -> Bools:
         """(W, T) when work may be done; nowhere for workloads without."""
         t = np.arange(periods)
-        inside = (t >= self.begin[:, None]) & (t <= self.end[:, None])
+        begins, ends = t >= self.begin[:, None], t <= self.end[:, None]
+        inside = np.where((self.begin <= self.end)[:, None], begins & ends, begins | ends)
         return np.asarray(inside & self.is_asked[:, None], dtype=bool)
 
     def restrict(self, workloads: Ints) -> Self:

@@ -53,10 +53,13 @@ def test_the_whole_day_shifts_whenever_it_begins() -> None:
     assert as_work(need(27), MORNING).shift == Shift(12.0, 0, 3)
 
 
-def test_work_through_midnight_or_from_origins_keeps_an_even_rate() -> None:
-    evening = MORNING.replace(hour=18)
-    through = as_work(need(27), evening)  # 06:00 on the next day
-    assert (through.shift, through.demand.tolist()) == (None, [1.0, 0.0, 0.0, 1.0])
+def test_work_through_midnight_shifts_from_the_evening_to_the_morning() -> None:
+    through = as_work(need(27), MORNING.replace(hour=18))  # 06:00 on the next day
+    assert through.shift == Shift(12.0, 3, 0)
+    assert through.demand.tolist() == [0.0] * 4
+
+
+def test_work_from_origins_keeps_an_even_rate() -> None:
     sent = as_work(need(21, origins={"DE": 1.0}), MORNING)
     assert (sent.shift, sent.demand.tolist()) == (None, [0.0] + [12 / 18] * 3)
 

@@ -114,10 +114,6 @@ FAULTS: dict[str, tuple[str, Rows, str]] = {
     "ends never": (
         "workloads", {"work_until": [None, "t9"]}, "row 2, column work_until: found 't9'; expected a",
     ),
-    "ends before it begins": (
-        "workloads", {"work_from": [None, "t1"], "work_until": [None, "t0"]},
-        "row 2, column work_until: found 't0'; expected a period not before work_from",
-    ),
     "work beside demand": (
         "demand", {"demand": [4.0, 2.0, 1.0, 0.0]},
         "row 3, column demand: found 1; expected 0 where the workload has work_amount",

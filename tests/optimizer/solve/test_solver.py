@@ -14,6 +14,8 @@ import pytest
 from optimizer.check import check
 from optimizer.errors import InfeasibleError, SolverError
 from optimizer.problem import Placement, Problem, cost
+from optimizer.problem_files import read_problem, write_problem
+from optimizer.shift import Work
 from optimizer.solve import small, solve
 from tests.optimizer.problems import C, O, W, problem, with_changes_capped
 
@@ -28,6 +30,15 @@ def knapsack(items: int = 30, seed: int = 3) -> Problem:
     prices = sizes * rng.uniform(0.97, 1.03, items)
     options = [O(f"o{i}", capacity=sizes[i], price=prices[i]) for i in range(items)]
     return problem(W(demand=[45_123.0, 31_771.0], max_options=4), options)
+
+
+def test_a_window_of_work_goes_on_from_the_first_period_through_files_too(tmp_path: Path) -> None:
+    """From the last period to the first: there is room in the first, and in those outside the window."""
+    p = problem(W(demand=[0.0] * 4), [O("a", pool="p")], pools={"p": (2.0, 9.0, 9.0, 0.0)}, hours=[6.0] * 4)
+    p = replace(p, work=Work(np.array([12.0]), begin=np.array([3]), end=np.array([0])))
+    write_problem(p, tmp_path)
+    for each in (p, read_problem(tmp_path).problem):
+        assert solve(each).placement.replicas.tolist() == [[2, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(("units", "saved"), [(1.0, 1.01), (2.0, 0.51)])
