@@ -7,14 +7,14 @@ import pandas as pd
 
 from optimizer.inputs import Inputs
 from optimizer.problem import Floats, Problem
-from optimizer.scenarios import HOUR, MOST_DAYS, hourly_losses
+from optimizer.scenarios import HOUR, LostDays, from_history, hourly_losses
 
 UNITS = 3.6  # 1,000 requests in an hour of one request/s
 
 
-def days_watched(problem: Problem, inputs: Inputs) -> int:
-    """How many days of losses stand behind the scenarios."""
-    return min(len(losses_of(problem, inputs)) // 24, MOST_DAYS)
+def lost_days(problem: Problem, inputs: Inputs) -> LostDays:
+    """What was lost on the days that were watched."""
+    return from_history(losses_of(problem, inputs), pools=problem.pools, hours=problem.hours)
 
 
 def miss_usd(problem: Problem, inputs: Inputs) -> Floats:

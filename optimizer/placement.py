@@ -26,7 +26,7 @@ from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.explanation import explained, short_workloads
 from optimizer.filter_prices import FilterPrices, with_barred
 from optimizer.inputs import Inputs
-from optimizer.loss_history import days_watched
+from optimizer.loss_history import lost_days
 from optimizer.needs import Outlook, look_ahead
 from optimizer.placement_parts import (
     CommitmentAdvice,
@@ -198,7 +198,7 @@ def misses(
     """What misses are expected to cost where a workload says what one costs."""
     if problem.scenarios.is_paid.any():
         days = day_to_day(inputs, outlook, settings, problem)
-        yield from miss_rows(problem, solution, days, watched=days_watched(problem, inputs))
+        yield from miss_rows(problem, solution, days, watched=lost_days(problem, inputs).watched)
 
 
 def least_usd(problem: Problem, replicas: Ints, planned: Floats, w: int) -> float:

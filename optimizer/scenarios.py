@@ -15,7 +15,7 @@ import pandas as pd
 from optimizer.losses import Floats, Scenarios
 
 TAKEN = ("preempted", "failed", "denied")
-MOST_DAYS = 100
+MOST_DAYS = 40  # that differ: with five levels of demand 200 scenarios, beyond which models take minutes
 HOUR = pd.Timedelta(hours=1)
 
 
@@ -62,6 +62,7 @@ def hourly_losses(
 class LostDays:
     """Days (D) as different as they were: what each lost of pools, and how often there was one like it."""
 
+    watched: int  # days that stand behind them
     name: tuple[str, ...]
     probability: Floats  # (D,) sums to 1
     share: Floats  # (D, P, T) of the replicas that draw on a pool
@@ -76,20 +77,22 @@ def from_history(
         losses: from `hourly_losses`.
         pools: of the problem, in its order; those without history lose nothing.
         hours: (T,) of the periods, which are a day from midnight on.
-        most: days that are looked at, evenly spread where there are more.
+        most: days that differ; where there are more, so many are looked at, evenly spread.
     """
     days = len(losses) // 24
     if not days:
-        return LostDays(("no loss",), np.ones(1), np.zeros((1, len(pools), len(hours))))
+        return LostDays(0, ("no loss",), np.ones(1), np.zeros((1, len(pools), len(hours))))
     table = losses.reindex(columns=list(pools), fill_value=0.0).to_numpy(dtype=float)[: days * 24]
-    chosen = np.unique(np.linspace(0, days - 1, min(days, most)).round().astype(np.int64))
-    by_day = table.reshape(days, 24, len(pools))[chosen]
+    by_day = table.reshape(days, 24, len(pools))
     ends = np.rint(np.cumsum(hours)).astype(np.int64)
     cuts = [slice(begin, max(end, begin + 1)) for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
     lost = np.stack([by_day[:, cut].mean(axis=1) for cut in cuts], axis=2)
-    share, first, count = np.unique(lost, axis=0, return_index=True, return_counts=True)
+    chosen = np.arange(days)
+    if len(np.unique(lost, axis=0)) > most:
+        chosen = np.linspace(0, days - 1, most).round().astype(np.int64)
+    share, first, count = np.unique(lost[chosen], axis=0, return_index=True, return_counts=True)
     names = tuple(f"{losses.index[day * 24]:%Y-%m-%d}" for day in chosen[first])
-    return LostDays(names, count / count.sum(), share)
+    return LostDays(len(chosen), names, count / count.sum(), share)
 
 
 def at_levels(lost: LostDays, factor: Floats, levels: Floats, *, slo_usd_per_unit: Floats) -> Scenarios:

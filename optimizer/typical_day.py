@@ -18,10 +18,10 @@ from optimizer.capacity import beside_held
 from optimizer.config import Settings
 from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
-from optimizer.loss_history import losses_of, miss_usd
+from optimizer.loss_history import lost_days, miss_usd
 from optimizer.needs import Outlook, needs
 from optimizer.problem import Bools, Floats, Problem
-from optimizer.scenarios import at_levels, from_history
+from optimizer.scenarios import at_levels
 from optimizer.spend_limits import SpendLimit, with_limits
 
 LOW, HIGH = 0.1, 0.99  # quantiles that bound a saving
@@ -81,7 +81,7 @@ def with_misses(problem: Problem, inputs: Inputs, outlook: Outlook, settings: Se
     if not usd.any():
         return problem
     days = day_to_day(inputs, outlook, settings, problem)
-    lost = from_history(losses_of(problem, inputs), pools=problem.pools, hours=problem.hours)
+    lost = lost_days(problem, inputs)
     return replace(
         problem, scenarios=at_levels(lost, days.factor(usd > 0), days.levels, slo_usd_per_unit=usd)
     )

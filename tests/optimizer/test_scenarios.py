@@ -30,13 +30,28 @@ def test_days_are_scenarios_and_pools_fail_together() -> None:
     assert np.allclose(found.probability, [2 / 3, 1 / 3])
 
 
+def test_of_many_days_that_differ_so_many_are_looked_at_evenly_spread() -> None:
+    lost = {24 * day + 1: day / 100 for day in range(30)}
+    losses = hourly_losses(capacity(24 * 30, lost), NONE, {}, {})
+    found = from_history(losses, pools=("p",), hours=np.full(1, 24.0), most=3)
+    assert found.watched == len(found.name) == 3
+    assert {found.name[0], found.name[-1]} <= {"2026-03-01", "2026-03-30"}
+
+
+def test_however_many_days_are_alike_the_one_that_is_not_counts() -> None:
+    losses = hourly_losses(capacity(24 * 90, {24 * 50: 0.8}), NONE, {}, {})
+    found = from_history(losses, pools=("p",), hours=np.full(1, 24.0), most=3)
+    assert (found.watched, found.name) == (90, ("2026-03-01", "2026-04-20"))
+    assert np.allclose(found.probability, [89 / 90, 1 / 90])
+
+
 def test_without_history_nothing_is_lost() -> None:
     found = from_history(pd.DataFrame(), pools=("p",), hours=np.full(2, 12.0))
     assert (found.probability.tolist(), found.share.tolist()) == ([1.0], [[[0.0, 0.0]]])
 
 
 def test_every_day_is_there_at_every_level_of_demand() -> None:
-    lost = LostDays(("calm", "bad"), np.array([0.75, 0.25]), np.array([[[0.0]], [[0.5]]]))
+    lost = LostDays(2, ("calm", "bad"), np.array([0.75, 0.25]), np.array([[[0.0]], [[0.5]]]))
     factor = np.array([[[0.5]], [[1.0]], [[1.2]]])
     found = at_levels(lost, factor, np.array([0.1, 0.5, 0.9]), slo_usd_per_unit=np.ones(1))
     assert found.name == ("calm q0.1", "bad q0.1", "calm q0.5", "bad q0.5", "calm q0.9", "bad q0.9")
