@@ -56,8 +56,8 @@ class Fitted:
     Attributes:
         form: chosen.
         factor: on everything the form wants, margin included.
-        usd_per_hour: mean cost of the replayed history; NaN where there was too little of it.
-        attainment: share of requests in time; NaN likewise.
+        usd_per_hour: mean cost of the replayed history; NaN where there was no load.
+        attainment: share of requests in time; NaN where there was too little history.
         days: of history that were replayed.
     """
 
@@ -84,10 +84,18 @@ def fitted(past: Past, service: Service, end: int, *, forms: Sequence[Form] = FO
     begin = min(WARM_UP, end // 2)
     load = past.load[begin:end]
     days = float((~np.isnan(load)).sum()) / DAY
-    if days < LEAST_DAYS or not np.nansum(load) > 0:
+    if not np.nansum(load) > 0:
         return Fitted(forms[0], 1.0 + MARGIN, float("nan"), float("nan"), days)
+    if days < LEAST_DAYS:
+        return as_it_is(past, forms[0], service, slice(begin, end), days)
     found = [factored(past, form, service, slice(begin, end), days) for form in forms]
     return min(found, key=lambda f: f.usd_per_hour)
+
+
+def as_it_is(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
+    """A form with nothing but the margin, where the history is too short to say more."""
+    played = rough_replay(past.load[span], past.needed(form)[span] * (1.0 + MARGIN), service, span)
+    return Fitted(form, 1.0 + MARGIN, played.usd_per_hour, float("nan"), days)
 
 
 def factored(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeGuard, get_args
+from typing import Any, Literal, Self, TypeGuard, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -28,11 +28,12 @@ Loc = tuple[int | str, ...]  # where pydantic found something
 
 
 class Autoscale(Section):
-    """The reactive rule between plans (see `autoscale` in capacity-plan/1)."""
+    """The loop between plans (see `autoscale` in capacity-plan/1); each history sets its numbers."""
 
-    target_utilization: float = Field(0.75, gt=0, le=1, description="load over capacity the loop aims at")
-    scale_down_window_s: int = Field(1800, ge=0, description="seconds the largest need is held")
-    headroom_factor: float = Field(3.0, ge=1, description="max_replicas over the highest planned count")
+    kind: Literal["terms", "target"] = Field(
+        "terms", description="terms: weighted statistics of past minutes; target: all that a plain HPA can do"
+    )
+    headroom_factor: float = Field(3.0, ge=1, description="max_replicas over what the busiest minute needed")
 
 
 class Planning(Section):

@@ -160,7 +160,7 @@ FORMS = (
     Form("ramp", ramp, 0.59),
     Form("smooth", smooth, 0.59),
     Form("step", step, 0.41),
-    Form("noisy", noisy, 0.0),
+    Form("noisy", noisy, 0.55),
 )
 
 

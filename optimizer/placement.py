@@ -11,13 +11,6 @@ import numpy as np
 import pandas as pd
 
 from optimizer.beforehand import beforehand, stored_as
-from optimizer.capacity import (
-    beside_held,
-    fleet_usd_per_hour,
-    held_usd_per_hour,
-    present_cost,
-    running_cost,
-)
 from optimizer.certificate import certify
 from optimizer.commitments import advise
 from optimizer.config import Settings
@@ -39,6 +32,13 @@ from optimizer.placement_rows import miss_rows, over_budget, route_rows, rows, w
 from optimizer.plan import PlacementPlan, sealed
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
+from optimizer.running_cost import (
+    beside_held,
+    fleet_usd_per_hour,
+    held_usd_per_hour,
+    present_cost,
+    running_cost,
+)
 from optimizer.solve import Solution
 from optimizer.spend_limits import (
     SpendLimit,
@@ -128,7 +128,7 @@ def document(
         PlacementPlan(
             as_of=inputs.as_of,
             demand_quantile=settings.placement.demand_quantile,
-            expected_cost_usd=(running_cost(*solved) if solved else 0.0) + held_cost,
+            expected_cost_usd=(running_cost(solved[0], solved[1].placement) if solved else 0.0) + held_cost,
             current_cost_usd=present_cost(inputs, list(outlook.held), problem, 24.0),
             periods=tuple(
                 Period(name=name, hours=float(hours))

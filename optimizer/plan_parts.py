@@ -6,9 +6,20 @@ The documents themselves, their hash, reading and writing are `optimizer.plan`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from optimizer.reactive import CONSTANT, Kind, Statistic
 
 
 def aware(value: datetime) -> datetime:
@@ -41,11 +52,61 @@ class Allocation(Part):
     max_replicas: Count
 
 
-class AutoscaleRule(Part):
-    """The reactive rule between plans: load / target_utilization, held for a window."""
+class Term(Part):
+    """A statistic of the load of past minutes [requests/s] and its weight.
 
-    target_utilization: float = Field(gt=0, le=1)
+    `last` minute; `mean`, `max` or `quantile` (level `q`) of the last `window_s`; `constant` is `value`.
+    """
+
+    stat: Kind
+    weight: Rounded
+    window_s: int | None = Field(None, gt=0)
+    q: float | None = Field(None, ge=0, le=1)
+    value: Rounded | None = None
+
+    @model_serializer(mode="wrap")
+    def without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Only what is said."""
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+    @classmethod
+    def of(cls, statistic: Statistic, weight: float) -> Term:
+        """A statistic as it stands in a plan."""
+        if statistic == CONSTANT:
+            return cls(stat="constant", weight=1.0, value=round(weight, 6))
+        window_s = statistic.window_s or None
+        return cls(stat=statistic.stat, weight=round(weight, 6), window_s=window_s, q=statistic.q)
+
+    @property
+    def weighted(self) -> tuple[Statistic, float]:
+        """The statistic and its weight, as the loop computes them."""
+        if self.stat == "constant":
+            return CONSTANT, self.weight * (self.value or 0.0)
+        return Statistic(self.stat, self.window_s or 0, self.q), self.weight
+
+
+class AutoscaleRule(Part):
+    """The loop between plans: needed load = last load / target_utilization, or a weighted sum of terms.
+
+    The largest need within scale_down_window_s counts.
+    """
+
+    target_utilization: float | None = Field(None, gt=0, le=1)
+    terms: tuple[Term, ...] | None = None
     scale_down_window_s: Count
+
+    @model_validator(mode="after")
+    def one_of_both(self) -> Self:
+        """A target or terms, not both."""
+        if (self.target_utilization is None) == (self.terms is None):
+            raise ValueError("expected either target_utilization or terms")
+        return self
+
+    @model_serializer(mode="wrap")
+    def without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Only what is said: others read a target or terms."""
+        said = handler(self)
+        return {key: value for key, value in said.items() if value is not None}
 
 
 class ForecastRow(Part):

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from optimizer.batch_work import as_work
-from optimizer.capacity import beside_held
 from optimizer.config import Settings
 from optimizer.formulate import Need, Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.loss_history import lost_days, miss_usd
 from optimizer.needs import Outlook, needs
 from optimizer.problem import Bools, Floats, Problem
+from optimizer.running_cost import beside_held
 from optimizer.scenarios import at_levels
 from optimizer.spend_limits import SpendLimit, with_limits
 

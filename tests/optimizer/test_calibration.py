@@ -78,10 +78,11 @@ def test_a_stricter_objective_never_costs_less() -> None:
 
 
 def test_a_history_that_tells_nothing_gets_forms_as_they_are() -> None:
-    for load in (np.full(120, 5.0), np.full(5 * DAY, np.nan), np.zeros(5 * DAY)):
+    for load in (np.full(120, 55.0), np.full(5 * DAY, np.nan), np.zeros(5 * DAY)):
         found = fit(load, service(len(load)))
         assert (found.form, found.factor) == (FORMS[0], 1.0 + MARGIN)
-        assert np.isnan(found.usd_per_hour)
+        assert np.isnan(found.attainment)
+        assert found.usd_per_hour == pytest.approx(7 * 2.0 if np.nansum(load) > 0 else np.nan, nan_ok=True)
 
 
 def test_a_calm_history_is_trusted_the_more_the_longer_it_is() -> None:

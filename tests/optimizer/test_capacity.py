@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.capacity import Timeline, beside_held, most_replicas, plan_capacity, runs
+from optimizer.capacity import UNFITTED, Timeline, plan_capacity, runs
 from optimizer.formulate import Offer
 from optimizer.inputs import Inputs
 from optimizer.plan import CapacityPlan
+from optimizer.reactive import needed_load
+from optimizer.running_cost import beside_held
 from tests.optimizer import worlds
-from tests.optimizer.problems import O, W, problem
 from tests.optimizer.worlds import AS_OF, batch, catalogue, history, option, steady, workload, world
 
 DAY = pd.Timedelta(hours=24)
@@ -51,10 +52,14 @@ def wavy(name: str = "web", scale: float = 1.0) -> pd.DataFrame:
     return history(list(np.tile(day, 4) * scale), name)
 
 
-def test_cost_is_replicas_times_price_times_hours() -> None:
+def test_cost_is_what_the_loop_is_expected_to_run_beside_the_floor() -> None:
+    """Four equal days: the next costs what capacity that follows the load with its head-room cost on them."""
     inputs = world([workload()], catalogue(option("a", 1.5)), [wavy()])
     made = plan(inputs)
-    assert made.expected_cost_usd == pytest.approx(priced(made, inputs))
+    mean_load = 30_000.0 * 1.2 / 600
+    busy = mean_load / 10 * 1.5 * 24
+    assert 1.0 * busy < made.expected_cost_usd < 1.5 * busy
+    assert priced(made, inputs) < made.expected_cost_usd
     assert len({a.replicas for a in made.allocations}) > 3
     assert made.current_cost_usd is None
 
@@ -83,9 +88,50 @@ def test_forecast_quantiles_do_not_cross() -> None:
     assert all(0 <= r.requests_p10 <= r.requests_p50 <= r.requests_p90 for r in made.forecast)
 
 
-def test_planned_capacity_covers_the_quantile() -> None:
-    inputs = world([workload()], catalogue(option("a")), [steady(95.0)])
-    assert {a.replicas for a in plan(inputs).allocations} == {10}
+def test_the_first_minute_has_what_is_needed_now_and_then_a_floor_is_left_to_the_loop() -> None:
+    made = plan(world([workload()], catalogue(option("a")), [steady(95.0)]))
+    now, later = made.allocations
+    assert (now.replicas, now.end) == (12, AS_OF + timedelta(minutes=1))  # 95 requests/s and head-room
+    assert (later.replicas, later.end) == (7, AS_OF + timedelta(hours=24))  # a share of yesterday's
+    rule = made.autoscale["web"]
+    assert rule.terms is not None
+    load = np.full(3 * 1440, 95.0)
+    assert needed_load(load, dict(t.weighted for t in rule.terms))[-1] == pytest.approx(120, abs=1)
+
+
+def test_a_plain_autoscaler_gets_a_target_instead() -> None:
+    made = plan(world([workload()], catalogue(option("a")), [steady(95.0)]), autoscale={"kind": "target"})
+    rule = made.autoscale["web"]
+    assert rule.terms is None
+    assert rule.target_utilization is not None
+    assert 0.5 < rule.target_utilization < 0.8
+    assert rule.model_dump() == {
+        "target_utilization": rule.target_utilization,
+        "scale_down_window_s": rule.scale_down_window_s,
+    }
+
+
+def test_a_short_history_is_covered_by_its_forecast_quantile() -> None:
+    made = plan(world([workload()], catalogue(option("a")), [steady(95.0, days=0.9)]))
+    assert {a.replicas for a in made.allocations} == {10}
+    assert made.autoscale["web"] == UNFITTED
+
+
+def test_an_announced_event_is_there_before_it_begins() -> None:
+    event = {
+        "start": AS_OF + timedelta(hours=5),
+        "end": AS_OF + timedelta(hours=7),
+        "factor": 3.0,
+        "name": "sale",
+    }
+    options = catalogue(option("a", boot_seconds=300.0))
+    made = plan(world([workload(known_events=[event])], options, [steady(95.0, days=4)]))
+    at = {
+        hour: replicas_at(made, AS_OF + timedelta(hours=hour, minutes=50))["web", "a"]
+        for hour in (3, 4, 6, 8)
+    }
+    assert (at[3], at[8]) == (6, 6)  # left to the loop
+    assert min(at[4], at[6]) >= 29
 
 
 def held_world(**changes: object) -> Inputs:
@@ -99,9 +145,8 @@ def held_world(**changes: object) -> Inputs:
 def test_held_workloads_keep_their_fleet_and_are_paid_for() -> None:
     inputs = held_world()
     made = plan(inputs)
-    assert replicas_at(made, AS_OF) == {("kept", "a"): 4, ("web", "a"): 3}
-    assert made.expected_cost_usd == pytest.approx((4 + 3) * 2.0 * 24)
-    assert made.expected_cost_usd == pytest.approx(priced(made, inputs))
+    assert replicas_at(made, AS_OF) == {("kept", "a"): 4, ("web", "a"): 4}
+    assert made.expected_cost_usd == pytest.approx((4 + 4) * 2.0 * 24)
     assert made.current_cost_usd == pytest.approx((4 + 5) * 2.0 * 24)
     assert [a.target.workload for a in made.actions] == ["web"]
     assert "kept" not in made.autoscale
@@ -111,7 +156,7 @@ def test_held_workloads_keep_their_fleet_and_are_paid_for() -> None:
 def test_a_commitment_covers_the_held_fleet_and_the_plan_once(committed: float) -> None:
     offer = Offer("plan", committed, 0.0, {PLACE: 1.0})
     made = plan(held_world(commitments=(offer,)))
-    assert made.expected_cost_usd == pytest.approx(24 * 2.0 * (7 - min(7.0, committed)))
+    assert made.expected_cost_usd == pytest.approx(24 * 2.0 * (8 - min(8.0, committed)))
     assert made.current_cost_usd == pytest.approx(24 * 2.0 * (9 - min(9.0, committed)))
 
 
@@ -165,31 +210,8 @@ def test_max_replicas_holds_for_all_options_together() -> None:
     rows = catalogue(option("a", 1.0, quota=6.0), option("b", 1.2))
     inputs = world([workload(max_replicas=11)], rows, [steady(95.0)])
     made = plan(inputs)
-    assert replicas_at(made, AS_OF) == {("web", "a"): 6, ("web", "b"): 4}
+    assert replicas_at(made, AS_OF) == {("web", "a"): 6, ("web", "b"): 5}
     assert sum(replicas_at(made, AS_OF, most=True).values()) <= 11
-
-
-def test_surprises_go_to_machines_no_provider_reclaims() -> None:
-    p = problem(W(demand=(5.0,)), [O("od", price=3.0), O("spot", price=0.1, purchase="spot")])
-    counts = np.array([[2], [3]])
-    assert most_replicas(p, counts, worlds.settings()).tolist() == [15, 0]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    demand=st.floats(0, 50),
-    most=st.one_of(st.just(np.inf), st.integers(1, 30)),
-    counts=st.lists(st.lists(st.integers(0, 8), min_size=2, max_size=2), min_size=2, max_size=2),
-)
-def test_limits_are_never_below_the_plan_and_add_up(
-    demand: float, most: float, counts: list[list[int]]
-) -> None:
-    p = problem(W(demand=(demand, demand / 2), max_replicas=most), [O("a"), O("b", price=2.0)])
-    n = np.array(counts)
-    top = most_replicas(p, n, worlds.settings())
-    limits = np.maximum(n, top[:, None])
-    assert (limits >= n).all()
-    assert (limits.sum(axis=0) <= max(most, (n[0].max() + n[1]).max())).all()
 
 
 def test_shortage_is_best_effort_and_told() -> None:
@@ -207,7 +229,7 @@ def test_actions_lead_from_the_present_fleet_to_the_first_interval() -> None:
     made = plan(inputs)
     assert apply(made, running) == {k: n for k, n in replicas_at(made, AS_OF).items() if n}
     saved = sum(a.saving_usd_per_hour for a in made.actions)
-    assert saved == pytest.approx(4 * 2.0 + 2 * 9.0 - 3 * 1.0)
+    assert saved == pytest.approx(4 * 2.0 + 2 * 9.0 - 4 * 1.0)
     assert all(a.inverse == a.before and a.before != a.after for a in made.actions)
     assert len({a.id for a in made.actions}) == len(made.actions)
 

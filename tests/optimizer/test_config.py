@@ -78,7 +78,7 @@ def test_unknown_keys_name_the_nearest_and_all_are_told_at_once(tmp_path: Path) 
         [planning]
         demand_quantil = 0.9
         [planning.autoscale]
-        target_util = 1
+        headroom_fact = 1
         gap_share = 1
     """
     found = faults(written(tmp_path, text))
@@ -86,7 +86,7 @@ def test_unknown_keys_name_the_nearest_and_all_are_told_at_once(tmp_path: Path) 
     nearest = {
         "planing": "planning",
         "planning.demand_quantil": "planning.demand_quantile",
-        "planning.autoscale.target_util": "planning.autoscale.target_utilization",
+        "planning.autoscale.headroom_fact": "planning.autoscale.headroom_factor",
         "planning.autoscale.gap_share": "planning.gap_share",
     }
     for key, known in nearest.items():
@@ -199,7 +199,7 @@ def test_variables_of_other_tools_are_left_alone(tmp_path: Path, monkeypatch: py
 def test_settings_cannot_change_and_every_key_says_what_it_is() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().planning.gap_share = 0.5  # type: ignore[misc]
-    assert "planning.autoscale.target_utilization" in known_keys()
+    assert "planning.autoscale.headroom_factor" in known_keys()
     sections = [Settings().planning, Settings().planning.autoscale, Settings().placement]
     keys = [
         item

@@ -1,0 +1,89 @@
+"""How the minute loop serves a workload: on which option, by which form, as its own history says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.calibration import Fitted, Service, fitted
+from optimizer.forms import DAY, Form, past_of
+from optimizer.problem import Ints
+from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
+
+HISTORY = 28 * DAY  # minutes that a fit looks back on
+DEAR = 1.6  # times the cheapest per request: above that an option is not tried
+TRIED = 3  # options per workload
+
+
+@dataclass(frozen=True)
+class Control:
+    """How one workload is served for a while.
+
+    Attributes:
+        option: position in the world; the loop adds replicas of it.
+        fitted: the form and its factor.
+    """
+
+    option: int
+    fitted: Fitted
+
+
+def choose(world: World, workload: int, now: int, target: float, forms: Sequence[Form]) -> Control:
+    """The option and form that would have been cheapest until now.
+
+    Args:
+        world: its minutes before `now` are known.
+        workload: position.
+        now: minute.
+        target: share of requests that must keep their objective.
+        forms: to choose from.
+    """
+    begin = max(0, now - HISTORY)
+    found = []
+    for option in candidates(world, workload):
+        history = past_of(world.load[workload, begin:now], boot_minutes(world, option))
+        asked = service(world, option, slice(begin, now), target)
+        found.append(Control(option, fitted(history, asked, now - begin, forms=forms)))
+    known = [c for c in found if not np.isnan(c.fitted.usd_per_hour)]
+    return min(known, key=lambda c: c.fitted.usd_per_hour) if known else found[0]
+
+
+def candidates(world: World, workload: int) -> list[int]:
+    """Options on demand worth a try: the cheapest per request, and smaller ones that are not much dearer."""
+    own = [int(i) for i in world.options_of(workload) if world.pool[i] == NONE and not world.is_committed[i]]
+    own.sort(key=lambda i: (world.usd_per_unit[i], i))
+    best = own[0]
+    limit = DEAR * world.usd_per_unit[best]
+    cheaper = [i for i in own[1:] if world.price_hourly[i] < world.price_hourly[best]]
+    return [best, *(i for i in cheaper if world.usd_per_unit[i] <= limit)][:TRIED]
+
+
+def service(world: World, option: int, span: slice, target: float) -> Service:
+    """What an option does for its workload, as a fit wants to know it."""
+    workload = world.option_workload[option]
+    return Service(
+        capacity=world.capacity[option, span],
+        price_hourly=float(world.price_hourly[option]),
+        boot_minutes=boot_minutes(world, option),
+        wait_s=float(np.median(world.wait_s[option, span])),
+        timeout_s=float(world.timeout_s[workload]),
+        burstiness=float(world.burstiness[workload]),
+        target=float(target),
+    )
+
+
+def boot_minutes(world: World, option: int) -> int:
+    """Whole minutes until a launch serves."""
+    return int(np.ceil(world.boot_s[option] / MINUTE_S - 1e-9))
+
+
+def room(world: World, workload: int, option: int) -> Ints:
+    """(o) how far the loop may go: the chosen option within its quota, dearer ones once that is used up."""
+    most = np.zeros(len(world.option_id), dtype=np.int64)
+    for i in world.options_of(workload):
+        fallback = world.pool[i] == NONE and world.usd_per_unit[i] >= world.usd_per_unit[option]
+        if i == option or fallback:
+            most[i] = UNLIMITED if world.quota_pool[i] == NONE else world.quota[world.quota_pool[i]]
+    return most

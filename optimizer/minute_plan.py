@@ -1,0 +1,143 @@
+"""What a capacity plan says of a workload that the minute loop serves: a floor, and the loop above it.
+
+The floor is what the same time yesterday says, and at the first minute what is needed now; everything above
+it the loop adds as load comes. What a forecast knows and yesterday does not (an event that was announced, a
+Monday after a Sunday) raises the floor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data.workloads import Workload
+from optimizer.control import Control, boot_minutes, choose, room
+from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Past, past_of
+from optimizer.inputs import Inputs
+from optimizer.minute_load import MINUTE
+from optimizer.needs import Candidate
+from optimizer.plan_parts import AutoscaleRule, Term
+from optimizer.problem import Floats, Ints
+from optimizer.reactive import LAST
+from optimizer.replay.history import world_of
+from optimizer.replay.world import World
+
+HISTORY_DAYS = 28
+WEEK = 7 * DAY
+KINDS: dict[str, tuple[Form, ...]] = {"terms": FORMS, "target": TARGETS}
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How the minute loop serves one workload from as-of on.
+
+    Attributes:
+        world: its last weeks.
+        control: the option that the loop adds, the form and its factor.
+        past: what the form reads off the load, up to the minute that begins at as-of.
+    """
+
+    world: World
+    control: Control
+    past: Past
+
+    @property
+    def option_id(self) -> str:
+        """The option that the loop adds."""
+        return self.world.option_id[self.control.option]
+
+    @property
+    def capacity(self) -> float:
+        """Requests/s of one replica of it, as long as requests are now."""
+        return float(self.world.capacity[self.control.option, -1])
+
+    @property
+    def price_hourly(self) -> float:
+        """USD of one replica of it."""
+        return float(self.world.price_hourly[self.control.option])
+
+    @property
+    def usd_per_unit(self) -> float:
+        """USD of an hour per request/s of load, as the history was served."""
+        load = float(np.nanmean(self.past.load))
+        return self.control.fitted.usd_per_hour / load if load > 0 else float("nan")
+
+    @property
+    def highest(self) -> float:
+        """Requests/s of the busiest minute of the last week."""
+        return float(np.nanmax(self.past.load[-WEEK:], initial=0.0))
+
+    def rule(self) -> AutoscaleRule:
+        """The loop's rule as it stands in the plan, weights as of now."""
+        form, factor = self.control.fitted.form, self.control.fitted.factor
+        weights = {
+            statistic: factor * float(by_hour[-1])
+            for statistic, by_hour in form.weights(self.past.hours).items()
+        }
+        if list(weights) == [LAST]:
+            target = min(1.0, 1.0 / weights[LAST])
+            return AutoscaleRule(target_utilization=round(target, 6), scale_down_window_s=form.window_s)
+        terms = tuple(Term.of(statistic, weight) for statistic, weight in weights.items() if weight != 0)
+        return AutoscaleRule(terms=terms, scale_down_window_s=form.window_s)
+
+    def floor(self, minutes: int) -> Floats:
+        """(minute) requests/s of capacity from as-of on that the loop does not go below."""
+        form, factor = self.control.fitted.form, self.control.fitted.factor
+        known = self.past.load[:-1]
+        days = int(np.ceil(minutes / DAY)) + 1
+        ahead = past_of(np.concatenate([known, np.tile(known[-DAY:], days)]), 1)
+        floor = form.floor_share * ahead.same_time[len(known) :][:minutes]
+        if form.floor is not None:
+            floor[:HOUR] = np.maximum(floor[:HOUR], form.floor(self.past.hours)[-1])
+        floor[0] = max(floor[0], self.past.needed(form)[-1])
+        return factor * floor
+
+    def limits(self) -> dict[str, int]:
+        """Replicas that quotas leave to the loop, by option: its own first, then dearer ones."""
+        limits: Ints = room(self.world, 0, self.control.option)
+        own = self.control.option
+        ranked = sorted(np.flatnonzero(limits), key=lambda i: (i != own, self.world.usd_per_unit[i], i))
+        return {self.world.option_id[i]: int(limits[i]) for i in ranked}
+
+    def most(self, headroom_factor: float) -> dict[str, int]:
+        """How far the loop may go, by option: the busiest minute several times over, within quotas."""
+        wish = headroom_factor * self.highest
+        found: dict[str, int] = {}
+        for option_id, limit in self.limits().items():
+            capacity = float(self.world.capacity[self.world.option_id.index(option_id), -1])
+            count = min(limit, int(np.ceil(max(0.0, wish) / capacity)))
+            if count > 0:
+                found[option_id] = count
+                wish -= count * capacity
+        return found
+
+
+def is_plain(workload: Workload) -> bool:
+    """Whether replicas of one option may be added without a look at the others: no rule spreads them."""
+    spread = workload.min_regions > 1 or workload.max_region_share < 1 or bool(workload.origins)
+    lost = workload.survive_region_loss or workload.survive_zone_loss
+    return not spread and not lost and workload.max_ramp_replicas is None
+
+
+def loop_of(c: Candidate, inputs: Inputs, kind: str) -> Loop | None:
+    """The loop of an interactive workload.
+
+    None where its history is too short to say how it moves, or where rules spread it: then the plan covers a
+    quantile of demand by itself.
+    """
+    if c.workload.tier != "interactive" or c.workload.slo is None or c.series is None:
+        return None
+    if not is_plain(c.workload):
+        return None
+    end = pd.Timestamp(inputs.as_of).floor(MINUTE)
+    world = world_of(inputs, (c.workload.name,), end - HISTORY_DAYS * pd.Timedelta(days=1), end)
+    counted = np.flatnonzero(~np.isnan(world.requests[0]))
+    if len(counted) == 0 or world.minutes - counted[0] < DAY:
+        return None
+    begin = int(counted[0]) // HOUR * HOUR
+    world = world.between(begin, world.minutes)
+    control = choose(world, 0, world.minutes, c.workload.slo.target, KINDS[kind])
+    now = np.append(world.load[0], np.nan)  # the minute that begins: its load is not known
+    return Loop(world, control, past_of(now, boot_minutes(world, control.option)))
