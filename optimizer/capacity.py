@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,9 @@ from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.formulate import Offer, Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook, look_ahead, needs
+from optimizer.node_shares import as_instances, instances, present_instances
 from optimizer.plan import CapacityPlan, sealed
+from optimizer.plan_nodes import node_actions
 from optimizer.plan_parts import Allocation, AutoscaleRule, ForecastRow
 from optimizer.problem import Floats, Ints, Problem, cost_parts
 from optimizer.rows import rows_of
@@ -73,7 +76,7 @@ def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> 
             hours=times.hours,
             fleet=inputs.fleet,
             offers=beside_held(inputs, list(outlook.held))[0],
-            policy=Policy(spot_capacity=inputs.spot_capacity),
+            policy=Policy(spot_capacity=inputs.spot_capacity, shares_nodes=False),
             context=inputs.context,
         )
         problem = prune_dominated(whole)
@@ -98,7 +101,7 @@ def document(
             horizon_hours=hours,
             demand_quantile=settings.planning.demand_quantile,
             expected_cost_usd=planned + held_cost,
-            current_cost_usd=present_cost(inputs, list(outlook.held), solved[0] if solved else None, hours),
+            current_cost_usd=present_cost(inputs, list(outlook.held), solved, hours),
             allocations=(
                 *(allocations(*solved, times, settings) if solved else ()),
                 *held_rows(inputs, outlook, times),
@@ -106,10 +109,10 @@ def document(
             autoscale={c.workload.name: autoscale_rule(settings) for c in reacting(outlook)},
             forecast=tuple(forecast_rows(outlook, times)),
             proof=proof(solved[1] if solved else None),
-            actions=tuple(scale_actions(*solved, inputs) if solved else ()),
+            actions=(*scale_actions(*solved, inputs), *node_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),
             reasons=tuple(reasons(outlook, solved)),
-            notes=inputs.notes,
+            notes=(*inputs.notes, *own_nodes(outlook), *pods_left(inputs, outlook)),
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
         )
@@ -119,11 +122,15 @@ def document(
 def allocations(
     problem: Problem, solution: Solution, times: Timeline, settings: Settings
 ) -> Iterator[Allocation]:
-    """Rows of every option in use, intervals of equal count joined; the scale-out option always has one."""
-    counts = solution.placement.replicas
-    top = most_replicas(problem, counts, settings)
+    """Rows of every option in use, intervals of equal count joined; the scale-out option always has one.
+
+    Replicas are instances; of workloads with resources, the nodes its pods have to themselves.
+    """
+    pods = solution.placement.replicas
+    counts = np.rint(instances(problem, solution.placement)).astype(np.int64)
+    top = most_replicas(as_instances(problem), counts, settings)
     for i in np.flatnonzero((counts.max(axis=1) > 0) | (top > 0)):
-        for count, steps in runs(counts[i]):
+        for (count, inside), steps in runs(list(zip(counts[i].tolist(), pods[i].tolist(), strict=True))):
             yield Allocation(
                 workload=problem.workloads[problem.option_workload[i]],
                 option_id=problem.option_id[i],
@@ -131,12 +138,13 @@ def allocations(
                 end=times.ends[steps[-1]].to_pydatetime(),
                 replicas=count,
                 max_replicas=max(count, int(top[i])),
+                pods=inside if problem.nodes.is_shared[i] else None,
             )
 
 
-def runs(counts: Ints) -> Iterator[tuple[int, list[int]]]:
+def runs(counts: Sequence[Any]) -> Iterator[tuple[Any, list[int]]]:
     """Stretches of equal counts: the count and the positions it holds for."""
-    for count, run in groupby(range(len(counts)), key=lambda t: int(counts[t])):
+    for count, run in groupby(range(len(counts)), key=lambda t: counts[t]):
         yield count, list(run)
 
 
@@ -145,7 +153,7 @@ def most_replicas(problem: Problem, counts: Ints, settings: Settings) -> Ints:
 
     Its limit lets the workload reach headroom_factor times its highest planned need, so that the cap
     binds only where a quota or max_replicas does. Limits of options add up, so max_replicas leaves room
-    for the other options that are planned.
+    for the other options that are planned; a node of pods, which holds at least one, counts as one.
     """
     top = np.zeros(len(problem.option_id), dtype=np.int64)
     for w in range(len(problem.workloads)):
@@ -210,26 +218,49 @@ def forecast_rows(outlook: Outlook, times: Timeline) -> Iterator[ForecastRow]:
             )
 
 
+def own_nodes(outlook: Outlook) -> list[str]:
+    """What a capacity plan takes for granted of workloads with resources."""
+    names = [c.workload.name for c in outlook.candidates if c.workload.resources is not None]
+    if not names:
+        return []
+    own = f"{', '.join(names)}: replicas are nodes of their own, with `pods` on them"
+    return [f"{own}; `trimtab plan --kind placement` shares nodes"]
+
+
+def pods_left(inputs: Inputs, outlook: Outlook) -> list[str]:
+    """Pods of workloads that stay as they are may be on shared nodes, which plans count without them."""
+    able = [w for w in inputs.workloads if w.resources is not None and not w.placement.dedicated_nodes]
+    names = [w.name for w in able if w.name in outlook.held]
+    if not names or inputs.nodes.empty:
+        return []
+    return [f"{', '.join(names)} stays as it is: add the nodes that its pods need to the shared ones planned"]
+
+
 def running_cost(problem: Problem, solution: Solution) -> float:
     """USD for what runs over the horizon, after commitments; without the model's costs of change."""
     parts = cost_parts(problem, solution.placement)
-    return parts["instances"] + parts["egress"] + parts["commitment_cover"] + parts["commitment_fees"]
+    running = ("instances", "nodes", "egress", "commitment_cover", "commitment_fees")
+    return sum(parts[name] for name in running)
 
 
-def present_cost(inputs: Inputs, held: Sequence[str], problem: Problem | None, hours: float) -> float | None:
-    """USD of leaving the present fleet as it is, after what existing commitments cover; None if unknown.
+def present_cost(
+    inputs: Inputs, held: Sequence[str], solved: tuple[Problem, Solution] | None, hours: float
+) -> float | None:
+    """USD of leaving what runs as it is, after what existing commitments cover; None if unknown.
 
     Workloads of which a part has no known price are left out.
     """
-    if inputs.fleet.empty:
+    if inputs.fleet.empty and inputs.nodes.empty:
         return None
     priced = [w.name for w in inputs.workloads if w.name not in inputs.unpriced]
     listed = fleet_usd_per_hour(inputs, [name for name in priced if name not in held])
-    listed += held_usd_per_hour(inputs, held)
-    if problem is None:
+    listed += held_usd_per_hour(inputs, held) + listed_usd(inputs.nodes, inputs.options)
+    if solved is None:
         return listed * hours
+    problem = as_instances(solved[0])
     known = np.isin(np.array(problem.workloads)[problem.option_workload], priced)
-    replicas = np.repeat(np.where(known, problem.current_replicas, 0)[:, None], len(problem.periods), axis=1)
+    present = np.where(known, present_instances(solved[0], solved[1].placement, inputs.nodes), 0.0)
+    replicas = np.repeat(present[:, None], len(problem.periods), axis=1)
     covered = best_cover(problem, replicas, np.zeros(len(problem.commitments)))
     saved = np.einsum("cp,cpt,t->", np.nan_to_num(problem.covered_list_price), covered, problem.hours)
     return listed * hours - float(saved)
@@ -279,5 +310,10 @@ def fleet_usd_per_hour(
     """
     rows = inputs.fleet.loc[inputs.fleet["workload"].isin(workloads)]
     rows = rows.loc[~rows["option_id"].isin(beyond)]
-    priced = rows.merge(inputs.options[["option_id", "price_hourly"]], on="option_id")
+    return listed_usd(rows, inputs.options)
+
+
+def listed_usd(rows: pd.DataFrame, options: pd.DataFrame) -> float:
+    """Catalogue price per hour of desired instances; those of unknown options count nothing."""
+    priced = rows.merge(options[["option_id", "price_hourly"]], on="option_id")
     return float((priced["desired"].astype(float) * priced["price_hourly"].astype(float)).sum())
