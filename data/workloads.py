@@ -164,6 +164,11 @@ class Workload(Model):
         """Whether its objective is in tokens: its demand then needs token counts."""
         return self.slo is not None and self.slo.ttft_s is not None
 
+    @property
+    def shares_nodes(self) -> bool:
+        """Whether its pods may be on nodes with those of others."""
+        return self.resources is not None and not self.placement.dedicated_nodes
+
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
         clashes = [clash for rule in RULES for clash in rule(self)]

@@ -229,8 +229,7 @@ def own_nodes(outlook: Outlook) -> list[str]:
 
 def pods_left(inputs: Inputs, outlook: Outlook) -> list[str]:
     """Pods of workloads that stay as they are may be on shared nodes, which plans count without them."""
-    able = [w for w in inputs.workloads if w.resources is not None and not w.placement.dedicated_nodes]
-    names = [w.name for w in able if w.name in outlook.held]
+    names = [w.name for w in inputs.workloads if w.shares_nodes and w.name in outlook.held]
     if not names or inputs.nodes.empty:
         return []
     return [f"{', '.join(names)} stays as it is: add the nodes that its pods need to the shared ones planned"]

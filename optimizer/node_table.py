@@ -62,7 +62,7 @@ def quotas(rows: pd.DataFrame, index: dict[str, int]) -> Ints:
 
 def node_names(rows: pd.DataFrame, units: Sequence[Workload], *, shares: bool) -> list[str]:
     """Which nodes each option is on: those of all who share them, or of its workload alone."""
-    alone = [not shares or w.placement.dedicated_nodes for w in units]
+    alone = [not (shares and w.shares_nodes) for w in units]
     return [
         ALONE.format(option=option, workload=units[w].name) if alone[w] else option
         for option, w in zip(rows["option_id"], rows["w"], strict=True)

@@ -90,14 +90,10 @@ def on_own_nodes(
     inputs: Inputs, outlook: Outlook, settings: Settings, limits: Sequence[SpendLimit]
 ) -> tuple[Problem, Solution] | None:
     """The workloads that may share nodes, each on nodes of its own, solved; None where there are none."""
-    able = [
-        c
-        for c in outlook.candidates
-        if c.workload.resources is not None and not c.workload.placement.dedicated_nodes
-    ]
+    able = tuple(c for c in outlook.candidates if c.workload.shares_nodes)
     if not able:
         return None
-    apart = replace(outlook, candidates=tuple(able))
+    apart = replace(outlook, candidates=able)
     problem = typical_day(inputs, apart, settings, limits, shares_nodes=False)
     return problem, solve(problem, gap_share=settings.placement.gap_share)
 
