@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,25 @@ def test_a_profile_for_pods_stands_once(tmp_path: Path) -> None:
     pd.concat([row, row]).to_parquet(tmp_path / "profiles.parquet")
     with pytest.raises(InputError, match=r"row 2, column model: .*one row without accelerator"):
         read_workspace(tmp_path)
+
+
+def state(root: Path, nodes: object) -> list[str]:
+    """Faults of the shared nodes in state.json; none where they are read."""
+    body = {"as_of": "2026-05-12T03:00:00+00:00", "fleet": [], "nodes": nodes}
+    (root / "state.json").write_text(json.dumps(body))
+    return workspace(root, "resources: {cpu: 1, memory_gib: 1}")
+
+
+def test_shared_nodes_that_run_are_read(tmp_path: Path) -> None:
+    assert state(tmp_path, [{"option_id": "small", "desired": 2, "ready": 1, "pending": 1}]) == []
+    read = read_workspace(tmp_path).nodes
+    assert read is not None
+    assert read.to_dict("records") == [{"option_id": "small", "desired": 2, "ready": 1, "pending": 1}]
+
+
+def test_wrong_entries_of_shared_nodes_are_told(tmp_path: Path) -> None:
+    counts = {"desired": 1, "ready": 1, "pending": 0}
+    once = {"option_id": "small", **counts}
+    assert len(state(tmp_path, [once, once, {"option_id": "", **counts}, 3, {**once, "ready": -1}])) == 5
+    (told,) = state(tmp_path, {})
+    assert told.startswith("state.json, column nodes: found {}; expected")
