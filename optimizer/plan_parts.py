@@ -108,7 +108,7 @@ class Proof(Part):
     objective_usd: Usd
     bound_usd: Usd
     gap_share: float
-    stopped_by: Literal["gap", "nodes", "time"]
+    stopped_by: Literal["gap", "rounds", "nodes", "time"]
     method: str
 
 

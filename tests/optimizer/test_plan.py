@@ -278,7 +278,7 @@ def test_an_edited_file_is_refused(tmp_path: Path) -> None:
         (("proof", "bound_usd"), float("inf"), "finite number"),
         (("allocations", 0, "replicas"), -1, "greater than or equal to 0"),
         (("allocations", 0, "replicas"), 1.5, "integer"),
-        (("proof", "stopped_by"), "luck", "'gap', 'nodes' or 'time'"),
+        (("proof", "stopped_by"), "luck", "'gap', 'rounds', 'nodes' or 'time'"),
         (("extra",), 1, "Extra inputs"),
         (("demand_quantile",), 1.0, "less than 1"),
     ],
