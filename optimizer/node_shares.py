@@ -57,18 +57,23 @@ def parts(problem: Problem, packing: Packing) -> Floats:
 
 def as_instances(problem: Problem) -> Problem:
     """The same with instances full of one workload's pods in place of nodes, for costs by workload."""
-    nodes, on = problem.nodes, problem.nodes.is_shared
-    if not on.any():
+    if not problem.nodes.is_shared.any():
         return problem
-    full, place = pods_per_node(problem), np.maximum(nodes.of_option, 0)
+    full, one_each = pods_per_node(problem), pods_as_instances(problem)
+    capacity, current = problem.capacity * full, problem.current_replicas / full
+    return replace(one_each, capacity=capacity, current_replicas=current)
+
+
+def pods_as_instances(problem: Problem) -> Problem:
+    """The same with the price and the pools of its node on every pod."""
+    nodes, on = problem.nodes, problem.nodes.is_shared
+    place = np.maximum(nodes.of_option, 0)
     return replace(
         problem,
         price_hourly=np.where(on, nodes.price_hourly[place], problem.price_hourly),
         pool=problem.source_pool,
         pool_units=np.where(on, nodes.pool_units[place], problem.pool_units),
         quota_pool=np.where(on, nodes.quota_pool[place], problem.quota_pool),
-        capacity=problem.capacity * full,
-        current_replicas=problem.current_replicas / full,
         nodes=Nodes.none(len(problem.workloads), len(problem.option_id)),
     )
 

@@ -42,7 +42,7 @@ from optimizer.plan import PlacementPlan, sealed
 from optimizer.plan_nodes import node_actions, node_rows, sharing
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
-from optimizer.solve import Solution, solve
+from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.spend_limits import (
     SpendLimit,
     paid,
@@ -94,7 +94,7 @@ def on_own_nodes(
     if not able:
         return None
     apart = replace(outlook, candidates=able)
-    problem = typical_day(inputs, apart, settings, limits, shares_nodes=False)
+    problem = prune_dominated(typical_day(inputs, apart, settings, limits, shares_nodes=False))
     return problem, solve(problem, gap_share=settings.placement.gap_share)
 
 

@@ -23,7 +23,7 @@ from optimizer.placement import plan_placement
 from optimizer.plan import PlacementPlan, document
 from optimizer.problem import Problem, cost
 from optimizer.problem_files import read_problem
-from optimizer.solve import solve
+from optimizer.solve import prune_dominated, solve
 from optimizer.throughput import pair_options
 from tests.optimizer import worlds
 from tests.optimizer.worlds import catalogue, option, steady, workload, world
@@ -192,6 +192,58 @@ def test_parts_of_nodes_add_up_to_the_nodes() -> None:
     paid = instances(p, placed)
     assert paid.sum() == pytest.approx(placed.packing.count.sum())
     assert (as_instances(p).price_hourly * paid[:, 0]).sum() == pytest.approx(cost(p, placed))
+
+
+# ---- kinds of nodes that another replaces ----
+
+
+def kept_nodes(*nodes: dict[str, Any], **keys: Any) -> tuple[str, ...]:
+    """Kinds of nodes that are left for two workloads, the second as `keys` say."""
+    wanted = [(pod("web"), 25.0), (pod("api", 0.5, **keys), 15.0)]
+    return prune_dominated(problem(needs(wanted, *nodes))).nodes.name
+
+
+def test_a_dearer_node_with_no_more_room_is_dropped() -> None:
+    dear = {**MID, "option_id": "dear", "price_hourly": 0.2}
+    assert kept_nodes(MID, dear) == ("mid",)
+    assert kept_nodes(MID, {**dear, "region": "us"}) == ("mid",)
+    assert kept_nodes(MID, {**dear, "price_hourly": 0.19}) == ("dear",)  # one of two alike
+    assert kept_nodes(MID, {**dear, "cpu": 4.0}) == ("dear", "mid")
+    assert kept_nodes({**MID, "quota": 9.0}, dear) == ("dear", "mid")
+    assert kept_nodes({**MID, "quota": 9.0}, {**dear, "price_hourly": 0.1}) == ("dear",)
+
+
+def test_a_node_stays_where_one_workload_needs_its_place() -> None:
+    us = {**MID, "option_id": "us", "price_hourly": 0.2, "region": "us"}
+    assert kept_nodes(MID, us, placement={"regions": ["us"]}) == ("mid", "us")
+    assert kept_nodes(MID, us, min_regions=2) == ("mid", "us")
+
+
+def test_a_node_that_a_commitment_pays_stays() -> None:
+    offer = Offer("plan", 1.0, 0.0, {("aws", "eu", "m"): 0.1})
+    dear = {**MID, "option_id": "dear", "price_hourly": 0.2, "instance_type": "m"}
+    p = problem(needs([(pod("web"), 25.0)], MID, dear), offers=(offer,))
+    assert prune_dominated(p).nodes.name == ("dear", "mid")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_dropping_nodes_changes_no_optimum(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    nodes = [
+        option(
+            f"n{k}", round(float(random.uniform(0.1, 0.5)), 2), region=str(random.choice(["eu", "us"])),
+            cpu=float(random.choice([2.0, 4.0, 8.0])), memory_gib=float(random.choice([4.0, 8.0, 16.0])),
+        )
+        for k in range(5)
+    ]  # fmt: skip
+    wanted = [(pod("web"), 25.0), (pod("api", 0.5, 3.0, min_regions=1 + seed % 2), 15.0)]
+    if seed % 2:
+        nodes += [{**node, "option_id": f"{node['option_id']}-us", "region": "us"} for node in nodes[:1]]
+        nodes += [{**node, "option_id": f"{node['option_id']}-eu", "region": "eu"} for node in nodes[:1]]
+    p = problem(needs(wanted, *nodes))
+    pruned = prune_dominated(p)
+    assert len(pruned.nodes) < len(p.nodes)
+    assert solve(pruned, gap_share=1e-6).cost_usd == pytest.approx(solve(p, gap_share=1e-6).cost_usd)
 
 
 # ---- the placement plan ----
