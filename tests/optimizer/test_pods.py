@@ -273,6 +273,9 @@ def test_six_services_are_cheaper_on_shared_nodes(shared: PlacementPlan) -> None
 def test_costs_of_sharers_add_up_to_the_plan(shared: PlacementPlan) -> None:
     costs = {row.workload: row.planned_usd_per_day for row in shared.workload_costs}
     assert sum(costs.values()) == pytest.approx(shared.expected_cost_usd)
+    hours = {period.name: period.hours for period in shared.periods}
+    paid = [(row.nodes or 0.0) * row.price_hourly_usd * hours[row.period] for row in shared.placements]
+    assert sum(paid) == pytest.approx(shared.expected_cost_usd)
     assert shared.sharing is not None
     assert {row.workload: row.usd_per_day for row in shared.sharing.workloads} == pytest.approx(costs)
 
