@@ -78,6 +78,16 @@ def pods_as_instances(problem: Problem) -> Problem:
     )
 
 
+def shares_of_nodes(problem: Problem, placement: Placement) -> Floats:
+    """(W,) what each workload pays of all nodes that are shared; even where none is planned."""
+    common = on_common_nodes(problem)
+    planned = instances(problem, placement) @ problem.hours * common
+    paid = np.bincount(problem.option_workload, weights=planned, minlength=len(problem.workloads))
+    if paid.sum() <= 0:
+        paid[problem.option_workload[common]] = 1.0
+    return np.asarray(paid / max(paid.sum(), 1.0e-12), dtype=float)
+
+
 def present_instances(problem: Problem, placement: Placement, nodes: pd.DataFrame) -> Floats:
     """(I,) instances that each option pays now: its own, and its part of the shared nodes that run.
 
@@ -89,12 +99,16 @@ def present_instances(problem: Problem, placement: Placement, nodes: pd.DataFram
         nodes: `option_id, desired` of the shared nodes that run; those that no option is on are left out.
     """
     count: Floats = as_instances(problem).current_replicas.copy()
-    common = on_common_nodes(problem)
-    planned = instances(problem, placement) @ problem.hours * common
-    of_workload = np.bincount(problem.option_workload, weights=planned, minlength=len(problem.workloads))
+    common, share = on_common_nodes(problem), shares_of_nodes(problem, placement)
     for option, desired in rows_of(nodes, "option_id", "desired"):
         here = np.flatnonzero(common & (np.array(problem.option_id) == option))
-        weight = of_workload[problem.option_workload[here]]
+        weight = share[problem.option_workload[here]]
         total = weight.sum()
         count[here] += float(desired) * (weight / total if total > 0 else 1.0 / max(len(here), 1))
     return count
+
+
+def nodes_of_no_option(problem: Problem, nodes: pd.DataFrame) -> pd.DataFrame:
+    """Shared nodes that run and that no option of the problem is on."""
+    common = set(np.array(problem.option_id, dtype=object)[on_common_nodes(problem)])
+    return nodes.loc[~nodes["option_id"].isin(common)]

@@ -15,6 +15,7 @@ from optimizer.capacity import (
     beside_held,
     fleet_usd_per_hour,
     held_usd_per_hour,
+    listed_usd,
     pods_left,
     present_cost,
     running_cost,
@@ -29,7 +30,13 @@ from optimizer.inputs import Inputs
 from optimizer.loss_history import lost_days
 from optimizer.needs import Outlook, look_ahead
 from optimizer.node_parts import Sharing
-from optimizer.node_shares import as_instances, instances, present_instances
+from optimizer.node_shares import (
+    as_instances,
+    instances,
+    nodes_of_no_option,
+    present_instances,
+    shares_of_nodes,
+)
 from optimizer.placement_parts import (
     CommitmentAdvice,
     Explanation,
@@ -193,6 +200,8 @@ def workload_costs(
     now = paid(alone, np.repeat(present[:, None], len(problem.periods), axis=1))
     running = solution.placement.replicas
     planned = paid(alone, instances(problem, solution.placement))
+    left = listed_usd(nodes_of_no_option(problem, inputs.nodes), inputs.options)
+    shared = left * shares_of_nodes(problem, solution.placement)
     for w, name in enumerate(problem.workloads):
         options = problem.options_of(w)
         cost = float(planned[options].sum())
@@ -202,6 +211,7 @@ def workload_costs(
         )
         is_known = len(inputs.fleet) + len(inputs.nodes) > 0 and name not in inputs.unpriced
         elsewhere = fleet_usd_per_hour(inputs, [name], beyond=set(np.array(problem.option_id)[options]))
+        elsewhere += float(shared[w])
         yield WorkloadCost(
             workload=name,
             current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if is_known else None,

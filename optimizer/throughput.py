@@ -26,14 +26,18 @@ def pair_options(
     then that of an instance filled with its pods, `pods` of them, 0 where not even one fits.
     """
     pairs = with_profiles(workload, options, profiles)
-    count = pairs["accelerator_count"].astype(float)
-    if workload.resources is not None:
-        count = pd.Series(workload.resources.gpu, index=pairs.index)
-    pairs = served(workload, pairs, count, tokens)
     if workload.resources is None:
-        return pairs
+        return served(workload, pairs, pairs["accelerator_count"].astype(float), tokens)
+    pairs = served(workload, pairs, pd.Series(workload.resources.gpu, index=pairs.index), tokens)
     pods = pods_per_node(workload, pairs)
     return pairs.assign(pods=pods, capacity=pairs["capacity"] * pods.clip(lower=1.0))
+
+
+def accelerators(workload: Workload, pairs: pd.DataFrame) -> pd.Series[float]:
+    """Accelerators that serve on one instance of each pair: all, or those that its pods request."""
+    if workload.resources is None:
+        return pairs["accelerator_count"].astype(float)
+    return workload.resources.gpu * pairs["pods"].clip(lower=1.0)
 
 
 def with_profiles(workload: Workload, options: pd.DataFrame, profiles: pd.DataFrame) -> pd.DataFrame:

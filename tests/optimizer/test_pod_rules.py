@@ -57,6 +57,14 @@ def test_nodes_that_run_now_are_shared_as_the_planned_ones() -> None:
     assert (held / held.sum()).tolist() == pytest.approx((paid / paid.sum()).tolist())
 
 
+def test_nodes_that_no_plan_would_take_are_paid_now_too() -> None:
+    dear = {**MID, "option_id": "dear", "price_hourly": 0.3}
+    running = pd.DataFrame({"option_id": ["dear"], "desired": [2], "ready": [2], "pending": [0]})
+    made = plan(worlds.without(two({}, {}, MID, dear), nodes=running))
+    assert made.current_cost_usd == pytest.approx(2 * 0.3 * 24)
+    assert sum(row.current_usd_per_day or 0.0 for row in made.workload_costs) == pytest.approx(2 * 0.3 * 24)
+
+
 def test_an_existing_commitment_pays_nodes_and_costs_still_add_up() -> None:
     offer = Offer("plan", 0.1, 0.0, {("aws", "eu", "big"): 0.1})
     made = plan(two({}, {}, MID, commitments=[offer]))
