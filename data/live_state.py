@@ -18,20 +18,22 @@ from data.sheet import shown
 STATE_FILE = "state.json"
 COUNTS = ("desired", "ready", "pending")
 SHAPE = '{"as_of": time, "fleet": [{workload, option_id, desired, ready, pending}]}'
+NODES_SHAPE = '"nodes": [{option_id, desired, ready, pending}]'
 
 
 @dataclass(frozen=True)
 class State:
-    """Live replicas and their moment; both None where unknown or later than asked."""
+    """Live replicas, nodes that workloads share, their moment; None where unknown or later than asked."""
 
     fleet: pd.DataFrame | None = None
+    nodes: pd.DataFrame | None = None
     as_of: datetime | None = None
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def read_state(path: Path, known: Known, as_of: datetime | None, options: Set[str] | None) -> State:
-    """Read the live fleet: workload, option_id, desired, ready, pending.
+    """Read the live fleet: workload, option_id, desired, ready, pending; and shared nodes, without workload.
 
     Args:
         path: The file.
@@ -57,10 +59,12 @@ def read_state(path: Path, known: Known, as_of: datetime | None, options: Set[st
     elif as_of is not None and moment > as_of:
         return State(faults=tuple(faults), notes=(_later(moment, as_of),))
     faults += _entry_faults(value["fleet"], known)
+    faults += _node_faults(value.get("nodes", []))
     if faults or isinstance(moment, Fault):
         return State(faults=tuple(faults))
-    fleet = _frame(value["fleet"])
-    return State(fleet, moment, notes=_unknown_options(fleet, options))
+    fleet, nodes = _frame(value["fleet"], "workload"), _frame(value.get("nodes", []))
+    named = set(fleet["option_id"]) | set(nodes["option_id"])
+    return State(fleet, nodes, moment, notes=_unknown_options(named, options))
 
 
 def _json(text: str, repeated: list[str]) -> object:
@@ -112,16 +116,43 @@ def _entry_faults(fleet: list[Any], known: Known) -> Iterator[Fault]:
             yield Fault(STATE_FILE, found, "each once", "add the two up", row=row, column="option_id")
 
 
-def _value_faults(entry: dict[str, Any], row: int, known: Known) -> Iterator[Fault]:
-    for column in ("workload", "option_id"):
+def _node_faults(nodes: object) -> Iterator[Fault]:
+    """Entries of nodes that workloads share; each option once."""
+    if not isinstance(nodes, list):
+        yield Fault(STATE_FILE, shown(nodes), NODES_SHAPE, "correct it", column="nodes")
+        return
+    first: dict[str, int] = {}
+    for row, entry in enumerate(nodes, start=1):
+        if not isinstance(entry, dict):
+            yield Fault(STATE_FILE, shown(entry), NODES_SHAPE, "correct the entry", row=row, column="nodes")
+            continue
+        yield from _name_faults(entry, row, ("option_id",))
+        yield from _count_faults(entry, row)
+        option = entry.get("option_id")
+        earlier = first.setdefault(option, row) if isinstance(option, str) else row
+        if earlier != row:
+            found = f"nodes of {option!r} again (first in row {earlier})"
+            yield Fault(STATE_FILE, found, "each once", "add the two up", row=row, column="option_id")
+
+
+def _name_faults(entry: dict[str, Any], row: int, columns: tuple[str, ...]) -> Iterator[Fault]:
+    for column in columns:
         value = entry.get(column)
         if not isinstance(value, str) or not value:
             yield Fault(STATE_FILE, shown(value), "a name", "fill it in", row=row, column=column)
+
+
+def _value_faults(entry: dict[str, Any], row: int, known: Known) -> Iterator[Fault]:
+    yield from _name_faults(entry, row, ("workload", "option_id"))
     name = entry.get("workload")
     if isinstance(name, str) and name and known.workloads is not None and name not in known.workloads:
         declared = f"a declared workload ({', '.join(sorted(known.workloads))})"
         action = "declare it in workloads.yaml or remove the entry"
         yield Fault(STATE_FILE, shown(name), declared, action, row=row, column="workload")
+    yield from _count_faults(entry, row)
+
+
+def _count_faults(entry: dict[str, Any], row: int) -> Iterator[Fault]:
     for column in COUNTS:
         value = entry.get(column)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -129,13 +160,14 @@ def _value_faults(entry: dict[str, Any], row: int, known: Known) -> Iterator[Fau
             yield Fault(STATE_FILE, shown(value), expected, "correct it", row=row, column=column)
 
 
-def _frame(fleet: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(fleet, columns=["workload", "option_id", *COUNTS])
-    return frame.astype({"workload": "str", "option_id": "str"} | dict.fromkeys(COUNTS, "int64"))
+def _frame(entries: list[dict[str, Any]], *names: str) -> pd.DataFrame:
+    named = [*names, "option_id"]
+    frame = pd.DataFrame(entries, columns=[*named, *COUNTS])
+    return frame.astype(dict.fromkeys(named, "str") | dict.fromkeys(COUNTS, "int64"))
 
 
-def _unknown_options(fleet: pd.DataFrame, options: Set[str] | None) -> tuple[str, ...]:
-    unknown = [] if options is None else sorted(set(fleet["option_id"]) - options)
+def _unknown_options(named: Set[str], options: Set[str] | None) -> tuple[str, ...]:
+    unknown = [] if options is None else sorted(named - options)
     if not unknown:
         return ()
     return (f"{STATE_FILE}: the catalogue does not hold {', '.join(unknown)}; their cost is unknown",)

@@ -43,6 +43,26 @@ class Placement(Model):
     """Regions it may run in, as the catalogue spells them. Default: any."""
     providers: tuple[Text, ...] = ()
     """Providers it may run on, as the catalogue spells them. Default: any."""
+    dedicated_nodes: Flag = False
+    """With resources: whether its pods get nodes of their own. Default: false, they share nodes."""
+    max_per_node: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """With resources: most of its pods on one node. Default: as many as fit."""
+
+
+class Resources(Model):
+    """What one replica requests of a node, as a pod does in Kubernetes."""
+
+    cpu: Positive
+    """CPUs that one replica requests, such as 0.5."""
+    memory_gib: Positive
+    """Memory that one replica requests, in GiB."""
+    gpu: Annotated[Number, Field(ge=0)] = 0.0
+    """Accelerators that one replica requests, or a share of one, such as 0.25. Default: 0."""
+
+    @property
+    def requests(self) -> dict[str, float]:
+        """By resource, in the names of the catalogue's columns."""
+        return {"cpu": self.cpu, "memory_gib": self.memory_gib, "gpu": self.gpu}
 
 
 class SpotPolicy(Model):
@@ -88,8 +108,11 @@ class Workload(Model):
     """What multiplies its demand for a while, past and to come. Default: nothing known."""
     launch: Launch | None = None
     """What is expected of it while it has no history. Default: without history it is left as it is."""
+    resources: Resources | None = None
+    """What one replica requests of a node that it shares; replicas are then pods, in profiles and counts too.
+    Default: a replica is an instance."""
     placement: Placement = Placement()
-    """Regions and providers it may run in. Default: anywhere."""
+    """Regions and providers it may run in, and whether it shares nodes. Default: anywhere."""
     owner: Text | None = None
     """Team or person that answers for it. Default: nobody named."""
     origins: dict[Text, Share] = Field(default_factory=dict)
@@ -140,6 +163,11 @@ class Workload(Model):
     def is_llm(self) -> bool:
         """Whether its objective is in tokens: its demand then needs token counts."""
         return self.slo is not None and self.slo.ttft_s is not None
+
+    @property
+    def shares_nodes(self) -> bool:
+        """Whether its pods may be on nodes with those of others."""
+        return self.resources is not None and not self.placement.dedicated_nodes
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
@@ -209,6 +237,17 @@ def _replicas_in_order(w: Workload) -> Iterator[Clash]:
             yield Clash(("max_replicas",), found, f"at least {name}", "raise the one or lower the other")
 
 
+def _pods_are_declared(w: Workload) -> Iterator[Clash]:
+    if w.resources is None:
+        for key in ("dedicated_nodes", "max_per_node"):
+            if getattr(w.placement, key):
+                found, action = "a key of pods", f"say what a replica requests, or remove {key}"
+                yield Clash(("placement", key), found, "resources beside it", action)
+    elif w.is_llm and w.resources.gpu <= 0:
+        expected = "accelerators per replica, which say what it serves"
+        yield Clash(("resources",), "an LLM without gpu", expected, "add gpu, a share of one may do")
+
+
 def _regions_suffice(w: Workload) -> Iterator[Clash]:
     allowed = len(set(w.placement.regions))
     if not allowed:
@@ -240,6 +279,7 @@ RULES: tuple[Callable[[Workload], Iterator[Clash]], ...] = (
     _interactive_has_slo,
     _batch_has_work,
     _replicas_in_order,
+    _pods_are_declared,
     _regions_suffice,
     _origins_sum_to_one,
     _pinned_not_excluded,

@@ -24,7 +24,8 @@ from data.history import (
     read_usage,
 )
 from data.live_state import STATE_FILE, State, read_state
-from data.sheet import ColumnRule, Part, Sheet
+from data.node_room import NODE_ROOM, room_faults
+from data.sheet import Bools, ColumnRule, Part, Sheet
 from data.tabular import read_sheet
 from data.workloads import Workload
 from data.workloads_yaml import FILE as WORKLOADS_FILE
@@ -49,6 +50,9 @@ CATALOG = (
     ColumnRule("pool", "text", "the spot pool it shares (null = none)", required=False),
     ColumnRule("failures_per_1000h", "number", "failures in 1000 hours", required=False, minimum=0),
     ColumnRule("zones", "number", "zones its instances are spread over", required=False, minimum=1),
+    ColumnRule("cpu", "number", "CPUs a node has for pods (null = no node)", required=False, minimum=0),
+    ColumnRule("memory_gib", "number", "GiB it has for pods (null = no node)", required=False, minimum=0),
+    ColumnRule("gpu", "number", "GPUs for pods (null = accelerator_count)", required=False, minimum=0),
 )
 BY_ACCELERATOR = ("prefill_tps", "decode_tps", "max_concurrency", "tpot_ms")
 BY_INSTANCE_TYPE = ("rps", "latency_ms")
@@ -60,7 +64,7 @@ PROFILE = (
     ColumnRule("max_concurrency", "number", "requests served at once", required=False, above=0),
     ColumnRule("tpot_ms", "number", "milliseconds per output token", required=False, above=0),
     ColumnRule("instance_type", "text", "the instance type's name", required=False),
-    ColumnRule("rps", "number", "requests/s of one instance", required=False, above=0),
+    ColumnRule("rps", "number", "requests/s of one replica", required=False, above=0),
     ColumnRule("latency_ms", "number", "milliseconds per response", required=False, above=0),
 )
 
@@ -88,6 +92,7 @@ class WorkspaceFiles:
         events: ts, workload, option_id, event; in order of time.
         spot_capacity: ts, pool, capacity; in order of time.
         fleet: workload, option_id, desired, ready, pending.
+        nodes: option_id, desired, ready, pending of nodes that workloads share.
         state_as_of: The moment of the fleet.
         notes: What is defaulted or left out, one sentence each.
     """
@@ -100,6 +105,7 @@ class WorkspaceFiles:
     events: pd.DataFrame | None
     spot_capacity: pd.DataFrame | None
     fleet: pd.DataFrame | None
+    nodes: pd.DataFrame | None
     state_as_of: datetime | None
     notes: tuple[str, ...]
 
@@ -128,7 +134,7 @@ def read_workspace(
     else:
         inbox.notes.append(f"{WORKLOADS_FILE} is absent: {ABSENT[WORKLOADS_FILE]}")
         declared, known = Declared((), frozenset(), ()), Known(None, frozenset())
-    catalog = inbox.read(CATALOG_FILE, _catalog)
+    catalog = inbox.read(CATALOG_FILE, lambda path: _catalog(path, declared.workloads))
     profiles = inbox.read(PROFILES_FILE, lambda path: _profiles(path, declared.workloads))
     demand = inbox.read(USAGE_FILE, lambda path: read_usage(path, known, as_of))
     events = inbox.read(EVENTS_FILE, lambda path: read_events(path, known, as_of))
@@ -145,6 +151,7 @@ def read_workspace(
         events=events,
         spot_capacity=spot_capacity,
         fleet=state.fleet,
+        nodes=state.nodes,
         state_as_of=state.as_of,
         notes=tuple(inbox.notes),
     )
@@ -206,7 +213,7 @@ def _known(declared: Declared) -> Known:
     return Known(names, frozenset(w.name for w in declared.workloads if w.is_llm))
 
 
-def _catalog(path: Path) -> Part:
+def _catalog(path: Path, workloads: tuple[Workload, ...]) -> Part:
     sheet = read_sheet(path, CATALOG_FILE, CATALOG)
     sheet.check(CATALOG)
     sheet.unique("option_id")
@@ -218,6 +225,8 @@ def _catalog(path: Path) -> Part:
         sheet.refuse(
             "accelerator_count", uncounted, "a whole number of accelerators, 1 or more", "correct it"
         )
+    if sheet.usable("purchase", *NODE_ROOM):
+        sheet.faults += room_faults(sheet.frame, workloads, CATALOG_FILE)
     boot_seconds = sheet.frame["boot_seconds"].fillna(BOOT_SECONDS)
     frame = sheet.frame.assign(boot_seconds=boot_seconds)
     return Part(frame, tuple(sheet.faults), _defaulted(sheet))
@@ -239,18 +248,24 @@ def _defaulted(sheet: Sheet) -> tuple[str, ...]:
 def _profiles(path: Path, workloads: tuple[Workload, ...]) -> Part:
     sheet = read_sheet(path, PROFILES_FILE, PROFILE)
     sheet.check(PROFILE)
-    if sheet.usable("accelerator", "instance_type"):
-        _check_profile_kinds(sheet)
+    if sheet.usable("model", "accelerator", "instance_type"):
+        pods = {w.model for w in workloads if w.resources is not None and not w.is_llm}
+        _check_profile_kinds(sheet, sheet.frame["model"].isin(pods).to_numpy(dtype=bool))
     sheet.unique("model", "accelerator")
     sheet.unique("model", "instance_type")
+    _check_once_anywhere(sheet)
     faults = [*sheet.faults, *_missing_profiles(sheet, workloads)]
     return Part(sheet.frame, tuple(faults))
 
 
-def _check_profile_kinds(sheet: Sheet) -> None:
-    """A row is by accelerator or by instance type, and then has all numbers of its kind."""
+def _check_profile_kinds(sheet: Sheet, of_pods: Bools) -> None:
+    """A row is by accelerator or by instance type, and then has all numbers of its kind.
+
+    A row of neither is for pods (`of_pods`), which serve the same on any node.
+    """
     by_accelerator = sheet.frame["accelerator"].notna().to_numpy()
-    by_type = sheet.frame["instance_type"].notna().to_numpy()
+    anywhere = ~by_accelerator & sheet.frame["instance_type"].isna().to_numpy() & of_pods
+    by_type = sheet.frame["instance_type"].notna().to_numpy() | anywhere
     kinds = "either an accelerator or an instance_type"
     sheet.refuse("accelerator", ~by_accelerator & ~by_type, kinds, "fill in one", lambda _: "neither")
     sheet.refuse("accelerator", by_accelerator & by_type, kinds, "split the row in two", lambda _: "both")
@@ -264,6 +279,15 @@ def _check_profile_kinds(sheet: Sheet) -> None:
             sheet.refuse(rule.name, empty, rule.expected, "fill it in")
 
 
+def _check_once_anywhere(sheet: Sheet) -> None:
+    """One row of neither kind per model: it would not be clear which of two counts."""
+    if not sheet.usable("model", "accelerator", "instance_type"):
+        return
+    rows = sheet.frame[["accelerator", "instance_type"]].isna().all(axis=1)
+    again = (rows & sheet.frame["model"].where(rows).duplicated()).to_numpy(dtype=bool)
+    sheet.refuse("model", again, "one row without accelerator and instance_type", "remove one of the two")
+
+
 def _missing_profiles(sheet: Sheet, workloads: tuple[Workload, ...]) -> Iterator[Fault]:
     """Declared workloads whose model no row of the right kind describes."""
     if not sheet.usable("model", "accelerator", "instance_type"):
@@ -274,8 +298,9 @@ def _missing_profiles(sheet: Sheet, workloads: tuple[Workload, ...]) -> Iterator
         kind = "accelerator" if workload.is_llm else "instance_type"
         rows = sheet.frame[(sheet.frame["model"] == workload.model).to_numpy()]
         kinds = rows[["accelerator", "instance_type"]].notna()
-        is_told = not kinds.any(axis=1).all()  # a row of neither kind is a fault of its own
+        is_told = not kinds.any(axis=1).all()
         is_any_kind = workload.tier == "batch" and not rows.empty
+        # A row of neither kind is a fault of its own, or describes pods.
         if not (kinds[kind].any() or is_told or is_any_kind):
             found = f"no profile by {kind} of {workload.model!r} for {workload.name!r} (models: {present})"
             action = "add its profile or correct the workload's model"

@@ -82,6 +82,11 @@ def has_throughput(_: Workload, pairs: pd.DataFrame, __: Context) -> pd.Series[b
     return pairs["capacity"].gt(0)
 
 
+def fits_node(w: Workload, pairs: pd.DataFrame, _: Context) -> pd.Series[bool]:
+    """With resources: a node on which at least one pod fits."""
+    return pairs["pods"].ge(1) if w.resources is not None else everything(pairs)
+
+
 def fast_enough(w: Workload, pairs: pd.DataFrame, _: Context) -> pd.Series[bool]:
     """Time per token, prefill or response time leave room inside the objective; unknown ones pass here."""
     if w.slo is None:
@@ -127,6 +132,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("excluded", not_excluded, "remove what matches {option_id} from excluded"),
     Filter("pinned", is_pinned, "add {option_id} to pinned"),
     Filter("profile", has_throughput, "add a row that fits {instance_type} to profiles.parquet"),
+    Filter("resources", fits_node, "lower resources to what {instance_type} has for pods"),
     Filter("slo", fast_enough, "loosen the slo to more than {pace}"),
     Filter(RTT_FILTER, near_enough, "{distance}"),
     Filter("spot.max_share", spot_wanted, "raise spot.max_share above 0"),

@@ -7,64 +7,34 @@ upper quantile of demand, a boot time ahead, plus the room that bursts need.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from data.workloads import Workload
 from optimizer.beforehand import beforehand, stored_as
 from optimizer.config import Settings
 from optimizer.coverage import best_cover
 from optimizer.demand import over_intervals
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
-from optimizer.formulate import Need, Offer, Policy, assemble
+from optimizer.floors import Timeline, with_floor
+from optimizer.formulate import Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
 from optimizer.minute_plan import Loop, loop_of
 from optimizer.needs import Candidate, Outlook, look_ahead, needs
+from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
-from optimizer.plan_parts import Allocation, AutoscaleRule, ForecastRow
-from optimizer.problem import Bools, Floats, Ints, Problem
-from optimizer.rows import rows_of
+from optimizer.plan_nodes import node_actions
+from optimizer.plan_parts import AutoscaleRule
+from optimizer.plan_rows import LEVELS, Made, allocations, forecast_rows, held_rows, reacting, workload_names
+from optimizer.problem import Floats
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
-from optimizer.solve import Solution, prune_dominated, solve
+from optimizer.solve import prune_dominated, solve
 
 SECONDS_PER_HOUR = 3600
-BEFORE_EVENTS = pd.Timedelta(minutes=15)  # capacity is there before an event begins
-UNFITTED = AutoscaleRule(
-    target_utilization=0.6, scale_down_window_s=900
-)  # where no history says how load moves
-LEVELS = (0.1, 0.5, 0.9)
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """The planned intervals: equal in length but for the last, which ends with the horizon."""
-
-    starts: pd.DatetimeIndex
-    ends: pd.DatetimeIndex
-
-    @classmethod
-    def of(cls, begin: pd.Timestamp, horizon: pd.Timedelta, length: pd.Timedelta) -> Timeline:
-        """Intervals of a length from `begin` on."""
-        starts = pd.date_range(begin, begin + horizon, freq=length, inclusive="left", unit="us")
-        return cls(starts, pd.DatetimeIndex([*starts[1:], begin + horizon]).as_unit("us"))
-
-    def beginning_with(self, length: pd.Timedelta) -> Timeline:
-        """The same, the first interval cut in two where it is longer than that."""
-        cut = self.starts[0] + length
-        if cut >= self.ends[0]:
-            return self
-        starts = pd.DatetimeIndex([self.starts[0], cut, *self.starts[1:]]).as_unit("us")
-        return Timeline(starts, pd.DatetimeIndex([cut, *self.ends]).as_unit("us"))
-
-    @property
-    def hours(self) -> Floats:
-        """(T,) length of each interval."""
-        return np.asarray((self.ends - self.starts) / pd.Timedelta(hours=1), dtype=float)
+# Where no history says how load moves.
+UNFITTED = AutoscaleRule(target_utilization=0.6, scale_down_window_s=900)
 
 
 def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> tuple[CapacityPlan, Outlook]:
@@ -98,32 +68,12 @@ def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> 
             hours=times.hours,
             fleet=inputs.fleet,
             offers=offers,
-            policy=Policy(spot_capacity=inputs.spot_capacity),
+            policy=Policy(spot_capacity=inputs.spot_capacity, shares_nodes=False),
             context=inputs.context,
         )
         problem = prune_dominated(whole)
         solved = problem, solve(problem, gap_share=settings.planning.gap_share)
     return document(Made(inputs, outlook, settings, times, hours, solved, known)), outlook
-
-
-@dataclass(frozen=True)
-class Made:
-    """Everything that a plan is written from.
-
-    Attributes:
-        times: intervals of the plan.
-        hours: those that forecasts are told for.
-        solved: the floors as a problem and what solves it; None where nothing is planned.
-        loops: of workloads whose history says how they move.
-    """
-
-    inputs: Inputs
-    outlook: Outlook
-    settings: Settings
-    times: Timeline
-    hours: Timeline
-    solved: tuple[Problem, Solution] | None
-    loops: Mapping[str, Loop]
 
 
 def document(made: Made) -> CapacityPlan:
@@ -136,163 +86,19 @@ def document(made: Made) -> CapacityPlan:
             horizon_hours=hours,
             demand_quantile=made.settings.planning.demand_quantile,
             expected_cost_usd=expected_cost(made) + held_usd_per_hour(inputs, held) * hours,
-            current_cost_usd=present_cost(inputs, held, solved[0] if solved else None, hours),
+            current_cost_usd=present_cost(inputs, held, solved, hours),
             allocations=(*allocations(made), *held_rows(inputs, outlook, made.times)),
             autoscale={c.workload.name: rule_of(c, made) for c in reacting(outlook)},
             forecast=tuple(forecast_rows(outlook, made.hours)),
             proof=proof(solved[1] if solved else None),
-            actions=tuple(scale_actions(*solved, inputs) if solved else ()),
+            actions=(*scale_actions(*solved, inputs), *node_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),
             reasons=tuple(reasons(outlook, solved)),
-            notes=inputs.notes,
+            notes=(*inputs.notes, *own_nodes(outlook), *pods_left(inputs, outlook)),
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
         )
     )
-
-
-def with_floor(need: Need, loop: Loop | None, times: Timeline, offers: Sequence[Offer]) -> Need:
-    """A need that leaves to the loop what the loop adds: the floor of each interval is left to plan.
-
-    What a forecast says is planned as a whole where an announced event multiplies demand, and where the loop
-    could not reach it: then all there is should run, and the rest is told as missing.
-    """
-    if loop is None:
-        return need
-    minutes = round((times.ends[-1] - times.starts[0]) / MINUTE)
-    path = loop.floor(max(1, minutes))
-    begins = np.minimum(((times.starts - times.starts[0]) / MINUTE).astype(int), len(path) - 1)
-    floor = np.maximum.reduceat(path, begins)
-    own = need.pairs.loc[need.pairs["option_id"].eq(loop.option_id), "capacity"]
-    counted = floor * float(own.iloc[0]) / loop.capacity  # the need counts standard requests
-    whole = is_announced(need.workload, times) | (need.demand > reachable(need, loop))
-    demand = np.where(whole, need.demand, counted)
-    return replace(need, demand=demand, pairs=worth_it(need.pairs, loop, offers))
-
-
-def reachable(need: Need, loop: Loop) -> float:
-    """What the loop's options can serve within quotas and max_replicas, in the unit of the need."""
-    capacity = need.pairs.set_index("option_id")["capacity"]
-    limits = loop.limits()
-    counts = pd.Series(limits, dtype=float).clip(upper=need.workload.max_replicas or np.inf)
-    return float((counts * capacity.reindex(counts.index)).sum())
-
-
-def worth_it(pairs: pd.DataFrame, loop: Loop, offers: Sequence[Offer]) -> pd.DataFrame:
-    """Options for a floor: the loop's own, what is bought already, spot, and dearer ones if a quota is short.
-
-    Any other would only round a floor to which the loop adds replicas within the minute.
-    """
-    bought = {place for offer in offers if offer.existing_usd_per_hour > 0 for place in offer.rates}
-    places = zip(pairs["provider"], pairs["region"], pairs["instance_type"], strict=True)
-    kept = pairs["option_id"].isin({loop.option_id, *loop.most(1.0)}) | pairs["purchase"].eq("spot")
-    return pairs.loc[kept | pd.Series([place in bought for place in places], index=pairs.index, dtype=bool)]
-
-
-def is_announced(workload: Workload, times: Timeline) -> Bools:
-    """(T) intervals in which an event multiplies demand that yesterday does not know of."""
-    found = np.zeros(len(times.starts), dtype=bool)
-    for event in workload.known_events:
-        if event.factor > 1:
-            found |= np.asarray(
-                (times.starts < pd.Timestamp(event.end))
-                & (times.ends > pd.Timestamp(event.start) - BEFORE_EVENTS)
-            )
-    return found
-
-
-def allocations(made: Made) -> Iterator[Allocation]:
-    """Rows of every option in use, intervals of equal count joined; options of the loop always have one."""
-    if made.solved is None:
-        return
-    problem, solution = made.solved
-    counts = solution.placement.replicas
-    planned = {
-        key: counts[i] for i, key in enumerate(zip(workload_names(problem), problem.option_id, strict=True))
-    }
-    most = limits(made, planned)
-    for workload, option_id in sorted({*most, *(key for key, row in planned.items() if row.max() > 0)}):
-        row = planned.get((workload, option_id), np.zeros(len(made.times.starts), dtype=np.int64))
-        for count, steps in runs(row):
-            yield Allocation(
-                workload=workload,
-                option_id=option_id,
-                start=made.times.starts[steps[0]].to_pydatetime(),
-                end=made.times.ends[steps[-1]].to_pydatetime(),
-                replicas=count,
-                max_replicas=max(count, most.get((workload, option_id), 0)),
-            )
-
-
-def workload_names(problem: Problem) -> list[str]:
-    """(I) the workload of each option."""
-    return [problem.workloads[w] for w in problem.option_workload]
-
-
-def runs(counts: Ints) -> Iterator[tuple[int, list[int]]]:
-    """Stretches of equal counts: the count and the positions it holds for."""
-    for count, run in groupby(range(len(counts)), key=lambda t: int(counts[t])):
-        yield count, list(run)
-
-
-def limits(made: Made, planned: Mapping[tuple[str, str], Ints]) -> dict[tuple[str, str], int]:
-    """How far the loop may go, by workload and option: machines that no provider reclaims take surprises.
-
-    The limits let a workload reach headroom_factor times what its busiest minute needed, so that they bind
-    only where a quota or max_replicas does. They add up: max_replicas leaves room for what else is planned.
-    """
-    factor = made.settings.planning.autoscale.headroom_factor
-    found: dict[tuple[str, str], int] = {}
-    for c in made.outlook.candidates:
-        name = c.workload.name
-        loop = made.loops.get(name)
-        wished = loop.most(factor) if loop else most_on_cheapest(c, made, factor)
-        left = np.inf if c.workload.max_replicas is None else c.workload.max_replicas
-        beside = sum(
-            (row for (w, option), row in planned.items() if w == name and option not in wished), np.zeros(1)
-        )
-        left -= int(np.max(beside))
-        for option, count in wished.items():
-            highest = int(planned[name, option].max()) if (name, option) in planned else 0
-            found[name, option] = int(max(highest, min(count, left)))
-            left -= found[name, option]
-    return {key: count for key, count in found.items() if count > 0}
-
-
-def most_on_cheapest(c: Candidate, made: Made, factor: float) -> dict[str, int]:
-    """The same for a workload without a loop of its own: headroom over its highest planned need."""
-    if made.solved is None:
-        return {}
-    problem = made.solved[0]
-    w = problem.workloads.index(c.workload.name)
-    options = problem.options_of(w)
-    firm = [i for i in options if not problem.is_spot[i]] or list(options)
-    best = min(firm, key=lambda i: (problem.price_hourly[i] / problem.capacity[i], problem.option_id[i]))
-    wish = int(np.ceil(factor * float(problem.demand[w].max(initial=0.0)) / problem.capacity[best]))
-    quota = problem.quota_pool[best]
-    limit = problem.pool_limit[quota].min() if quota >= 0 else np.inf
-    return {problem.option_id[best]: int(min(wish, limit))}
-
-
-def held_rows(inputs: Inputs, outlook: Outlook, times: Timeline) -> list[Allocation]:
-    """Workloads that are not planned keep what they run."""
-    rows = inputs.fleet.loc[inputs.fleet["workload"].isin(outlook.held)]
-    return [
-        Allocation(
-            workload=workload,
-            option_id=option_id,
-            start=times.starts[0].to_pydatetime(),
-            end=times.ends[-1].to_pydatetime(),
-            replicas=int(desired),
-            max_replicas=int(desired),
-        )
-        for workload, option_id, desired in rows_of(rows, "workload", "option_id", "desired")
-    ]
-
-
-def reacting(outlook: Outlook) -> list[Candidate]:
-    """Workloads that the reactive loop serves between plans."""
-    return [c for c in outlook.candidates if c.workload.tier == "interactive"]
 
 
 def rule_of(c: Candidate, made: Made) -> AutoscaleRule:
@@ -318,9 +124,9 @@ def expected_cost(made: Made) -> float:
             beside += loop.price_hourly * float(added @ problem.hours)
         else:
             running[i] += added
-    bought = solution.placement.bought_usd_per_hour
-    covered = best_cover(problem, running, bought)
-    return running_cost(problem, replace(solution.placement, replicas=running, covered=covered)) + beside
+    whole = replace(solution.placement, replicas=running)
+    covered = best_cover(as_instances(problem), instances(problem, whole), whole.bought_usd_per_hour)
+    return running_cost(problem, replace(whole, covered=covered)) + beside
 
 
 def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:
@@ -331,20 +137,18 @@ def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:
     return np.asarray(per_unit * requests / (made.times.hours * SECONDS_PER_HOUR))
 
 
-def forecast_rows(outlook: Outlook, times: Timeline) -> Iterator[ForecastRow]:
-    """Requests per interval. Quantiles of slots are added up, which overstates the spread of the sum."""
-    starts, ends = times.starts, times.ends
-    for c in outlook.candidates:
-        if c.series is None:
-            continue
-        own = outlook.forecasts.loc[outlook.forecasts["unique_id"].eq(c.workload.name)]
-        totals = {level: over_intervals(own, starts, ends, f"q{level:g}", how="total") for level in LEVELS}
-        for t, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            yield ForecastRow(
-                workload=c.workload.name,
-                start=start.to_pydatetime(),
-                end=end.to_pydatetime(),
-                requests_p10=round(float(totals[0.1][t]), 3),
-                requests_p50=round(float(totals[0.5][t]), 3),
-                requests_p90=round(float(totals[0.9][t]), 3),
-            )
+def own_nodes(outlook: Outlook) -> list[str]:
+    """What a capacity plan takes for granted of workloads with resources."""
+    names = [c.workload.name for c in outlook.candidates if c.workload.resources is not None]
+    if not names:
+        return []
+    own = f"{', '.join(names)}: replicas are nodes of their own, with `pods` on them"
+    return [f"{own}; `trimtab plan --kind placement` shares nodes"]
+
+
+def pods_left(inputs: Inputs, outlook: Outlook) -> list[str]:
+    """Pods of workloads that stay as they are may be on shared nodes, which plans count without them."""
+    names = [w.name for w in inputs.workloads if w.shares_nodes and w.name in outlook.held]
+    if not names or inputs.nodes.empty:
+        return []
+    return [f"{', '.join(names)} stays as it is: add the nodes that its pods need to the shared ones planned"]

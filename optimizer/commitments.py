@@ -74,7 +74,7 @@ class Market:
 def advise(
     inputs: Inputs,
     problem: Problem,
-    replicas: Ints,
+    replicas: Floats | Ints,
     *,
     existing: Sequence[Offer],
     days: Days,
@@ -85,7 +85,7 @@ def advise(
     Args:
         inputs: what it was made from.
         problem: a typical day.
-        replicas: (I, T) what the plan runs.
+        replicas: (I, T) instances that the plan runs; parts of shared ones are fractions.
         existing: what running commitments offer beside workloads that are not planned.
         days: how days differ from the typical one.
         settings: `[commitments]` and `[placement]`.
@@ -103,7 +103,7 @@ def advise(
     return tuple(sorted(found, key=lambda item: (-item.saving_usd_per_day, item.commitment)))
 
 
-def listed_spend(inputs: Inputs, problem: Problem, replicas: Ints) -> Floats:
+def listed_spend(inputs: Inputs, problem: Problem, replicas: Floats | Ints) -> Floats:
     """(W, P, T) USD/h at list price that the plan runs on demand and that will come again."""
     spend = np.zeros((len(problem.workloads), len(problem.pools), replicas.shape[1]))
     used = problem.is_coverable & (problem.pool >= 0)

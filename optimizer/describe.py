@@ -12,6 +12,8 @@ from optimizer.caps import RULE, USD
 from optimizer.coverage import best_cover
 from optimizer.inputs import Inputs
 from optimizer.needs import Candidate, Outlook
+from optimizer.node_parts import Sharer, Sharing
+from optimizer.node_shares import as_instances, instances, on_common_nodes
 from optimizer.plan_parts import Action, Missing, Proof, Reason, Replicas, Target
 from optimizer.problem import Floats, Problem
 from optimizer.rows import rows_of
@@ -22,6 +24,7 @@ METHOD = "compact mixed-integer model by component, HiGHS; cost and rules recomp
 
 
 LEAST_SHARE_TOLD = 0.005  # prices closer than this are the same to a reader
+MOST_NAMED = 3  # workloads that one shares nodes with
 
 
 def proof(solution: Solution | None) -> Proof:
@@ -53,14 +56,28 @@ def missing_rows(solution: Solution | None) -> tuple[Missing, ...]:
     )
 
 
-def reasons(outlook: Outlook, solved: tuple[Problem, Solution] | None) -> Iterator[Reason]:
-    """Why each workload gets the option it gets, or stays as it is."""
+def reasons(
+    outlook: Outlook, solved: tuple[Problem, Solution] | None, shared: Sharing | None = None
+) -> Iterator[Reason]:
+    """Why each workload gets the option it gets, or stays as it is; why pods share nodes."""
     instead = instead_texts(outlook, *solved) if solved else {}
+    instead |= {row.workload: sharing_text(row) for row in (shared.workloads if shared else ())}
     for c in outlook.candidates:
         name = c.workload.name
         yield Reason(workload=name, text=cheapest_text(c) + instead.get(name, ""))
     for name, why in outlook.held.items():
         yield Reason(workload=name, text=f"left as it is: {why}")
+
+
+def sharing_text(row: Sharer) -> str:
+    """Why a workload shares nodes, against nodes of its own."""
+    others = f"with {', '.join(row.beside[:MOST_NAMED])}" if row.beside else "with nobody else now"
+    if len(row.beside) > MOST_NAMED:
+        others += f" and {len(row.beside) - MOST_NAMED} more"
+    text = f"; its pods are on nodes it shares {others}, its part costs {row.usd_per_day:,.2f} USD a day"
+    if row.alone_usd_per_day is None:
+        return text + "; limits leave no room for nodes of its own"
+    return text + f", on nodes of its own {row.alone_usd_per_day:,.2f}"
 
 
 def cheapest_text(c: Candidate) -> str:
@@ -123,26 +140,31 @@ def why_instead(problem: Problem, main: int, best: pd.Series[Any], covered: Floa
 
 def scale_actions(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[Action]:
     """From the present fleet to the first interval: one action per option whose count changes."""
-    first = solution.placement.replicas[:, 0]
-    for i in np.flatnonzero(first != problem.current_replicas):
+    alone, shared = as_instances(problem), on_common_nodes(problem)
+    now = np.rint(alone.current_replicas).astype(np.int64)
+    first = np.rint(instances(problem, solution.placement)[:, 0]).astype(np.int64)
+    first[shared] = 0  # nodes that nobody has to himself are no workload's
+    for i in np.flatnonzero(first != now):
         name, option = problem.workloads[problem.option_workload[i]], problem.option_id[i]
-        yield change(name, option, int(problem.current_replicas[i]), int(first[i]), problem.price_hourly[i])
+        yield change(name, option, int(now[i]), int(first[i]), alone.price_hourly[i])
     planned = set(zip(np.array(problem.workloads)[problem.option_workload], problem.option_id, strict=True))
     for workload, option, desired in rows_of(inputs.fleet, "workload", "option_id", "desired"):
         if workload in problem.workloads and (workload, option) not in planned and desired > 0:
             yield change(workload, option, int(desired), 0, price_of(inputs, option))
 
 
-def change(workload: str, option_id: str, before: int, after: int, price_hourly: float) -> Action:
-    """One change of a count."""
+def change(workload: str | None, option_id: str, before: int, after: int, price_hourly: float) -> Action:
+    """One change of a count; workload is None for nodes that several share."""
     grows = after > before
+    whose = f"{option_id} of {workload}" if workload else f"shared nodes of {option_id}"
+    has = "have" if workload is None else "has"
     return Action(
-        id=f"{workload}/{option_id}",
+        id=f"{workload or 'nodes'}/{option_id}",
         target=Target(workload=workload, option_id=option_id),
         before=Replicas(replicas=before),
         after=Replicas(replicas=after),
         inverse=Replicas(replicas=before),
-        preconditions=(f"{option_id} of {workload} still has {before} desired replicas",),
+        preconditions=(f"{whose} still {has} {before} desired replicas",),
         saving_usd_per_hour=(before - after) * price_hourly,
         reason="covers the planned quantile of demand" if grows else "not needed for the planned demand",
         risk="a launch may be denied by quota or capacity" if grows else "demand above the planned quantile",

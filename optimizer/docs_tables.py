@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data.history import EVENT, EVENTS_FILE, SPOT, SPOT_FILE, USAGE, USAGE_FILE
-from data.live_state import COUNTS, SHAPE, STATE_FILE
+from data.live_state import COUNTS, NODES_SHAPE, SHAPE, STATE_FILE
 from data.sheet import ColumnRule
 from data.workspace import (
     ABSENT,
@@ -142,7 +142,9 @@ FILES: dict[str, File] = {
     CATALOG_FILE: File(
         CATALOG,
         "What can be had, a row per option. Unique by `option_id`. `quota` limits the instances of the "
-        "option over all workloads. Where there is an `accelerator`, `accelerator_count` is at least 1.",
+        "option over all workloads. Where there is an `accelerator`, `accelerator_count` is at least 1. "
+        "Workloads with `resources` run as pods on options with `cpu` and `memory_gib`: what is allocatable "
+        "to pods on one node, less than what the instance has.",
         {
             "boot_seconds": f"{BOOT_SECONDS:g}",
             "failures_per_1000h": "from the risk model",
@@ -154,7 +156,8 @@ FILES: dict[str, File] = {
         "The throughput of each model that workloads.yaml names. A row is for an `accelerator`, which "
         f"language models need, and then has {', '.join(map(code, BY_ACCELERATOR))}; or for an "
         f"`instance_type`, and then has {', '.join(map(code, BY_INSTANCE_TYPE))}. Unique by `model` and "
-        "either.",
+        "either. A replica is an instance; of a workload with `resources` it is a pod: `rps` is what one pod "
+        "serves, and a row of neither kind says it for every node that no row names.",
     ),
     USAGE_FILE: File(
         USAGE,
@@ -196,6 +199,8 @@ def state_section() -> str:
     told = (
         f"What runs now, as JSON: `as_of` is its moment, ISO 8601 with offset; `fleet` has an entry per "
         f"workload and option, with whole numbers of replicas: {', '.join(map(code, COUNTS))}. "
-        f"Absent: {ABSENT[STATE_FILE]}."
+        f"Of workloads with `resources` these are nodes of their own; `nodes`, which may be left out, has an "
+        f"entry per option with the nodes that they share. Absent: {ABSENT[STATE_FILE]}."
     )
-    return f"## {STATE_FILE}\n\n{wrapped(told)}\n\n    {SHAPE}"
+    shape = f"{SHAPE[:-1]}, {NODES_SHAPE}}}"
+    return f"## {STATE_FILE}\n\n{wrapped(told)}\n\n    {shape}"

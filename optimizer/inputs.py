@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.catalogue import rtt_ms
+from data.node_room import room_faults
 from data.workloads import Workload
 from data.workspace import WorkspaceFiles, read_workspace
 from optimizer.admissible import Context
@@ -27,7 +28,7 @@ from optimizer.prices import effective
 from optimizer.rows import rows_of
 
 SPOT_LOOKBACK = pd.Timedelta(hours=24)
-TABLES = ("options", "profiles", "demand", "events", "fleet", "past_forecasts", "spot_history")
+TABLES = ("options", "profiles", "demand", "events", "fleet", "past_forecasts", "spot_history", "nodes")
 
 
 def no_rows(name: str) -> pd.DataFrame:
@@ -51,6 +52,7 @@ class Inputs:
         notes: what was defaulted, derived or left out.
         past_forecasts: `metric, unique_id, ds, quantile, value` said of the slots of the last week.
         spot_history: `ts, pool, capacity` that spot pools were seen to grant.
+        nodes: `option_id, desired, ready, pending` of nodes that workloads share, as last seen.
         planner: model that demand is forecast with, by the newest backtest; None for Trimtab's own.
     """
 
@@ -70,6 +72,7 @@ class Inputs:
     past_forecasts: pd.DataFrame
     planner: str | None = None
     spot_history: pd.DataFrame = field(default_factory=lambda: no_rows("spot_capacity"))
+    nodes: pd.DataFrame = field(default_factory=lambda: no_rows("nodes"))
 
     @property
     def context(self) -> Context:
@@ -124,7 +127,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         options = effective(options, lake.billed_prices())
     notes += lake.unused_commitments()
     profiles = files.profiles if files.profiles is not None else lake.table("profiles")
-    require(workspace, options, profiles, needs_profiles=bool(files.workloads))
+    require(workspace, options, profiles, files)
     demand = files.demand if files.demand is not None else lake.demand()
     options = options.assign(
         boot_seconds=options["boot_seconds"].astype(float).fillna(DEFAULT_BOOT_SECONDS),
@@ -154,11 +157,12 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         past_forecasts=lake.past_forecasts(),
         planner=planner.model if planner else None,
         spot_history=capacity,
+        nodes=files.nodes if files.nodes is not None else no_rows("nodes"),
     )
 
 
-def require(workspace: Path, options: pd.DataFrame, profiles: pd.DataFrame, *, needs_profiles: bool) -> None:
-    """Offers must come from somewhere, and profiles where anything is declared."""
+def require(workspace: Path, options: pd.DataFrame, profiles: pd.DataFrame, files: WorkspaceFiles) -> None:
+    """Offers must come from somewhere, and profiles where anything is declared; pods fit on some node."""
     missing = [
         Fault(str(workspace), f"no {what}", f"{file} in the workspace or {what} in the lake", action)
         for what, file, action, is_missing in (
@@ -167,11 +171,13 @@ def require(workspace: Path, options: pd.DataFrame, profiles: pd.DataFrame, *, n
                 "profiles",
                 "profiles.parquet",
                 "add the file with the throughput of each model, see docs/reference/workspace.md",
-                needs_profiles and profiles.empty,
+                bool(files.workloads) and profiles.empty,
             ),
         )
         if is_missing
     ]
+    if files.catalog is None:  # that of the workspace has been checked with the other files
+        missing += room_faults(options, files.workloads, "the offers")
     if missing:
         raise InputError(missing)
 

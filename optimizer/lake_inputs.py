@@ -164,6 +164,7 @@ def usable(commitments: pd.DataFrame) -> pd.Series[bool]:
 EMPTY: Mapping[str, tuple[str, ...]] = {
     "demand": ("workload", "ts", "interval_s", "requests", "tokens_in", "tokens_out", "is_gap"),
     "fleet": ("workload", "option_id", "desired", "ready", "pending"),
+    "nodes": ("option_id", "desired", "ready", "pending"),
     "deployments": ("as_of", "workload", "option_id", "desired", "ready", "pending"),
     "past_forecasts": ("metric", "unique_id", "ds", "quantile", "value"),
     "events": ("ts", "workload", "option_id", "event"),

@@ -30,7 +30,8 @@ def losses_of(problem: Problem, inputs: Inputs) -> pd.DataFrame:
 
     The present fleet stands for what usually ran: events of pools in which nothing runs now are left out.
     """
-    pool_of = {o: problem.pools[p] for o, p in zip(problem.option_id, problem.pool, strict=True) if p >= 0}
+    drawn = zip(problem.option_id, problem.source_pool, strict=True)
+    pool_of = {option: problem.pools[p] for option, p in drawn if p >= 0}
     own = inputs.fleet.assign(pool=inputs.fleet["option_id"].map(pool_of)).dropna(subset=["pool"])
     running = {str(pool): float(n) for pool, n in own.groupby("pool")["desired"].sum().items()}
     losses = hourly_losses(inputs.spot_history, inputs.events, pool_of, running)

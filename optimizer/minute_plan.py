@@ -116,6 +116,8 @@ class Loop:
 
 def is_plain(workload: Workload) -> bool:
     """Whether replicas of one option may be added without a look at the others: no rule spreads them."""
+    if workload.resources is not None:
+        return False  # its replicas are pods, which nodes hold
     spread = workload.min_regions > 1 or workload.max_region_share < 1 or bool(workload.origins)
     lost = workload.survive_region_loss or workload.survive_zone_loss
     return not spread and not lost and workload.max_ramp_replicas is None

@@ -25,14 +25,19 @@ OPTION_COLUMNS = (
 
 
 def option_table(pairs: Mapping[str, pd.DataFrame], fleet: pd.DataFrame) -> pd.DataFrame:
-    """One row per (workload, option) with its pools and how many of it run now; `pairs` are by workload."""
+    """One row per (workload, option) with its pools and how many of it run now; `pairs` are by workload.
+
+    `pods` is NaN where a replica is an instance.
+    """
     parts = [own.assign(w=w, workload=name) for w, (name, own) in enumerate(pairs.items())]
     table = pd.concat(parts, ignore_index=True).sort_values(["w", "option_id"], ignore_index=True)
     now = fleet.groupby(["workload", "option_id"], as_index=False)["desired"].sum()
     table = table.merge(now, on=["workload", "option_id"], how="left")
     own_pool = table["provider"] + "/" + table["region"] + "/" + table["instance_type"]
     spot = table["purchase"].eq("spot")
+    pods = table["pods"] if "pods" in table else pd.Series(np.nan, index=table.index)
     return table.assign(
+        pods=pods.astype(float),
         current=table["desired"].fillna(0).astype(float),
         pool_name=table["pool"].where(
             spot & table["pool"].notna(), own_pool.where(~spot, own_pool + "/spot")

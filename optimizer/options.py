@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data.catalogue import instance_types, list_prices
@@ -23,8 +24,9 @@ def listed_options(as_of: datetime) -> pd.DataFrame:
 
 def options_from_offers(offers: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
     """Options from price rows: documented defaults for what a price list does not say."""
-    chips = types[["provider", "instance_type", "accelerator", "accelerator_count"]]
-    offers = offers.merge(chips, on=["provider", "instance_type"], how="left")
+    sizes = types[["provider", "instance_type", "accelerator", "accelerator_count", "vcpu", "memory_gib"]]
+    offers = offers.merge(sizes, on=["provider", "instance_type"], how="left")
+    room = allocatable(offers.pop("vcpu").astype(float), offers["memory_gib"].astype(float))
     term = offers["term"].fillna("")
     suffix = ("-" + term).where(offers["purchase"].eq("commitment"), "")
     place = offers["provider"] + ":" + offers["region"] + ":" + offers["instance_type"]
@@ -35,7 +37,29 @@ def options_from_offers(offers: pd.DataFrame, types: pd.DataFrame) -> pd.DataFra
         quota=float("nan"),
         pool=pool.where(offers["purchase"].eq("spot")),
         failures_per_1000h=float("nan"),
+        **room,
     )
+
+
+# What a node keeps for itself, as GKE documents it: (up to so much, share of it).
+KEPT_CPU = ((1.0, 0.06), (2.0, 0.01), (4.0, 0.005), (np.inf, 0.0025))
+KEPT_GIB = ((4.0, 0.25), (8.0, 0.2), (16.0, 0.1), (128.0, 0.06), (np.inf, 0.02))
+EVICTION_GIB = 100.0 / 1024.0
+
+
+def allocatable(vcpu: pd.Series[float], memory_gib: pd.Series[float]) -> dict[str, pd.Series[float]]:
+    """`cpu` and `memory_gib` that pods may use of published sizes, less what a node needs itself."""
+    left = memory_gib - kept(memory_gib, KEPT_GIB) - EVICTION_GIB
+    return {"cpu": vcpu - kept(vcpu, KEPT_CPU), "memory_gib": left.clip(lower=0.0)}
+
+
+def kept(size: pd.Series[float], steps: Sequence[tuple[float, float]]) -> pd.Series[float]:
+    """What a node keeps of a resource, step by step."""
+    total, below = size * 0.0, 0.0
+    for most, share in steps:
+        total += share * size.clip(below, most).sub(below)
+        below = most
+    return total
 
 
 SCOPE = ("regions", "instance_types", "description")  # of a commitment, as the bill and its contract show it

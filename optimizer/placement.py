@@ -11,16 +11,24 @@ import numpy as np
 import pandas as pd
 
 from optimizer.beforehand import beforehand, stored_as
+from optimizer.capacity import pods_left
 from optimizer.certificate import certify
 from optimizer.commitments import advise
 from optimizer.config import Settings
-from optimizer.coverage import best_cover
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.explanation import explained, short_workloads
 from optimizer.filter_prices import FilterPrices, with_barred
 from optimizer.inputs import Inputs
 from optimizer.loss_history import lost_days
 from optimizer.needs import Outlook, look_ahead
+from optimizer.node_parts import Sharing
+from optimizer.node_shares import (
+    as_instances,
+    instances,
+    nodes_of_no_option,
+    present_instances,
+    shares_of_nodes,
+)
 from optimizer.placement_parts import (
     CommitmentAdvice,
     Explanation,
@@ -30,19 +38,21 @@ from optimizer.placement_parts import (
 )
 from optimizer.placement_rows import miss_rows, over_budget, route_rows, rows, work_rows
 from optimizer.plan import PlacementPlan, sealed
+from optimizer.plan_nodes import node_actions, node_rows, sharing
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
 from optimizer.running_cost import (
     beside_held,
     fleet_usd_per_hour,
     held_usd_per_hour,
+    listed_usd,
     present_cost,
     running_cost,
 )
-from optimizer.solve import Solution
+from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.spend_limits import (
     SpendLimit,
-    option_cost,
+    paid,
     spend_limits,
     with_limits,
     within_limits,
@@ -79,7 +89,20 @@ def plan_placement(
     if save_problem is not None:
         write_problem(with_limits(whole, kept), save_problem)
     why = explain_day(inputs, outlook, settings, solved, limits=kept)
-    return document(inputs, outlook, settings, solved, why=why, limits=limits), outlook
+    shared = sharing(*solved, on_own_nodes(inputs, outlook, settings, kept))
+    return document(inputs, outlook, settings, solved, why=why, limits=limits, shared=shared), outlook
+
+
+def on_own_nodes(
+    inputs: Inputs, outlook: Outlook, settings: Settings, limits: Sequence[SpendLimit]
+) -> tuple[Problem, Solution] | None:
+    """The workloads that may share nodes, each on nodes of its own, solved; None where there are none."""
+    able = tuple(c for c in outlook.candidates if c.workload.shares_nodes)
+    if not able:
+        return None
+    apart = replace(outlook, candidates=able)
+    problem = prune_dominated(typical_day(inputs, apart, settings, limits, shares_nodes=False))
+    return problem, solve(problem, gap_share=settings.placement.gap_share)
 
 
 def limits_beside_held(inputs: Inputs, outlook: Outlook, settings: Settings) -> list[SpendLimit]:
@@ -120,6 +143,7 @@ def document(
     *,
     why: Explanation | None = None,
     limits: Sequence[SpendLimit] = (),
+    shared: Sharing | None = None,
 ) -> PlacementPlan:
     """The plan as a document with its hash; costs are USD per typical day."""
     held_cost = held_usd_per_hour(inputs, list(outlook.held)) * 24.0
@@ -129,7 +153,7 @@ def document(
             as_of=inputs.as_of,
             demand_quantile=settings.placement.demand_quantile,
             expected_cost_usd=(running_cost(solved[0], solved[1].placement) if solved else 0.0) + held_cost,
-            current_cost_usd=present_cost(inputs, list(outlook.held), problem, 24.0),
+            current_cost_usd=present_cost(inputs, list(outlook.held), solved, 24.0),
             periods=tuple(
                 Period(name=name, hours=float(hours))
                 for name, hours in zip(problem.periods, problem.hours, strict=True)
@@ -146,15 +170,17 @@ def document(
             certificate=tuple(certify(solved[0], solved[1].placement)) if solved else (),
             explanation=why,
             proof=proof(solved[1] if solved else None),
-            actions=tuple(scale_actions(*solved, inputs)) if solved else (),
+            actions=(*scale_actions(*solved, inputs), *node_actions(*solved, inputs)) if solved else (),
             shortfalls=(
                 *missing_rows(solved[1] if solved else None),
                 *(over_budget(*solved, limits) if solved else ()),
             ),
             work=tuple(work_rows(*solved, inputs)) if solved else (),
             miss_costs=tuple(misses(inputs, outlook, settings, *solved)) if solved else (),
-            reasons=tuple(reasons(outlook, solved)),
-            notes=inputs.notes,
+            nodes=tuple(node_rows(*solved, inputs)) if solved else (),
+            sharing=shared,
+            reasons=tuple(reasons(outlook, solved, shared)),
+            notes=(*inputs.notes, *pods_left(inputs, outlook)),
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
         )
@@ -169,11 +195,13 @@ def workload_costs(
     New commitments are left out: they are advice of their own, with a saving of their own.
     """
     scale = {level: typical_needs(inputs, outlook, settings, level) for level in (LOW, HIGH)}
-    present = np.repeat(problem.current_replicas[:, None], len(problem.periods), axis=1)
-    nothing = np.zeros(len(problem.commitments))
-    now = option_cost(problem, present, best_cover(problem, present, nothing))
+    alone = as_instances(problem)
+    present = present_instances(problem, solution.placement, inputs.nodes)
+    now = paid(alone, np.repeat(present[:, None], len(problem.periods), axis=1))
     running = solution.placement.replicas
-    planned = option_cost(problem, running, best_cover(problem, running, nothing))
+    planned = paid(alone, instances(problem, solution.placement))
+    left = listed_usd(nodes_of_no_option(problem, inputs.nodes), inputs.options)
+    shared = left * shares_of_nodes(problem, solution.placement)
     for w, name in enumerate(problem.workloads):
         options = problem.options_of(w)
         cost = float(planned[options].sum())
@@ -181,8 +209,9 @@ def workload_costs(
         low, high = (
             float(scale[level][w].demand @ problem.hours / base) if base > 0 else 1.0 for level in (LOW, HIGH)
         )
-        is_known = len(inputs.fleet) > 0 and name not in inputs.unpriced
+        is_known = len(inputs.fleet) + len(inputs.nodes) > 0 and name not in inputs.unpriced
         elsewhere = fleet_usd_per_hour(inputs, [name], beyond=set(np.array(problem.option_id)[options]))
+        elsewhere += float(shared[w])
         yield WorkloadCost(
             workload=name,
             current_usd_per_day=float(now[options].sum()) + 24.0 * elsewhere if is_known else None,
@@ -219,4 +248,5 @@ def advice(
     """New commitments that pay for this plan beside the existing ones."""
     left, _ = beside_held(inputs, list(outlook.held))
     days = day_to_day(inputs, outlook, settings, problem)
-    return advise(inputs, problem, solution.placement.replicas, existing=left, days=days, settings=settings)
+    running = instances(problem, solution.placement)
+    return advise(inputs, as_instances(problem), running, existing=left, days=days, settings=settings)

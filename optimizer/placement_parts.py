@@ -17,7 +17,11 @@ class Period(Part):
 
 
 class PlacementRow(Part):
-    """Replicas of one option in one period of the typical day."""
+    """Replicas of one option in one period of the typical day.
+
+    Of workloads with resources replicas are pods, and `nodes` is how many nodes they pay: their parts of
+    shared ones are added up. Else it is None. Prices are per instance, or node.
+    """
 
     workload: str
     period: str
@@ -27,6 +31,7 @@ class PlacementRow(Part):
     instance_type: str
     purchase: str
     replicas: Count
+    nodes: Rounded | None = None
     price_hourly_usd: Usd
     price_as_of: Time | None
     is_estimated_price: bool

@@ -12,6 +12,7 @@ from optimizer.batch_work import turn_of
 from optimizer.caps import EVERY_PERIOD
 from optimizer.inputs import Inputs
 from optimizer.loss_history import UNITS
+from optimizer.node_shares import as_instances, instances
 from optimizer.placement_parts import MissCost, PlacementRow, RouteRow, WorkRow, WorkRun
 from optimizer.plan_parts import Missing
 from optimizer.problem import Problem, slo_usd
@@ -24,6 +25,7 @@ from optimizer.violations import TOLERANCE
 def rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[PlacementRow]:
     """What runs in each block, with the age of its price."""
     prices = inputs.options.set_index("option_id")
+    paid, alone = instances(problem, solution.placement), as_instances(problem)
     for i, t in np.argwhere(solution.placement.replicas > 0):
         price = prices.loc[problem.option_id[i]]
         as_of = price.get("price_as_of")
@@ -36,7 +38,8 @@ def rows(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[Place
             instance_type=problem.instance_type[i],
             purchase=problem.purchase[i],
             replicas=int(solution.placement.replicas[i, t]),
-            price_hourly_usd=float(problem.price_hourly[i]),
+            nodes=float(paid[i, t]) if problem.nodes.is_shared[i] else None,
+            price_hourly_usd=float(alone.price_hourly[i]),
             price_as_of=None if pd.isna(as_of) else pd.Timestamp(as_of).to_pydatetime(),
             is_estimated_price=bool(price.get("is_estimated", False)),
         )
@@ -69,7 +72,7 @@ def route_rows(problem: Problem, solution: Solution) -> Iterator[RouteRow]:
 
 def over_budget(problem: Problem, solution: Solution, limits: Sequence[SpendLimit]) -> Iterator[Missing]:
     """Budgets that do not pay for what must be served; demand and every other rule come first."""
-    spent = usd_per_day(problem, solution.placement.replicas)
+    spent = usd_per_day(problem, solution.placement)
     for limit in exceeded(limits, spent):
         cost = sum(spent.get(name, 0.0) for name in sorted(limit.workloads))
         over = cost - limit.usd_per_day

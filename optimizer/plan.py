@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, overload
 from pydantic import Field, ValidationError
 
 from optimizer.errors import Fault, InputError
+from optimizer.node_parts import NodeRow, Sharing
 from optimizer.placement_parts import (
     Certificate,
     CommitmentAdvice,
@@ -54,6 +55,8 @@ class PlacementPlan(PlanBase):
     explanation: Explanation | None = None
     work: tuple[WorkRow, ...] = ()
     miss_costs: tuple[MissCost, ...] = ()
+    nodes: tuple[NodeRow, ...] = ()
+    sharing: Sharing | None = None
 
 
 MAKE_ONE = "make one with `trimtab plan`"

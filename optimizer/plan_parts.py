@@ -42,7 +42,11 @@ class Part(BaseModel):
 
 
 class Allocation(Part):
-    """Replicas wished of one option while `from` <= now < `to`; rows of one option add up."""
+    """Replicas wished of one option while `from` <= now < `to`; rows of one option add up.
+
+    `pods` run on these replicas, which are then nodes of the workload's own; None where replicas serve
+    themselves.
+    """
 
     workload: str
     option_id: str
@@ -50,6 +54,7 @@ class Allocation(Part):
     end: Time = Field(alias="to")
     replicas: Count
     max_replicas: Count
+    pods: Count | None = None
 
 
 class Term(Part):
@@ -127,9 +132,9 @@ class Replicas(Part):
 
 
 class Target(Part):
-    """What an action changes."""
+    """What an action changes; workload is None for nodes that several share."""
 
-    workload: str
+    workload: str | None
     option_id: str
 
 
@@ -164,7 +169,7 @@ class Proof(Part):
     objective_usd: Usd
     bound_usd: Usd
     gap_share: float
-    stopped_by: Literal["gap", "nodes", "time"]
+    stopped_by: Literal["gap", "rounds", "nodes", "time"]
     method: str
 
 

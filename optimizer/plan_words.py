@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from optimizer.node_parts import NodeUse, Sharing
 from optimizer.placement_parts import MissCost, WorkRow
 
 
@@ -38,3 +39,21 @@ def of_what(row: MissCost) -> str:
 def up_to(quantile: float | None) -> str:
     """How much demand is served."""
     return "less than the lowest demand" if quantile is None else f"demand up to its {quantile:.6g} quantile"
+
+
+def sharing_sentences(told: Sharing | None) -> Iterator[str]:
+    """What workloads on shared nodes cost, how full these are, and the same on nodes of their own."""
+    if told is None:
+        return
+    count = "1 workload" if len(told.workloads) == 1 else f"{len(told.workloads)} workloads"
+    yield f"{count} on shared nodes: {told.usd_per_day:,.2f} USD a day, {use_words(told.use)}"
+    if told.alone_usd_per_day is None or told.alone_use is None:
+        yield "on nodes of their own they find no room within the limits"
+    else:
+        yield f"on nodes of their own: {told.alone_usd_per_day:,.2f} USD a day, {use_words(told.alone_use)}"
+
+
+def use_words(use: NodeUse) -> str:
+    """How much of nodes is requested."""
+    gpu = "" if use.gpu_share is None else f", {use.gpu_share:.0%} of GPUs"
+    return f"{use.cpu_share:.0%} of CPUs and {use.memory_share:.0%} of memory requested{gpu}"

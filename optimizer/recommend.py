@@ -169,13 +169,16 @@ def savings(cost: WorkloadCost) -> tuple[float | None, float | None, float | Non
 
 
 def present(inputs: Inputs, workload: str) -> pd.DataFrame:
-    """What a workload runs now, with where and how it is bought."""
-    rows = inputs.fleet.loc[inputs.fleet["workload"].eq(workload) & inputs.fleet["desired"].gt(0)]
+    """What a workload runs now, with where and how it is bought; shared nodes stand beside its own."""
+    rows = inputs.fleet.loc[inputs.fleet["workload"].eq(workload)].assign(whose="")
+    if any(w.shares_nodes for w in inputs.workloads if w.name == workload) and len(inputs.nodes):
+        rows = pd.concat([rows, inputs.nodes.assign(workload=workload, whose=" shared")])
     columns = ["option_id", "provider", "region", "instance_type", "purchase"]
-    known = rows.merge(inputs.options[columns], on="option_id", how="left")
+    known = rows.loc[rows["desired"].gt(0)].merge(inputs.options[columns], on="option_id", how="left")
+    told = ("option_id", "whose", "instance_type", "purchase", "provider", "region")
     names = [
-        machine(*values) if pd.notna(values[0]) else option
-        for option, *values in rows_of(known, "option_id", "instance_type", "purchase", "provider", "region")
+        (machine(*values) if pd.notna(values[0]) else option) + whose
+        for option, whose, *values in rows_of(known, *told)
     ]
     return known.assign(machine=names)
 
@@ -187,10 +190,16 @@ def machine(instance_type: str, purchase: str, provider: str, region: str) -> st
 
 def over_the_day(rows: list[PlacementRow], periods: Sequence[str]) -> Iterator[tuple[str, int]]:
     """Each machine with its count in every period, 0 included."""
-    names = {r.option_id: machine(r.instance_type, r.purchase, r.provider, r.region) for r in rows}
+    names = {r.option_id: of_row(r) for r in rows}
     counts = {(r.option_id, r.period): r.replicas for r in rows}
     for option, name in names.items():
         yield from ((name, counts.get((option, period), 0)) for period in periods)
+
+
+def of_row(row: PlacementRow) -> str:
+    """What replicas of a row are: machines, or pods on some."""
+    name = machine(row.instance_type, row.purchase, row.provider, row.region)
+    return name if row.nodes is None else f"pods on {name}"
 
 
 def shape(counts: Iterable[tuple[str, int]]) -> str:

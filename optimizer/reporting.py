@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data.lake import Lake
+from optimizer.capacity_rows import capacity_rows
 from optimizer.demand import REQUESTS
 from optimizer.forecasts import actuals, request_series
 from optimizer.inputs import Inputs
@@ -69,6 +70,8 @@ def report_data(layout: Layout, inputs: Inputs, plan: PlacementPlan | None) -> R
         prices=price_facts(layout, inputs),
         why=why(plan) if plan else None,
         commitments=plan.commitments if plan else (),
+        nodes=plan.nodes if plan else (),
+        sharing=plan.sharing if plan else None,
         notes=(*(plan_notes(plan) if plan else (OF_BILLS,)), *other_currencies(spend, str(currencies[0]))),
     )
 
@@ -267,31 +270,6 @@ def came_true(forecasts: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
     wide = wide.rename(columns={"unique_id": "workload"})
     known = actuals(inputs, wide["origin"].unique())
     return wide.merge(known, on=["origin", "workload", "ds"], how="left")[list(FRAMES["forecasts"])]
-
-
-def capacity_rows(plan: PlacementPlan, inputs: Inputs) -> pd.DataFrame:
-    """Present against planned replicas per workload and option; planned ones are means over the day."""
-    if inputs.fleet.empty and not plan.placements:
-        return empty("capacity")
-    keys = ["workload", "option_id"]
-    columns = ["provider", "region", "instance_type", "purchase", "price_hourly"]
-    options = inputs.options[["option_id", *columns]]
-    now = inputs.fleet.rename(columns={"desired": "current_replicas"})[[*keys, "current_replicas"]]
-    hours = {period.name: period.hours / 24.0 for period in plan.periods}
-    planned = pd.DataFrame(
-        [(r.workload, r.option_id, r.replicas * hours[r.period]) for r in plan.placements],
-        columns=[*keys, "planned_replicas"],
-    )
-    planned = planned.groupby(keys, as_index=False).sum()
-    planned_for = {cost.workload for cost in plan.workload_costs}
-    rows = now.merge(planned, on=keys, how="outer").merge(options, on="option_id", how="left")
-    rows["current_replicas"] = rows["current_replicas"].astype(float).fillna(0.0)
-    stays = ~rows["workload"].isin(planned_for)
-    rows["planned_replicas"] = rows["planned_replicas"].where(~stays, rows["current_replicas"]).fillna(0.0)
-    rows["current_usd_per_hour"] = rows["current_replicas"] * rows["price_hourly"].astype(float)
-    rows["planned_usd_per_hour"] = rows["planned_replicas"] * rows["price_hourly"].astype(float)
-    shown = rows.loc[rows["current_replicas"].gt(0) | rows["planned_replicas"].gt(0)]
-    return shown[list(FRAMES["capacity"])].reset_index(drop=True) if len(shown) else empty("capacity")
 
 
 KINDS_OF_DATA = {"charges": "bill", "demand": "demand", "offers": "prices", "deployments": "fleet"}

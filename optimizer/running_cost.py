@@ -6,34 +6,42 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from optimizer.coverage import best_cover
 from optimizer.formulate import Offer
 from optimizer.inputs import Inputs
+from optimizer.node_shares import as_instances, present_instances
 from optimizer.problem import Placement, Problem, cost_parts
 from optimizer.rows import rows_of
+from optimizer.solve import Solution
 
 
 def running_cost(problem: Problem, placement: Placement) -> float:
     """USD for what runs over the horizon, after commitments; without the model's costs of change."""
     parts = cost_parts(problem, placement)
-    return parts["instances"] + parts["egress"] + parts["commitment_cover"] + parts["commitment_fees"]
+    running = ("instances", "nodes", "egress", "commitment_cover", "commitment_fees")
+    return sum(parts[name] for name in running)
 
 
-def present_cost(inputs: Inputs, held: Sequence[str], problem: Problem | None, hours: float) -> float | None:
-    """USD of leaving the present fleet as it is, after what existing commitments cover; None if unknown.
+def present_cost(
+    inputs: Inputs, held: Sequence[str], solved: tuple[Problem, Solution] | None, hours: float
+) -> float | None:
+    """USD of leaving what runs as it is, after what existing commitments cover; None if unknown.
 
     Workloads of which a part has no known price are left out.
     """
-    if inputs.fleet.empty:
+    if inputs.fleet.empty and inputs.nodes.empty:
         return None
     priced = [w.name for w in inputs.workloads if w.name not in inputs.unpriced]
     listed = fleet_usd_per_hour(inputs, [name for name in priced if name not in held])
-    listed += held_usd_per_hour(inputs, held)
-    if problem is None:
+    listed += held_usd_per_hour(inputs, held) + listed_usd(inputs.nodes, inputs.options)
+    if solved is None:
         return listed * hours
+    problem = as_instances(solved[0])
     known = np.isin(np.array(problem.workloads)[problem.option_workload], priced)
-    replicas = np.repeat(np.where(known, problem.current_replicas, 0)[:, None], len(problem.periods), axis=1)
+    present = np.where(known, present_instances(solved[0], solved[1].placement, inputs.nodes), 0.0)
+    replicas = np.repeat(present[:, None], len(problem.periods), axis=1)
     covered = best_cover(problem, replicas, np.zeros(len(problem.commitments)))
     saved = np.einsum("cp,cpt,t->", np.nan_to_num(problem.covered_list_price), covered, problem.hours)
     return listed * hours - float(saved)
@@ -83,5 +91,10 @@ def fleet_usd_per_hour(
     """
     rows = inputs.fleet.loc[inputs.fleet["workload"].isin(workloads)]
     rows = rows.loc[~rows["option_id"].isin(beyond)]
-    priced = rows.merge(inputs.options[["option_id", "price_hourly"]], on="option_id")
+    return listed_usd(rows, inputs.options)
+
+
+def listed_usd(rows: pd.DataFrame, options: pd.DataFrame) -> float:
+    """Catalogue price per hour of desired instances; those of unknown options count nothing."""
+    priced = rows.merge(options[["option_id", "price_hourly"]], on="option_id")
     return float((priced["desired"].astype(float) * priced["price_hourly"].astype(float)).sum())

@@ -18,6 +18,7 @@ workloads:
     slo: {ttft_s: 2.0, tpot_ms: 60, target: 0.999}
     # Services that are not LLMs give  slo: {latency_ms: 200, target: 0.999}
     # Batch gives  work_units, deadline, preemptible  instead of an slo.
+    # Pods that share nodes give  resources: {cpu: 0.5, memory_gib: 2}  and the catalogue what nodes have.
     placement: {regions: [], providers: []}   # empty = anywhere
 """
 

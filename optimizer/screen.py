@@ -19,7 +19,7 @@ from rich.text import Text
 
 from optimizer.demand_age import OLD
 from optimizer.errors import Fault, InputError
-from optimizer.plan_words import miss_sentences, work_sentences
+from optimizer.plan_words import miss_sentences, sharing_sentences, work_sentences
 from optimizer.shortfalls import sentences
 from optimizer.terminal import visible
 
@@ -176,6 +176,8 @@ def show_plan(plan: CapacityPlan | PlacementPlan, path: Path) -> None:
     for text in sentences(plan.shortfalls, periods):
         out.print(f"shortfall: {text}", markup=False, soft_wrap=True)
     if plan.plan_schema == "placement-plan/1":
+        for text in sharing_sentences(plan.sharing):
+            out.print(text, markup=False, highlight=False, soft_wrap=True)
         for text in (*work_sentences(plan.work), *miss_sentences(plan.miss_costs)):
             out.print(f"note: {text}", markup=False, soft_wrap=True)
         show_explanation(plan.explanation)

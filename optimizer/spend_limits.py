@@ -17,7 +17,8 @@ from data.workloads import Workload
 from optimizer.caps import USD, Caps
 from optimizer.cost_settings import Budget, has_filter
 from optimizer.coverage import best_cover, saved_per_unit_hour
-from optimizer.problem import Floats, Ints, Problem
+from optimizer.node_shares import as_instances, instances
+from optimizer.problem import Floats, Ints, Placement, Problem
 from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.violations import TOLERANCE
 
@@ -79,7 +80,7 @@ def within_limits(
     while True:
         problem = prune_dominated(with_limits(whole, kept))
         solution = solve(problem, gap_share=gap_share)
-        spent = usd_per_day(problem, solution.placement.replicas)
+        spent = usd_per_day(problem, solution.placement)
         new = tuple(limit for limit in exceeded(limits, spent) if limit not in kept)
         if not new:
             return problem, solution, kept
@@ -93,11 +94,17 @@ def exceeded(limits: Sequence[SpendLimit], usd: Mapping[str, float]) -> Iterator
             yield limit
 
 
-def usd_per_day(problem: Problem, replicas: Floats | Ints) -> dict[str, float]:
-    """USD per day of each workload after what existing commitments cover, shared by use."""
-    cost = option_cost(problem, replicas, best_cover(problem, replicas, np.zeros(len(problem.commitments))))
+def usd_per_day(problem: Problem, placement: Placement) -> dict[str, float]:
+    """USD per day of each workload after what existing commitments cover, shared by use, as nodes are."""
+    cost = paid(as_instances(problem), instances(problem, placement))
     by_workload = problem.sum_by_workload(cost[:, None])[:, 0] * 24.0 / float(problem.hours.sum())
     return dict(zip(problem.workloads, by_workload.tolist(), strict=True))
+
+
+def paid(problem: Problem, replicas: Floats | Ints) -> Floats:
+    """(I,) USD over the periods of each option after what existing commitments cover of (I, T) instances."""
+    nothing = np.zeros(len(problem.commitments))
+    return option_cost(problem, replicas, best_cover(problem, replicas, nothing))
 
 
 def option_cost(problem: Problem, replicas: Floats | Ints, covered: Floats) -> Floats:

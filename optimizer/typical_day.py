@@ -51,7 +51,12 @@ def levels_of(settings: Settings) -> list[float]:
 
 
 def typical_day(
-    inputs: Inputs, outlook: Outlook, settings: Settings, limits: Sequence[SpendLimit] = ()
+    inputs: Inputs,
+    outlook: Outlook,
+    settings: Settings,
+    limits: Sequence[SpendLimit] = (),
+    *,
+    shares_nodes: bool = True,
 ) -> Problem:
     """The problem of one typical day, with some budgets as caps."""
     choice = settings.placement
@@ -66,6 +71,7 @@ def typical_day(
             max_options=choice.max_options,
             spot_capacity=inputs.spot_capacity,
             has_ramps=True,
+            shares_nodes=shares_nodes,
         ),
         context=inputs.context,
     )

@@ -63,6 +63,7 @@ def rule_groups(
 ) -> dict[str, Any]:
     """Rules of workloads about places, losses and change; own bounds of options are filters before this."""
     zones = table["zones"] if "zones" in table else pd.Series(1.0, index=table.index)
+    zones = zones.where(table["pods"].isna(), 1.0)  # nobody says which zone the nodes of a pod are in
     pairs = zip(table["provider"], table["region"], strict=True)
     ramps = [w.max_ramp_replicas if has_ramps else None for w in units]
     return {

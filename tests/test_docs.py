@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from data.history import EVENT, SPOT, USAGE
 from data.sheet import ColumnRule
 from data.workspace import CATALOG, PROFILE
-from optimizer import docs, docs_tables, placement_parts, plan, plan_parts, solution_rules
+from optimizer import docs, docs_tables, node_parts, placement_parts, plan, plan_parts, solution_rules
 from optimizer.cli import app
 from optimizer.config import known_keys
 from optimizer.problem_rules import RULES
@@ -231,7 +231,7 @@ def fields(model: type[BaseModel]) -> Iterator[str]:
 
 
 def test_every_key_of_a_plan_is_explained() -> None:
-    found = {**vars(plan_parts), **vars(placement_parts), **vars(plan)}.values()
+    found = {**vars(plan_parts), **vars(placement_parts), **vars(node_parts), **vars(plan)}.values()
     base = plan_parts.Part
     parts = {
         value for value in found if isinstance(value, type) and issubclass(value, base) and value is not base

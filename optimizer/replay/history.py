@@ -15,7 +15,7 @@ from optimizer.minute_load import MINUTE, MinuteLoad, minute_load
 from optimizer.needs import tokens_of, wait_s
 from optimizer.problem import Floats, Ints
 from optimizer.replay.world import NONE, UNLIMITED, World
-from optimizer.throughput import DEFAULT_TOKENS, pair_options
+from optimizer.throughput import DEFAULT_TOKENS, accelerators, pair_options
 
 LEAST_SECONDS = 1e-9  # of work a request brings
 
@@ -75,10 +75,8 @@ def per_replica(workload: Workload, pairs: pd.DataFrame, load: MinuteLoad) -> tu
         return per_second * whole, seconds * whole
     prompt = np.where(np.isnan(load.prompt), DEFAULT_TOKENS[0], load.prompt)
     output = np.where(np.isnan(load.output), DEFAULT_TOKENS[1], load.output)
-    count, prefill, decode = (
-        pairs[name].to_numpy(dtype=float)[:, None]
-        for name in ("accelerator_count", "prefill_tps", "decode_tps")
-    )
+    count = accelerators(workload, pairs).to_numpy(dtype=float)[:, None]
+    prefill, decode = (pairs[name].to_numpy(dtype=float)[:, None] for name in ("prefill_tps", "decode_tps"))
     return count / np.maximum(prompt / prefill + output / decode, LEAST_SECONDS), prompt / prefill
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from optimizer.node_parts import NodeRow, Sharing
 from optimizer.placement_parts import CommitmentAdvice
 
 KINDS = ("shortage", "placement", "rightsize", "idle", "commitment", "schedule")
@@ -216,6 +217,8 @@ class ReportData:
     prices: Prices | None = None
     why: Why | None = None
     commitments: tuple[CommitmentAdvice, ...] = ()
+    nodes: tuple[NodeRow, ...] = ()
+    sharing: Sharing | None = None
 
     def __post_init__(self) -> None:
         faults = [*_faults_of_frames(self), *_faults_of_recommendations(self.recommendations)]

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from data.errors import Fault, InputError, TrimtabError
 from optimizer.report import charts, commitment_charts, text, view
 from optimizer.report.data import PRICE_WORDS, RISKS, SOURCES, ReportData
+from optimizer.report.shared_nodes import node_groups
 from optimizer.report.text import is_known
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -161,6 +162,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "is_partial": month == view.month_of(data),
         "spend": [(by, view.spend_rows(data, by)) for by in GROUPINGS],
         "spend_total": view.spend_total(data),
+        "nodes": node_groups(data.nodes),
         "freshness": view.records(data.freshness),
         "cited": {what: _cited(data, what) for what in SOURCES},
         "price_words": PRICE_WORDS,

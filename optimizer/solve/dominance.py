@@ -2,6 +2,7 @@
 
 Drop b for a when k = ceil(capacity_b / capacity_a) replicas of a never cost more than one of b, in any
 respect a model can see. Where a limit, a region rule or a cap on replicas could tell them apart, b stays.
+Nodes that are shared fall whole, see `optimizer.solve.node_dominance`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from optimizer.caps import CHANGED, KG_CO2E
 from optimizer.problem import OPTION_ARRAYS, OPTION_NAMES, Bools, Floats, Ints, Problem
+from optimizer.solve.node_dominance import on_dominated_nodes
 
 
 def prune_dominated(problem: Problem) -> Problem:
@@ -25,6 +27,7 @@ def prune_dominated(problem: Problem) -> Problem:
         for a in options[np.lexsort((options, unit_price))]:
             if keep[a]:
                 keep[options[dominated(problem, int(a), options)]] = False
+    keep &= ~on_dominated_nodes(problem, dominated)
     return only(problem, np.flatnonzero(keep).astype(np.int64))
 
 

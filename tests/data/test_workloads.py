@@ -16,7 +16,16 @@ from pydantic import BaseModel, ValidationError
 
 from data.errors import InputError
 from data.workload_demand import Launch
-from data.workloads import Binding, Placement, Slo, SpotPolicy, Workload, WorkloadsFile, workloads_schema
+from data.workloads import (
+    Binding,
+    Placement,
+    Resources,
+    Slo,
+    SpotPolicy,
+    Workload,
+    WorkloadsFile,
+    workloads_schema,
+)
 from data.workloads_yaml import parse_workloads, read_workloads
 from data.yaml_strict import load_yaml
 
@@ -61,6 +70,8 @@ workloads:
   - name: embed
     model: embedder
     tier: batch
+    resources: {cpu: 0.5, memory_gib: 2, gpu: 0.25}
+    placement: {dedicated_nodes: true, max_per_node: 4}
     work_units: 1e9
     deadline: 2026-06-01T06:00:00+02:00
     preemptible: true
@@ -98,6 +109,8 @@ def test_every_key_is_read() -> None:
     assert embed.deadline == datetime(2026, 6, 1, 4, tzinfo=UTC)
     assert embed.work_units == 1e9
     assert embed.preemptible
+    assert embed.resources == Resources(cpu=0.5, memory_gib=2, gpu=0.25)
+    assert embed.placement == Placement(dedicated_nodes=True, max_per_node=4)
     (sale,) = chat.known_events
     assert (sale.start, sale.factor) == (datetime(2026, 11, 26, 23, tzinfo=UTC), 2.5)
     assert chat.launch == Launch(requests_per_s=3.5, like="embed")
@@ -149,7 +162,8 @@ def test_defaults() -> None:
         "holidays": None,
         "known_events": (),
         "launch": None,
-        "placement": {"regions": (), "providers": ()},
+        "resources": None,
+        "placement": {"regions": (), "providers": (), "dedicated_nodes": False, "max_per_node": None},
         "owner": None,
         "origins": {},
         "residency": (),
@@ -324,7 +338,7 @@ def test_all_faults_of_a_file_come_together_in_its_order() -> None:
         "workloads.yaml, row 5, column workloads[0].slo.target",
         "workloads.yaml, row 14, column workloads[0].owner",
         "workloads.yaml, row 34, column workloads[1].name",
-        "workloads.yaml, row 39, column workloads[1].model",
+        "workloads.yaml, row 41, column workloads[1].model",
     ]
     with pytest.raises(InputError) as refused:
         read_workloads(text)
@@ -363,7 +377,7 @@ def test_the_schema_accepts_what_the_code_accepts() -> None:
     assert [error.validator for error in validator.iter_errors(document)] == ["additionalProperties"]
 
 
-@pytest.mark.parametrize("model", [Workload, Slo, Placement, SpotPolicy, Binding, WorkloadsFile])
+@pytest.mark.parametrize("model", [Workload, Slo, Placement, Resources, SpotPolicy, Binding, WorkloadsFile])
 def test_every_key_says_what_it_means(model: type[BaseModel]) -> None:
     for name, key in model.model_fields.items():
         assert key.description, name

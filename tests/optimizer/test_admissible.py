@@ -182,6 +182,13 @@ RELAXATIONS: list[tuple[str, dict[str, Any], Mapping[str, Any], str, Relaxed]] =
         lambda: kept(workload(), A),
     ),
     (
+        "resources",
+        {"resources": {"cpu": 9.0, "memory_gib": 1.0}},
+        {**A, "pods": 0.0},
+        "lower resources to what c8 has for pods",
+        lambda: kept(workload(resources={"cpu": 1.0, "memory_gib": 1.0}), {**A, "pods": 1.0}),
+    ),
+    (
         "slo",
         {"slo": {"latency_ms": 50, "target": 0.99}},
         A,

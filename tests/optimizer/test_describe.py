@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from optimizer.describe import change, cheapest_text, missing_rows, price_of, proof, reasons, scale_actions
 from optimizer.needs import Candidate, Outlook
 from optimizer.solve import Solution
+from optimizer.solve.solution import last_reason
 from tests.optimizer.problems import O, W, placement, problem
 from tests.optimizer.worlds import AS_OF as NOW
 from tests.optimizer.worlds import batch, catalogue, option, workload, world
@@ -95,6 +96,14 @@ def test_an_option_the_catalogue_lacks_has_no_known_price() -> None:
 
 def test_nothing_planned_proves_nothing_and_misses_nothing() -> None:
     assert (proof(None).objective_usd, proof(None).gap_share, missing_rows(None)) == (0.0, 0.0, ())
+
+
+@pytest.mark.parametrize("reason", ["gap", "rounds", "nodes", "time"])
+def test_a_proof_takes_every_reason_that_a_solver_gives(reason: str) -> None:
+    p = problem(W(), [O("a")])
+    solution = Solution(placement(p, {"a": 1}), 1.0, 1.0, (), reason)
+    assert last_reason(["gap", reason]) == reason
+    assert proof(solution).stopped_by == reason
 
 
 def test_the_proof_is_the_solvers_own() -> None:

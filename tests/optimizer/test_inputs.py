@@ -292,7 +292,14 @@ def test_a_pool_grants_the_least_of_the_last_day(rows: list[tuple[int, str, int]
 
 def test_defaults_of_options_made_from_a_price_list() -> None:
     types = pd.DataFrame(
-        {"provider": ["aws"], "instance_type": ["m"], "accelerator": ["L4"], "accelerator_count": [4]}
+        {
+            "provider": ["aws"],
+            "instance_type": ["m"],
+            "accelerator": ["L4"],
+            "accelerator_count": [4],
+            "vcpu": [4],
+            "memory_gib": [16.0],
+        }
     )
     rows = pd.concat(
         [
@@ -312,6 +319,9 @@ def test_defaults_of_options_made_from_a_price_list() -> None:
     assert made["pool"].dropna().to_dict() == {"aws:us-east-1:m:spot": "aws/us-east-1/m/spot"}
     assert made["quota"].isna().all()
     assert made["accelerator_count"].tolist() == pytest.approx([4, 4, 4, np.nan], nan_ok=True)
+    cpu, memory = 4 - 0.06 - 0.01 - 2 * 0.005, 16 - 1.0 - 0.8 - 0.8 - 100 / 1024  # what a node keeps itself
+    assert made["cpu"].tolist() == pytest.approx([cpu, cpu, cpu, np.nan], nan_ok=True)
+    assert made["memory_gib"].tolist() == pytest.approx([memory, memory, memory, np.nan], nan_ok=True)
 
 
 def test_only_one_year_terms_set_committed_prices() -> None:

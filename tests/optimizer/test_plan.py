@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from optimizer.certificate import certify
 from optimizer.errors import InputError
+from optimizer.node_parts import NodeRow, NodeUse, Pods, Sharer, Sharing
 from optimizer.placement_parts import MissCost, Period, PlacementRow, RouteRow, WorkloadCost, WorkRow, WorkRun
 from optimizer.plan import (
     CapacityPlan,
@@ -150,7 +151,29 @@ def placement_plan() -> PlacementPlan:
                     expected_usd_per_day_of_demand=0.5,
                 ),
             ),
+            nodes=(packed(),),
+            sharing=shared(),
         )
+    )
+
+
+def packed() -> NodeRow:
+    """Two nodes with the same pods."""
+    return NodeRow(
+        period="00:00", option_id="n", provider="aws", region="eu", instance_type="m8", purchase="spot",
+        workload=None, nodes=2, price_hourly_usd=0.4, price_as_of=START, is_estimated_price=False,
+        cpu_share=0.9, memory_share=0.7, gpu_share=None, pods=(Pods(workload="api", replicas=3),),
+    )  # fmt: skip
+
+
+def shared() -> Sharing:
+    """What sharing saves."""
+    return Sharing(
+        usd_per_day=19.2,
+        alone_usd_per_day=None,
+        use=NodeUse(cpu_share=0.9, memory_share=0.7, gpu_share=None),
+        alone_use=None,
+        workloads=(Sharer(workload="api", beside=("web",), usd_per_day=9.6, alone_usd_per_day=14.4),),
     )
 
 
@@ -255,7 +278,7 @@ def test_an_edited_file_is_refused(tmp_path: Path) -> None:
         (("proof", "bound_usd"), float("inf"), "finite number"),
         (("allocations", 0, "replicas"), -1, "greater than or equal to 0"),
         (("allocations", 0, "replicas"), 1.5, "integer"),
-        (("proof", "stopped_by"), "luck", "'gap', 'nodes' or 'time'"),
+        (("proof", "stopped_by"), "luck", "'gap', 'rounds', 'nodes' or 'time'"),
         (("extra",), 1, "Extra inputs"),
         (("demand_quantile",), 1.0, "less than 1"),
     ],

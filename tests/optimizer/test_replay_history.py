@@ -88,6 +88,22 @@ def test_longer_requests_take_more_of_a_replica() -> None:
     assert world.concurrency.tolist() == [8.0]
 
 
+def test_a_node_of_pods_serves_what_its_pods_request() -> None:
+    pods = worlds.workload(
+        "chat", slo={"ttft_s": 2.0, "tpot_ms": 60, "target": 0.99}, model="llm",
+        resources={"cpu": 1.0, "memory_gib": 4.0, "gpu": 0.4},
+    )  # fmt: skip
+    node = worlds.option("g", accelerator="L4", accelerator_count=2.0, cpu=16.0, memory_gib=64.0)
+    chip = {"model": "llm", "accelerator": "L4", "prefill_tps": 2000.0, "decode_tps": 500.0, "tpot_ms": 20.0}
+    profiles = worlds.profiles().iloc[:1].assign(instance_type=None, rps=np.nan, latency_ms=np.nan, **chip)
+    tokens = ([100.0 * 600] * 2, [10.0 * 600] * 2)
+    inputs = worlds.world(
+        [pods], worlds.catalogue(node), [worlds.history([600.0, 600.0], "chat", tokens=tokens)]
+    )
+    world = world_of(replace(inputs, profiles=profiles), ("chat",), END - pd.Timedelta(minutes=20), END)
+    assert world.capacity[0, 0] == pytest.approx(5 * 0.4 / (100 / 2000 + 10 / 500))
+
+
 def test_pools_grant_nothing_before_they_were_seen() -> None:
     empty = pd.DataFrame({"ts": pd.Series([], dtype="datetime64[us, UTC]"), "pool": [], "capacity": []})
     assert granted_each_minute(empty, ["p"], END - pd.Timedelta(minutes=3), END).tolist() == [[0, 0, 0]]

@@ -12,6 +12,7 @@ import pytest
 
 from data.lake import Lake
 from optimizer import screen
+from optimizer.capacity_rows import capacity_rows
 from optimizer.demand import REQUESTS
 from optimizer.forecasts import forecast_requests, store_forecasts
 from optimizer.inputs import Inputs
@@ -23,7 +24,6 @@ from optimizer.report.data import FRAMES, ReportData
 from optimizer.report.render import render
 from optimizer.reporting import (
     came_true,
-    capacity_rows,
     demand_history,
     other_currencies,
     record_plan,

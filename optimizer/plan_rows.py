@@ -1,0 +1,162 @@
+"""The rows of a capacity plan: what is wished of each option, how far the loop may go, what is forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from optimizer.config import Settings
+from optimizer.demand import over_intervals
+from optimizer.floors import Timeline
+from optimizer.inputs import Inputs
+from optimizer.minute_plan import Loop
+from optimizer.needs import Candidate, Outlook
+from optimizer.node_shares import as_instances, instances
+from optimizer.plan_parts import Allocation, ForecastRow
+from optimizer.problem import Ints, Problem
+from optimizer.rows import rows_of
+from optimizer.solve import Solution
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Everything that a plan is written from.
+
+    Attributes:
+        times: intervals of the plan.
+        hours: those that forecasts are told for.
+        solved: the floors as a problem and what solves it; None where nothing is planned.
+        loops: of workloads whose history says how they move.
+    """
+
+    inputs: Inputs
+    outlook: Outlook
+    settings: Settings
+    times: Timeline
+    hours: Timeline
+    solved: tuple[Problem, Solution] | None
+    loops: Mapping[str, Loop]
+
+
+def allocations(made: Made) -> Iterator[Allocation]:
+    """Rows of every option in use, intervals of equal count joined; options of the loop always have one.
+
+    Replicas are instances; of workloads with resources, the nodes its pods have to themselves.
+    """
+    if made.solved is None:
+        return
+    problem, solution = made.solved
+    pods = solution.placement.replicas
+    counts = np.rint(instances(problem, solution.placement)).astype(np.int64)
+    position = {key: i for i, key in enumerate(zip(workload_names(problem), problem.option_id, strict=True))}
+    most = limits(made, {key: counts[i] for key, i in position.items()})
+    idle = [(0, 0)] * len(made.times.starts)
+    for workload, option_id in sorted({*most, *(key for key, i in position.items() if counts[i].max() > 0)}):
+        i = position.get((workload, option_id))
+        row = idle if i is None else list(zip(counts[i].tolist(), pods[i].tolist(), strict=True))
+        for (count, inside), steps in runs(row):
+            yield Allocation(
+                workload=workload,
+                option_id=option_id,
+                start=made.times.starts[steps[0]].to_pydatetime(),
+                end=made.times.ends[steps[-1]].to_pydatetime(),
+                replicas=count,
+                max_replicas=max(count, most.get((workload, option_id), 0)),
+                pods=inside if i is not None and problem.nodes.is_shared[i] else None,
+            )
+
+
+def workload_names(problem: Problem) -> list[str]:
+    """(I) the workload of each option."""
+    return [problem.workloads[w] for w in problem.option_workload]
+
+
+def runs(counts: Sequence[Any]) -> Iterator[tuple[Any, list[int]]]:
+    """Stretches of equal counts: the count and the positions it holds for."""
+    for count, run in groupby(range(len(counts)), key=lambda t: counts[t]):
+        yield count, list(run)
+
+
+def limits(made: Made, planned: Mapping[tuple[str, str], Ints]) -> dict[tuple[str, str], int]:
+    """How far the loop may go, by workload and option: machines that no provider reclaims take surprises.
+
+    The limits let a workload reach headroom_factor times what its busiest minute needed, so that they bind
+    only where a quota or max_replicas does. They add up: max_replicas leaves room for what else is planned.
+    """
+    factor = made.settings.planning.autoscale.headroom_factor
+    found: dict[tuple[str, str], int] = {}
+    for c in made.outlook.candidates:
+        name = c.workload.name
+        loop = made.loops.get(name)
+        wished = loop.most(factor) if loop else most_on_cheapest(c, made, factor)
+        left = np.inf if c.workload.max_replicas is None else c.workload.max_replicas
+        beside = sum(
+            (row for (w, option), row in planned.items() if w == name and option not in wished), np.zeros(1)
+        )
+        left -= int(np.max(beside))
+        for option, count in wished.items():
+            highest = int(planned[name, option].max()) if (name, option) in planned else 0
+            found[name, option] = int(max(highest, min(count, left)))
+            left -= found[name, option]
+    return {key: count for key, count in found.items() if count > 0}
+
+
+def most_on_cheapest(c: Candidate, made: Made, factor: float) -> dict[str, int]:
+    """The same for a workload without a loop of its own: headroom over its highest planned need."""
+    if made.solved is None:
+        return {}
+    problem = as_instances(made.solved[0])
+    w = problem.workloads.index(c.workload.name)
+    options = problem.options_of(w)
+    firm = [i for i in options if not problem.is_spot[i]] or list(options)
+    best = min(firm, key=lambda i: (problem.price_hourly[i] / problem.capacity[i], problem.option_id[i]))
+    wish = int(np.ceil(factor * float(problem.demand[w].max(initial=0.0)) / problem.capacity[best]))
+    quota = problem.quota_pool[best]
+    limit = problem.pool_limit[quota].min() if quota >= 0 else np.inf
+    return {problem.option_id[best]: int(min(wish, limit))}
+
+
+def held_rows(inputs: Inputs, outlook: Outlook, times: Timeline) -> list[Allocation]:
+    """Workloads that are not planned keep what they run."""
+    rows = inputs.fleet.loc[inputs.fleet["workload"].isin(outlook.held)]
+    return [
+        Allocation(
+            workload=workload,
+            option_id=option_id,
+            start=times.starts[0].to_pydatetime(),
+            end=times.ends[-1].to_pydatetime(),
+            replicas=int(desired),
+            max_replicas=int(desired),
+        )
+        for workload, option_id, desired in rows_of(rows, "workload", "option_id", "desired")
+    ]
+
+
+def reacting(outlook: Outlook) -> list[Candidate]:
+    """Workloads that the reactive loop serves between plans."""
+    return [c for c in outlook.candidates if c.workload.tier == "interactive"]
+
+
+def forecast_rows(outlook: Outlook, times: Timeline) -> Iterator[ForecastRow]:
+    """Requests per interval. Quantiles of slots are added up, which overstates the spread of the sum."""
+    starts, ends = times.starts, times.ends
+    for c in outlook.candidates:
+        if c.series is None:
+            continue
+        own = outlook.forecasts.loc[outlook.forecasts["unique_id"].eq(c.workload.name)]
+        totals = {level: over_intervals(own, starts, ends, f"q{level:g}", how="total") for level in LEVELS}
+        for t, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            yield ForecastRow(
+                workload=c.workload.name,
+                start=start.to_pydatetime(),
+                end=end.to_pydatetime(),
+                requests_p10=round(float(totals[0.1][t]), 3),
+                requests_p50=round(float(totals[0.5][t]), 3),
+                requests_p90=round(float(totals[0.9][t]), 3),
+            )
