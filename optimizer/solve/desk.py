@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compiled on first use, kept on disk, without the interpreter's lock."""
-    return cast("F", nb.njit(nogil=True, cache=True)(function))
+    return cast("F", nb.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def in_any_order(function: F) -> F:
@@ -71,6 +71,31 @@ def egress_usd(amount: float, room_a: float, room_b: float, egress_a: float, egr
         return egress_a * first + egress_b * (amount - first)
     first = min(amount, room_b)
     return egress_b * first + egress_a * (amount - first)
+
+
+# Loops in the place of NumPy's own: assigning an array brings the text of an error, which takes longer to
+# compile than everything here, and a largest value takes a second.
+@compiled
+def copy_counts(plan: Floats, into: Floats) -> None:
+    """Write the counts of a plan (period, 2) into another."""
+    for t in range(plan.shape[0]):
+        into[t, 0], into[t, 1] = plan[t, 0], plan[t, 1]
+
+
+@compiled
+def copy_row(row: Floats | Ints, into: Floats | Ints) -> None:
+    """Write some numbers over others."""
+    for i in range(row.size):
+        into[i] = row[i]
+
+
+@compiled
+def largest(values: Floats) -> float:
+    """The largest of some values that are at least 0; 0 of none."""
+    most = 0.0
+    for value in values:
+        most = max(most, value)
+    return most
 
 
 @compiled

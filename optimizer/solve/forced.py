@@ -19,6 +19,7 @@ from optimizer.solve.desk import (
     UNIT_USD,
     USD,
     compiled,
+    copy_counts,
     egress_usd,
     inlined,
     moved_usd,
@@ -167,7 +168,7 @@ def forced_plans(
         partner[j] = -1  # handed over from here: a literal would be a type of its own, compiled once more
         alone[j] = forced_usd(o, u, need, s, b, partner[j], INF, plan)
         value[j] = alone[j]
-        count_of[j] = plan
+        copy_counts(plan, count_of[j])
         if u[MOST_OPTIONS] < PAIR:
             continue
         for x in range(kept.size):
@@ -177,4 +178,4 @@ def forced_plans(
             usd = forced_usd(o, u, need, s, b, a, value[j], plan)
             if usd < value[j]:
                 value[j], partner[j] = usd, at + a
-                count_of[j] = plan
+                copy_counts(plan, count_of[j])

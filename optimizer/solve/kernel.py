@@ -25,8 +25,10 @@ from optimizer.solve.desk import (
     UNIT_USD,
     USD,
     compiled,
+    copy_counts,
     egress_usd,
     inlined,
+    largest,
     moved_usd,
     price_options,
     replicas_within,
@@ -239,7 +241,7 @@ def worth_pairing(o: Floats, u: Floats, need: Floats, kind: Ints, s: Floats) -> 
 @inlined
 def needs_firm(u: Floats, need: Floats) -> bool:
     """Whether a plan must have an option that no provider can reclaim."""
-    return bool(u[FIRM_SHARE] * need.max() > NEAR or u[FEWEST_FIRM] > 0.0)
+    return bool(u[FIRM_SHARE] * largest(need) > NEAR or u[FEWEST_FIRM] > 0.0)
 
 
 @compiled
@@ -263,7 +265,7 @@ def search(
         usd = single_usd(o, u, need, s, a, usd_best, plan)
         if usd < usd_best:
             usd_best, a_best = usd, a
-            best[:] = plan
+            copy_counts(plan, best)
     if u[MOST_OPTIONS] < PAIR or o.shape[0] < PAIR:
         return usd_best, a_best, b_best
     kept = worth_pairing(o, u, need, kind, s)
@@ -291,14 +293,15 @@ def search(
                 usd = pair_usd(o, u, need, must_firm, s, a, b, least, left, usd_best, plan)
                 if usd < usd_best:
                     usd_best, a_best, b_best = usd, a, b
-                    best[:] = plan
+                    copy_counts(plan, best)
     return usd_best, a_best, b_best
 
 
 @compiled
 def left_of(shared: Ints, rows: Floats, left: Floats) -> None:
     """Fill what is left of the rows that two options share, the scarcer one; NO_LIMIT where none."""
-    left[:] = NO_LIMIT
+    for t in range(left.size):
+        left[t] = NO_LIMIT
     for row in shared:
         if row >= 0:
             for t in range(left.size):

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from optimizer.problem import Floats, Ints
-from optimizer.solve.desk import compiled, inlined
+from optimizer.solve.desk import compiled, copy_row, inlined
 
 NEAR = 1e-9
 STEPS = 6  # of the grid over weights of resources
@@ -81,7 +81,8 @@ def search(  # noqa: C901, PLR0912, PLR0917  one loop, an inner one of compiled 
                 continue
         elif down and usd > best:
             if only_best:
-                found[0], best, known = count, usd, 1
+                best, known = usd, 1
+                copy_row(count, found[0])
             else:
                 maximal = True
                 for j in range(items):
@@ -91,7 +92,7 @@ def search(  # noqa: C901, PLR0912, PLR0917  one loop, an inner one of compiled 
                 if maximal:
                     if known == found.shape[0]:
                         return known, best, False
-                    found[known] = count
+                    copy_row(count, found[known])
                     known += 1
         down = False
         i -= 1
@@ -131,5 +132,5 @@ def best_weights(value: Floats, need: Floats, top: Ints, room: Floats) -> tuple[
         usd = promise(0, value[order], size[order], top[order], left)
         if usd < best:
             best = usd
-            weight[:] = trial
+            copy_row(trial, weight)
     return weight, best

@@ -89,7 +89,7 @@ def thinned(
             or is_replaced(head, after, kept_units, y, none, second, 0.0)
         ):
             continue
-        kept[found], kept_units[found] = p, drawn[p]
+        kept[found], kept_units[found, 0], kept_units[found, 1] = p, first, second
         after[found], head[x, y] = head[x, y], found
         found += 1
     for k in range(found):
@@ -132,7 +132,8 @@ def list_plans(
             return -1
         for k in range(found):
             p = kept[k]
-            owner[place], usd[place], count[place] = w, paid[p], counts[p]
+            owner[place], usd[place] = w, paid[p]
+            count[place, 0], count[place, 1] = counts[p, 0], counts[p, 1]
             option[place, 0], option[place, 1] = at + mine[p, 0], at + mine[p, 1] if mine[p, 1] >= 0 else -1
             place += 1
     return place

@@ -18,7 +18,9 @@ from optimizer.solve.desk import (
     UNCOVERED,
     USD,
     compiled,
+    copy_counts,
     egress_usd,
+    largest,
     moved_usd,
     price_options,
 )
@@ -29,8 +31,8 @@ from optimizer.solve.terms import ACTIVATION, CAPACITY, CURRENT, MIGRATION, PAIR
 @compiled
 def plan_usd(o: Floats, need: Floats, s: Floats, a: int, b: int, plan: Floats) -> float:
     """Cost of a plan at the prices on the desk; INF where it needs more than limits leave."""
-    usd = float(o[a, ACTIVATION]) if plan[:, 0].max() > 0.0 else 0.0
-    if b >= 0 and plan[:, 1].max() > 0.0:
+    usd = float(o[a, ACTIVATION]) if largest(plan[:, 0]) > 0.0 else 0.0
+    if b >= 0 and largest(plan[:, 1]) > 0.0:
         usd += o[b, ACTIVATION]
     for t in range(need.size):
         n, m = plan[t, 0], plan[t, 1]
@@ -117,7 +119,8 @@ def take(
             n = largest_first[begin[w]]
             if fits_alone(kind, options, draws, option[n], count[n], rows):
                 draw_plan(kind, options, draws, option[n], count[n], 1.0, rows)
-                chosen[w], count_of[w] = option[n], count[n]
+                chosen[w, 0], chosen[w, 1] = option[n, 0], option[n, 1]
+                copy_counts(count[n], count_of[w])
 
 
 @compiled
@@ -169,7 +172,7 @@ def improve(
         if a >= 0:
             changed += 1
             chosen[w, 0], chosen[w, 1] = at + a, at + b if b >= 0 else -1
-            count_of[w] = best
+            copy_counts(best, count_of[w])
         elif usd == INF:
             chosen[w] = -1
             count_of[w] = 0.0

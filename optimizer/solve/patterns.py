@@ -19,6 +19,7 @@ from optimizer.solve.desk import (
     NEAR,
     NO_LIMIT,
     compiled,
+    copy_row,
     egress_usd,
     inlined,
     moved_usd,
@@ -168,7 +169,8 @@ def enumerate_patterns(
         u, need, is_pair = rules[workload[k]], demand[workload[k]], option[k, 1] >= 0
         for j in range(PAIR):
             at = option[k, j] if option[k, j] >= 0 else option[k, 0]
-            o[j], of[j] = options[at], kind[at]
+            of[j] = kind[at]
+            copy_row(options[at], o[j])
         s[LIMIT] = INF
         limit_options(o, of, draws, rows, s)
         left_of(shared[of[0], of[1]], rows, left)
