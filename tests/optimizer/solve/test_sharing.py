@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -176,29 +176,29 @@ def contents(p: Problem, room: np.ndarray, options: Sequence[int]) -> Iterator[t
             yield counts
 
 
-def cheapest_nodes(p: Problem, replicas: Mapping[int, int]) -> float:
-    """Price of the cheapest nodes for counts of options: exhaustive, node by node."""
-    total = 0.0
-    for n in range(len(p.nodes)):
-        options = [i for i in range(len(p.option_id)) if p.nodes.of_option[i] == n]
-        ways = [way for way in contents(p, p.nodes.room[n], options) if any(way)]
+def fewest_nodes(p: Problem, n: int) -> Callable[[tuple[int, ...]], float]:
+    """How many nodes of a kind hold so many replicas of its options: exhaustive, node by node."""
+    ways = [way for way in contents(p, p.nodes.room[n], options_on(p, n)) if any(way)]
 
-        @cache
-        def fewest(left: tuple[int, ...], ways: tuple[tuple[int, ...], ...] = tuple(ways)) -> float:
-            if not any(left):
-                return 0.0
-            rest = [tuple(max(a - b, 0) for a, b in zip(left, way, strict=True)) for way in ways]
-            return min((1.0 + fewest(other) for other in rest if other != left), default=np.inf)
+    @cache
+    def fewest(left: tuple[int, ...]) -> float:
+        if not any(left):
+            return 0.0
+        rest = {tuple(max(a - b, 0) for a, b in zip(left, way, strict=True)) for way in ways}
+        return min((1.0 + fewest(other) for other in rest if other != left), default=np.inf)
 
-        number = fewest(tuple(replicas[i] for i in options))
-        limit = p.pool_limit[p.nodes.pool[n], 0] if p.nodes.pool[n] >= 0 else np.inf
-        total += np.inf if number > limit else float(number) * p.nodes.price_hourly[n]
-    return total
+    return fewest
+
+
+def options_on(p: Problem, n: int) -> list[int]:
+    return [i for i in range(len(p.option_id)) if p.nodes.of_option[i] == n]
 
 
 def brute(p: Problem) -> float:
     """Least cost of a problem in one period whose workloads have demand and nothing else."""
     best = np.inf
+    fewest = [fewest_nodes(p, n) for n in range(len(p.nodes))]
+    limit = [p.pool_limit[k, 0] if k >= 0 else np.inf for k in p.nodes.pool]
     top = [
         int(np.ceil(p.demand[w, 0] / a - 1e-9)) for w, a in zip(p.option_workload, p.capacity, strict=True)
     ]
@@ -206,9 +206,11 @@ def brute(p: Problem) -> float:
         room = np.bincount(p.option_workload, np.array(counts) * p.capacity, len(p.workloads))
         if (room < p.demand[:, 0] - 1e-9).any():
             continue
-        alone = float(p.price_hourly @ np.array(counts))
-        if alone < best:
-            best = min(best, alone + cheapest_nodes(p, dict(enumerate(counts))))
+        usd = float(p.price_hourly @ np.array(counts))
+        for n in range(len(p.nodes)):
+            number = fewest[n](tuple(counts[i] for i in options_on(p, n)))
+            usd += np.inf if number > limit[n] else number * p.nodes.price_hourly[n]
+        best = min(best, usd)
     return best
 
 
