@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -96,11 +97,26 @@ class Inputs:
         for name in TABLES:
             frame = getattr(self, name)
             digest.update(name.encode())
-            digest.update(pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy().tobytes())
+            digest.update(pd.util.hash_pandas_object(comparable(frame), index=False).to_numpy().tobytes())
         for capacity in (self.spot_capacity, self.usual_spot_capacity):
             digest.update(repr(sorted(capacity.items())).encode())
         digest.update(repr([(o.name, o.existing_usd_per_hour, o.ends) for o in self.commitments]).encode())
         return digest.hexdigest()
+
+
+def comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as it hashes alike however it was read: times in microseconds, what is no number as text.
+
+    Numbers and times stay what they are: as text, months of minutes take seconds.
+    """
+
+    def column(values: pd.Series[Any]) -> pd.Series[Any]:
+        if pd.api.types.is_datetime64_any_dtype(values.dtype):
+            times: pd.Series[Any] = values.dt.as_unit("us")
+            return times
+        return values if pd.api.types.is_numeric_dtype(values.dtype) else values.astype(str)
+
+    return pd.DataFrame({name: column(frame[name]) for name in frame}, index=frame.index)
 
 
 def read_inputs(workspace: Path, as_of: datetime, *, needs_workloads: bool = True) -> Inputs:

@@ -91,6 +91,19 @@ def test_every_table_is_in_the_fingerprint(table: str) -> None:
     assert replace(base, spot_capacity={"p": 1.0}).fingerprint != base.fingerprint
 
 
+def test_the_fingerprint_goes_by_values_not_by_how_they_are_held() -> None:
+    base = world([workload()], catalogue(option("a")), [steady(1.0, days=0.1)])
+
+    def fingerprint(**columns: pd.Series) -> str:
+        return replace(base, demand=base.demand.assign(**columns)).fingerprint
+
+    ts = base.demand["ts"]
+    assert fingerprint(ts=ts.dt.as_unit("ns")) == base.fingerprint
+    assert fingerprint(workload=base.demand["workload"].astype(object)) == base.fingerprint
+    assert fingerprint(ts=ts + pd.Timedelta(1, unit="us")) != base.fingerprint
+    assert fingerprint(workload=base.demand["workload"] + "x") != base.fingerprint
+
+
 def test_a_missing_catalogue_falls_back_to_list_prices_and_says_so(tmp_path: Path) -> None:
     read = read_inputs(write(tmp_path, prices=False), AS_OF)
     assert any("built-in public list prices" in note for note in read.notes)
