@@ -13,7 +13,8 @@ demo: $(VENV)/.base
 	@$(BIN)/trimtab demo --workspace demo
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@# Bytecode is kept whatever the shell says: processes that tests start need not compile all again.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .

@@ -118,7 +118,7 @@ def test_a_problem_survives_its_files(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(first, second)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(tiny_problems())
 def test_files_change_neither_optimum_nor_what_a_placement_costs(p: Problem) -> None:
     with TemporaryDirectory() as folder:

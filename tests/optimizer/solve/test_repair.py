@@ -42,7 +42,7 @@ def assert_repaired(p: Problem, found: Repair) -> None:
     assert check(apply_repair(p, found), after.placement) == ()
 
 
-@examples(70)
+@examples(40)
 @given(tiny_problems(), st.sampled_from([0.0, 0.5, 1.0]))
 def test_applying_a_repair_makes_any_problem_feasible(p: Problem, scale: float) -> None:
     p = replace(p, pool_limit=p.pool_limit * scale if scale else np.zeros_like(p.pool_limit))
@@ -51,7 +51,7 @@ def test_applying_a_repair_makes_any_problem_feasible(p: Problem, scale: float) 
     assert_repaired(p, repair(p, missing))
 
 
-@examples(40)
+@examples(20)
 @given(tiny_problems(), st.sampled_from([0.0, 0.5, 1.0]))
 def test_so_does_one_that_is_found_period_by_period(p: Problem, scale: float) -> None:
     p = replace(p, pool_limit=p.pool_limit * scale if scale else np.zeros_like(p.pool_limit))
