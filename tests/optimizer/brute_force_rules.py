@@ -86,8 +86,10 @@ def routing_usd(p: Problem, room: np.ndarray, w: int, t: int) -> np.ndarray:
     options = sorted({i for _, i in pairs})
     taken = [[float(j == i) for _, j in pairs] for i in options]
     needs = [p.demand[w, t] * r.share[g] for g in open_to]
-    found = [linprog(usd, A_ub=taken, b_ub=row[options] + EPS, A_eq=asked, b_eq=needs).fun for row in room]
-    return np.array(found, dtype=float)
+    # Room beyond the whole demand serves nothing more: most rows are the same to the program.
+    rows, place = np.unique(np.minimum(room[:, options], p.demand[w, t]), axis=0, return_inverse=True)
+    found = [linprog(usd, A_ub=taken, b_ub=row + EPS, A_eq=asked, b_eq=needs).fun for row in rows]
+    return np.array(found, dtype=float)[place.ravel()]
 
 
 def ramped(p: Problem, allowed: list[np.ndarray]) -> Iterator[tuple[int, ...]]:
