@@ -20,9 +20,10 @@ LOCAL_NAMES = {"localhost", "", None}
 # Files that last a minute alone: begun last, they would keep one worker busy while the others are idle.
 LONGEST = (
     "validators/test_focus_1_2", "e2e/test_real_input", "faults/test_two_at_once", "test_notebooks",
-    "properties/test_deliveries", "flows/test_schedule", "optimizer/solve/test_decomposition",
-    "optimizer/solve/test_repair", "optimizer/solve/test_why_not", "optimizer/test_cli",
-    "optimizer/test_problem_files", "validators", "e2e", "flows", "faults", "properties",
+    "properties/test_deliveries", "flows/test_schedule", "optimizer/solve/test_apart",
+    "optimizer/solve/test_capped", "optimizer/solve/test_decomposition", "optimizer/test_cli",
+    "models/test_ladder", "optimizer/test_problem_files", "validators", "e2e", "flows", "faults",
+    "properties", "optimizer/solve", "models",
 )  # fmt: skip
 
 

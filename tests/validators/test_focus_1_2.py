@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from data.lake import Lake
+from tests.demo_bills import DemoBills
 from tests.validators import allowed
 from tests.validators.environment import Environment
 from tests.validators.samples import SAMPLES, write_view
@@ -43,8 +45,11 @@ class Verdict:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("focus_1_2")
+def folder(tmp_path_factory: pytest.TempPathFactory, demo_bills: DemoBills) -> Path:
+    """A folder for deliveries and results, with the demo's exports in it."""
+    made = tmp_path_factory.mktemp("focus_1_2")
+    shutil.copytree(demo_bills.files / "exports", made / "exports")
+    return made
 
 
 @pytest.fixture(scope="module")
