@@ -1,0 +1,202 @@
+r"""What on demand would have cost whoever knew the load: a linear program over blocks of five minutes.
+
+    minimise    sum over o, b of  price_o hours_b n_ob
+    subject to  n_ob - sum of u_oc over the last boot_o blocks c <= b  =  ready replicas
+                sum over o of w of  capacity_ot x ready_ob  +  s  >=  load_wt       t in b, the worst minutes
+                u_ob >= n_ob - n_o,b-1                                              launches
+                sum over o of q of  n_ob  <=  quota_q
+
+n: replicas paid for; the fleet of the first block is ready, as in a replay. s is what quotas leave no room
+for. Its cost is a bound for plans by the block that let no minute be served short; a policy that decides by
+the minute, or that may miss a share of requests, can be a little below. Rounded up, it is a plan.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.problem import Bools, Floats, Ints
+from optimizer.replay.case import Case, Known
+from optimizer.replay.mix import MISSED, quotas
+from optimizer.replay.results import Replayed
+from optimizer.replay.tuning import in_time
+from optimizer.replay.wishes import LEAST_CAPACITY, NEAR, at_once
+from optimizer.replay.world import NONE, World
+from optimizer.simulate import simulate
+from optimizer.solve.highs import Limits, minimise
+from optimizer.solve.program import Blocks, Program, Rows, everywhere, numbered
+
+BLOCK = 5  # minutes
+BLOCK_S = 60 * BLOCK
+LIMITS = Limits(gap_share=0.0, nodes=0, seconds=600.0)
+HEADROOM_STEP, MOST_STEPS = 0.005, 200
+
+
+@dataclass(frozen=True)
+class Clairvoyant:
+    """The optimum and the plan made of it.
+
+    Attributes:
+        bound_usd: of the linear program.
+        unserved: requests that quotas leave no room for in it, of all.
+        headroom: by which its counts were multiplied before rounding up, so that the replay meets the target.
+        policy: the plan.
+        replayed: the plan's replay.
+    """
+
+    bound_usd: float
+    unserved: float
+    headroom: float
+    policy: Known
+    replayed: Replayed
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """The linear program's answer.
+
+    Attributes:
+        usd: what its replicas cost.
+        unserved: requests of the worst minutes, per minute, that are not served.
+        paid: (o, block) replicas, not whole.
+    """
+
+    usd: float
+    unserved: float
+    paid: Floats
+
+
+def clairvoyant(case: Case, *, seed: int = 0) -> Clairvoyant:
+    """The bound, and the plan with the least head-room that meets the target in its replay."""
+    world, found = case.world, relaxed(case.world)
+    plays: dict[int, Replayed] = {}
+
+    def meets(step: int) -> bool:
+        plays[step] = simulate(world, plan(world, found, 1.0 + step * HEADROOM_STEP), seed=seed)
+        return bool((np.array(in_time(plays[step])) >= case.target).all())
+
+    step = min(bisect_left(range(MOST_STEPS), x=True, key=meets), MOST_STEPS - 1)
+    if step not in plays:
+        meets(step)
+    headroom = 1.0 + step * HEADROOM_STEP
+    return Clairvoyant(found.usd, found.unserved, headroom, plan(world, found, headroom), plays[step])
+
+
+def plan(world: World, found: Relaxed, headroom: float = 1.0) -> Known:
+    """Its counts times a head-room, rounded up, as far as quotas go."""
+    counts = np.ceil(found.paid * headroom - NEAR).astype(np.int64)
+    for group, limit in enumerate(world.quota):
+        left = np.full(counts.shape[1], limit)
+        for option in np.flatnonzero(world.quota_pool == group):
+            counts[option] = np.minimum(counts[option], left)
+            left -= counts[option]
+    return Known(at_once(world, np.repeat(counts, BLOCK, axis=1)[:, : world.minutes]))
+
+
+def relaxed(world: World) -> Relaxed:
+    """Solves the linear program."""
+    usable = undominated(world)
+    rows = worst_minutes(world, usable)
+    hours = np.diff(np.append(np.arange(0, world.minutes, BLOCK), world.minutes)) / 60
+    program = program_of(world, usable, rows, hours)
+    found = minimise(program, LIMITS)
+    if found.values is None:
+        raise ValueError(f"the clairvoyant program has no answer: {found.status}")
+    paid = np.zeros((len(world.option_id), len(hours)))
+    paid[usable] = program.spread(found.values, "n")
+    usd = float((world.price_hourly[:, None] * paid * hours).sum())
+    return Relaxed(usd, float(program.spread(found.values, "s").sum() * 60), paid)
+
+
+@dataclass(frozen=True)
+class Worst:
+    """(row) minutes that a block's replicas are measured by."""
+
+    workload: Ints
+    minute: Ints
+
+    @property
+    def block(self) -> Ints:
+        """(row) blocks they are in."""
+        return np.asarray(self.minute // BLOCK)
+
+
+def worst_minutes(world: World, usable: Ints) -> Worst:
+    """Of each block the minutes in which its load keeps most replicas busy, of any option."""
+    workload, minute = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for w in range(len(world.workloads)):
+        load = np.nan_to_num(world.load[w])
+        own = usable[world.option_workload[usable] == w]
+        found = np.unique(np.concatenate([highest(load / served(world)[i]) for i in own]))
+        found = found[load[found] > 0]
+        workload.append(np.full(len(found), w))
+        minute.append(found)
+    return Worst(np.concatenate(workload), np.concatenate(minute))
+
+
+def served(world: World) -> Floats:
+    """(o, t) requests/s of a replica, never 0."""
+    return np.maximum(world.capacity, LEAST_CAPACITY)
+
+
+def highest(busy: Floats) -> Ints:
+    """(block) the minute with the largest value."""
+    padded = np.append(busy, np.full(-len(busy) % BLOCK, -np.inf)).reshape(-1, BLOCK)
+    return np.asarray(padded.argmax(axis=1) + np.arange(len(padded)) * BLOCK)
+
+
+def program_of(world: World, usable: Ints, rows: Worst, hours: Floats) -> Program:
+    """The linear program at the head of this file."""
+    price, per_replica = world.price_hourly[usable], served(world)[usable]
+    grid = everywhere(len(usable), len(hours))
+    v = Blocks()
+    n, u = v.add("n", grid), v.add("u", grid)
+    s = v.add("s", everywhere(len(rows.minute)))
+    v.pay("n", price[:, None] * hours)
+    v.pay("s", MISSED * float((price[:, None] / per_replica).max(initial=0.0)))
+    launch = numbered(everywhere(len(usable), len(hours) - 1))
+    launches = Rows(
+        "launch", launch, [(launch, u[:, 1:], 1.0), (launch, n[:, 1:], -1.0), (launch, n[:, :-1], 1.0)], 0.0
+    )
+    return v.program([meet_load(world, usable, rows, (n, u, s)), launches, quotas(world, usable, n)])
+
+
+def meet_load(world: World, usable: Ints, rows: Worst, columns: tuple[Ints, Ints, Ints]) -> Rows:
+    """What is ready serves the worst minutes of each block."""
+    n, u, s = columns
+    row = np.arange(len(rows.minute))
+    mine = np.where(world.option_workload[usable][:, None] == rows.workload, row, NONE)
+    per_replica = served(world)[usable][:, rows.minute]
+    boots = np.ceil(world.boot_s[usable] / BLOCK_S - NEAR).astype(np.int64)
+    terms = [(mine, n[:, rows.block], per_replica), (row, s, 1.0)]
+    for before in range(int(boots.max(initial=0))):
+        counts = (boots[:, None] > before) & (rows.block >= before + 1)  # those of block 0 are ready
+        terms.append((np.where(counts, mine, NONE), u[:, np.maximum(rows.block - before, 0)], -per_replica))
+    return Rows("meet", row, terms, lower=world.load[rows.workload, rows.minute])
+
+
+def undominated(world: World) -> Ints:
+    """On-demand options, without those that another one of the workload replaces at any time for less."""
+    firm = np.flatnonzero(~world.is_spot & ~world.is_committed)
+    return np.array([i for i in firm if not any(replaces(world, j, i) for j in firm)], dtype=np.int64)
+
+
+def replaces(world: World, one: int, other: int) -> bool:
+    """Whether an option is never dearer per request, boots no later and has no quota that could bind."""
+    if one == other or world.option_workload[one] != world.option_workload[other] or not is_free(world)[one]:
+        return False
+    if world.boot_s[one] > world.boot_s[other]:
+        return False
+    usd = world.price_hourly[[one, other], None] / served(world)[[one, other]]
+    return bool((usd[0] <= usd[1]).all() and ((usd[0] < usd[1]).any() or one < other))
+
+
+def is_free(world: World) -> Bools:
+    """(o) whether no plan worth making reaches its quota: it holds the peaks of all that share it."""
+    peak = np.ceil(np.nan_to_num(world.load)[world.option_workload] / served(world)).max(axis=1, initial=0.0)
+    shared = np.bincount(world.quota_pool + 1, peak, len(world.quota) + 1)[1:]
+    limit = np.append(world.quota - shared >= 0, True)  # the last is that of no quota
+    return np.asarray(limit[world.quota_pool])

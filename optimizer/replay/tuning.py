@@ -1,0 +1,126 @@
+"""The best setting of a rival in hindsight: one for several cases, or one for a single case.
+
+Settings are replayed. First every other value of each knob, then the neighbours of the best so far in the
+full grid, until none is better. A setting that misses the target of a case is worse than any that does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+
+from optimizer.replay.case import Case
+from optimizer.replay.results import Replayed
+from optimizer.replay.rivals import Rival
+from optimizer.simulate import simulate
+
+Place = tuple[int, ...]  # of a setting in the grid of knobs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a setting came to.
+
+    Attributes:
+        rival: at that setting.
+        cost_usd: (case) mean over seeds.
+        attainment: (case) lowest over seeds and workloads of the share in time.
+        short_share: (case) most by which a workload missed its target; 0 = none.
+    """
+
+    rival: Rival
+    cost_usd: tuple[float, ...]
+    attainment: tuple[float, ...]
+    short_share: tuple[float, ...]
+
+    @property
+    def meets(self) -> bool:
+        """Whether every workload of every case reached its target."""
+        return not any(self.short_share)
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The less the better: what is missed at most, then the product of costs, so that each case counts."""
+        return max(self.short_share), float(np.log(np.maximum(self.cost_usd, 1e-12)).sum())
+
+
+@dataclass
+class Trials:
+    """Replays of settings, each made once per case.
+
+    Attributes:
+        cases: to be replayed.
+        seeds: of replays.
+        made: cost, attainment and what was missed, by setting and case.
+    """
+
+    cases: Sequence[Case]
+    seeds: Sequence[int] = (0,)
+    made: dict[tuple[Rival, int], tuple[float, float, float]] = field(default_factory=dict)
+
+    def outcome(self, rival: Rival, cases: Iterable[int]) -> Outcome:
+        """A setting in these cases."""
+        found = [self.replayed(rival, k) for k in cases]
+        cost, attainment, short = zip(*found, strict=True)
+        return Outcome(rival, cost, attainment, short)
+
+    def replayed(self, rival: Rival, at: int) -> tuple[float, float, float]:
+        """A setting in one case."""
+        if (rival, at) not in self.made:
+            case = self.cases[at]
+            plays = [simulate(case.world, rival(case), seed=seed) for seed in self.seeds]
+            share = np.array([in_time(play) for play in plays])
+            short = float(np.maximum(case.target - share, 0.0).max(initial=0.0))
+            usd = float(np.mean([play.cost_usd for play in plays]))
+            self.made[rival, at] = usd, float(share.min(initial=1.0)), short
+        return self.made[rival, at]
+
+
+def in_time(play: Replayed) -> list[float]:
+    """(w) share of requests in time; 1 where there were none."""
+    shares = [play.attainment(w) for w in range(len(play.world.workloads))]
+    return [1.0 if np.isnan(share) else share for share in shares]
+
+
+def tuned(rival: Rival, trials: Trials) -> Outcome:
+    """The ONE setting that is best over all cases together."""
+    return best(rival, trials, range(len(trials.cases)))
+
+
+def tuned_each(rival: Rival, trials: Trials) -> tuple[Outcome, ...]:
+    """The best setting of each case in hindsight."""
+    return tuple(best(rival, trials, [k]) for k in range(len(trials.cases)))
+
+
+def best(rival: Rival, trials: Trials, cases: Sequence[int]) -> Outcome:
+    """Coarse to fine through the grid of knobs."""
+    values = tuple(rival.KNOBS.values())
+    places: Iterable[Place] = product(*(coarse(len(axis)) for axis in values))
+    tried: dict[Place, Outcome] = {}
+    while True:
+        new = [place for place in places if place not in tried]
+        for place in new:
+            tried[place] = trials.outcome(rival.turned(at(rival, place)), cases)
+        top = min(tried, key=lambda place: (tried[place].rank, place))
+        if top not in new:
+            return tried[top]
+        places = neighbours(top, [len(axis) for axis in values])
+
+
+def coarse(size: int) -> range:
+    """Every other place of an axis, or all of a short one."""
+    return range(0, size, 2 if size > 2 else 1)
+
+
+def neighbours(place: Place, sizes: Sequence[int]) -> list[Place]:
+    """Places one step away along one axis."""
+    moved = [(*place[:k], place[k] + step, *place[k + 1 :]) for k in range(len(sizes)) for step in (-1, 1)]
+    return [other for other in moved if all(0 <= x < size for x, size in zip(other, sizes, strict=True))]
+
+
+def at(rival: Rival, place: Place) -> Mapping[str, object]:
+    """The knobs at a place of the grid."""
+    return {name: axis[k] for (name, axis), k in zip(rival.KNOBS.items(), place, strict=True)}
