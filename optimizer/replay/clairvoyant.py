@@ -23,7 +23,7 @@ from optimizer.replay.case import Case, Known
 from optimizer.replay.mix import MISSED, quotas
 from optimizer.replay.results import Replayed
 from optimizer.replay.tuning import in_time
-from optimizer.replay.wishes import LEAST_CAPACITY, NEAR, at_once
+from optimizer.replay.wishes import LEAST_CAPACITY, NEAR, at_once, within_quotas
 from optimizer.replay.world import NONE, World
 from optimizer.simulate import simulate
 from optimizer.solve.highs import Limits, minimise
@@ -87,12 +87,7 @@ def clairvoyant(case: Case, *, seed: int = 0) -> Clairvoyant:
 
 def plan(world: World, found: Relaxed, headroom: float = 1.0) -> Known:
     """Its counts times a head-room, rounded up, as far as quotas go."""
-    counts = np.ceil(found.paid * headroom - NEAR).astype(np.int64)
-    for group, limit in enumerate(world.quota):
-        left = np.full(counts.shape[1], limit)
-        for option in np.flatnonzero(world.quota_pool == group):
-            counts[option] = np.minimum(counts[option], left)
-            left -= counts[option]
+    counts = within_quotas(world, np.ceil(found.paid * headroom - NEAR).astype(np.int64))
     return Known(at_once(world, np.repeat(counts, BLOCK, axis=1)[:, : world.minutes]))
 
 
@@ -161,7 +156,8 @@ def program_of(world: World, usable: Ints, rows: Worst, hours: Floats) -> Progra
     launches = Rows(
         "launch", launch, [(launch, u[:, 1:], 1.0), (launch, n[:, 1:], -1.0), (launch, n[:, :-1], 1.0)], 0.0
     )
-    return v.program([meet_load(world, usable, rows, (n, u, s)), launches, quotas(world, usable, n)])
+    limits = quotas(world.quota, world.quota_pool[usable], n)
+    return v.program([meet_load(world, usable, rows, (n, u, s)), launches, limits])
 
 
 def meet_load(world: World, usable: Ints, rows: Worst, columns: tuple[Ints, Ints, Ints]) -> Rows:

@@ -18,7 +18,16 @@ from optimizer.replay.hours import DAY, HOUR, hourly, same_hour_before
 from optimizer.replay.mix import cheapest_mix
 from optimizer.replay.reactive_rivals import reactive
 from optimizer.replay.rivals import Knobs, Rival
-from optimizer.replay.wishes import Need, at_once, busy, firm_options, known_capacity, largest, wished
+from optimizer.replay.wishes import (
+    Need,
+    at_once,
+    busy,
+    firm_options,
+    known_capacity,
+    largest,
+    wished,
+    within_quotas,
+)
 from optimizer.simulate import Orders, Policy
 
 PROFILE_DAYS = 7
@@ -67,7 +76,7 @@ class HourlyMix(Rival):
             counts = cheapest_mix(world, usable, capacity[:, at], need)
             path[:, begin : begin + HOUR] = counts[:, None]
             path[:, at:begin] = np.maximum(path[:, at:begin], counts[:, None])
-        return path
+        return within_quotas(world, path)
 
 
 @dataclass(frozen=True)

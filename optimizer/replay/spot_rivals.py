@@ -97,17 +97,22 @@ class Hedge:
 
     def spread(self, capacity: Floats, wanted: float) -> None:
         """Wishes for so many requests/s: more where least is held, fewer where most is."""
-        held = self.wishes * capacity
-        while held.sum() < wanted - NEAR:
-            at = int(np.where(self.is_active, held, np.inf).argmin())
-            self.wishes[at] += 1
-            held[at] += capacity[at]
-        while held.any():
-            at = int(held.argmax())
-            if held.sum() - capacity[at] < wanted - NEAR:
+        per_replica, wishes = capacity.tolist(), self.wishes.tolist()
+        held = [count * rate for count, rate in zip(wishes, per_replica, strict=True)]
+        total, active = sum(held), np.flatnonzero(self.is_active).tolist()
+        while total < wanted - NEAR:
+            at = min(active, key=held.__getitem__)
+            wishes[at] += 1
+            held[at] += per_replica[at]
+            total += per_replica[at]
+        while True:
+            at = max(range(len(held)), key=held.__getitem__)
+            if held[at] <= 0 or total - per_replica[at] < wanted - NEAR:
                 break
-            self.wishes[at] -= 1
-            held[at] -= capacity[at]
+            wishes[at] -= 1
+            held[at] -= per_replica[at]
+            total -= per_replica[at]
+        self.wishes = np.array(wishes, dtype=np.int64)
 
 
 @dataclass

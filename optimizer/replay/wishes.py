@@ -122,3 +122,14 @@ def quota_left(world: World, wishes: Ints, option: int) -> Ints:
 def at_once(world: World, wishes: Ints) -> Orders:
     """Orders without a loop between them."""
     return Orders(wishes, wishes, np.zeros((len(world.workloads), wishes.shape[1])))
+
+
+def within_quotas(world: World, counts: Ints) -> Ints:
+    """(o, t) counts as far as quotas go, the first options first."""
+    kept = counts.copy()
+    for group, limit in enumerate(world.quota):
+        left = np.full(counts.shape[1], limit)
+        for option in np.flatnonzero(world.quota_pool == group):
+            kept[option] = np.minimum(kept[option], left)
+            left -= kept[option]
+    return kept
