@@ -14,10 +14,12 @@ the minute, or that may miss a share of requests, can be a little below. Rounded
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.errors import SolverError
 from optimizer.problem import Bools, Floats, Ints
 from optimizer.replay.case import Case, Known
 from optimizer.replay.mix import MISSED, quotas
@@ -32,7 +34,7 @@ from optimizer.solve.program import Blocks, Program, Rows, everywhere, numbered
 BLOCK = 5  # minutes
 BLOCK_S = 60 * BLOCK
 LIMITS = Limits(gap_share=0.0, nodes=0, seconds=600.0)
-HEADROOM_STEP, MOST_STEPS = 0.005, 200
+HEADROOM_STEP, MOST_HEADROOM = 0.005, 2.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Clairvoyant:
     Attributes:
         bound_usd: of the linear program.
         unserved: requests that quotas leave no room for in it, of all.
-        headroom: by which its counts were multiplied before rounding up, so that the replay meets the target.
+        headroom: on the load that the plan serves, so that its replay meets the target.
         policy: the plan.
         replayed: the plan's replay.
     """
@@ -70,36 +72,54 @@ class Relaxed:
 
 
 def clairvoyant(case: Case, *, seed: int = 0) -> Clairvoyant:
-    """The bound, and the plan with the least head-room that meets the target in its replay."""
-    world, found = case.world, relaxed(case.world)
-    plays: dict[int, Replayed] = {}
+    """The bound, and the plan with the least head-room that meets the target in its replay.
+
+    Where no head-room up to `MOST_HEADROOM` does, it is the plan with that.
+    """
+    tried: dict[int, tuple[Relaxed, Known, Replayed]] = {}
 
     def meets(step: int) -> bool:
-        plays[step] = simulate(world, plan(world, found, 1.0 + step * HEADROOM_STEP), seed=seed)
-        return bool((np.array(in_time(plays[step])) >= case.target).all())
+        if step not in tried:
+            found = relaxed(case.world, headroom(step))
+            policy = plan(case.world, found)
+            tried[step] = found, policy, simulate(case.world, policy, seed=seed)
+        return bool((np.array(in_time(tried[step][2])) >= case.target).all())
 
-    step = min(bisect_left(range(MOST_STEPS), x=True, key=meets), MOST_STEPS - 1)
-    if step not in plays:
-        meets(step)
-    headroom = 1.0 + step * HEADROOM_STEP
-    return Clairvoyant(found.usd, found.unserved, headroom, plan(world, found, headroom), plays[step])
+    step = least_step(meets, round((MOST_HEADROOM - 1.0) / HEADROOM_STEP))
+    meets(step)
+    _, policy, replayed = tried[step]
+    bound = tried[0][0]
+    return Clairvoyant(bound.usd, bound.unserved, headroom(step), policy, replayed)
 
 
-def plan(world: World, found: Relaxed, headroom: float = 1.0) -> Known:
-    """Its counts times a head-room, rounded up, as far as quotas go."""
-    counts = within_quotas(world, np.ceil(found.paid * headroom - NEAR).astype(np.int64))
+def headroom(step: int) -> float:
+    """What the load is multiplied by."""
+    return 1.0 + step * HEADROOM_STEP
+
+
+def least_step(meets: Callable[[int], bool], most: int) -> int:
+    """The first step that meets, if all after it do: steps are doubled, then halved; `most` if none does."""
+    high = 0
+    while high < most and not meets(high):
+        high = min(most, max(1, 2 * high))
+    return bisect_left(range(high), x=True, lo=(high + 1) // 2, key=meets)
+
+
+def plan(world: World, found: Relaxed) -> Known:
+    """Its counts rounded up, as far as quotas go."""
+    counts = within_quotas(world, np.ceil(found.paid - NEAR).astype(np.int64))
     return Known(at_once(world, np.repeat(counts, BLOCK, axis=1)[:, : world.minutes]))
 
 
-def relaxed(world: World) -> Relaxed:
-    """Solves the linear program."""
+def relaxed(world: World, headroom: float = 1.0) -> Relaxed:
+    """Solves the linear program for the load times a head-room."""
     usable = undominated(world)
     rows = worst_minutes(world, usable)
     hours = np.diff(np.append(np.arange(0, world.minutes, BLOCK), world.minutes)) / 60
-    program = program_of(world, usable, rows, hours)
+    program = program_of(world, usable, rows, hours, headroom)
     found = minimise(program, LIMITS)
     if found.values is None:
-        raise ValueError(f"the clairvoyant program has no answer: {found.status}")
+        raise SolverError(f"the clairvoyant program has no answer: {found.status}")
     paid = np.zeros((len(world.option_id), len(hours)))
     paid[usable] = program.spread(found.values, "n")
     usd = float((world.price_hourly[:, None] * paid * hours).sum())
@@ -143,7 +163,7 @@ def highest(busy: Floats) -> Ints:
     return np.asarray(padded.argmax(axis=1) + np.arange(len(padded)) * BLOCK)
 
 
-def program_of(world: World, usable: Ints, rows: Worst, hours: Floats) -> Program:
+def program_of(world: World, usable: Ints, rows: Worst, hours: Floats, headroom: float) -> Program:
     """The linear program at the head of this file."""
     price, per_replica = world.price_hourly[usable], served(world)[usable]
     grid = everywhere(len(usable), len(hours))
@@ -157,10 +177,12 @@ def program_of(world: World, usable: Ints, rows: Worst, hours: Floats) -> Progra
         "launch", launch, [(launch, u[:, 1:], 1.0), (launch, n[:, 1:], -1.0), (launch, n[:, :-1], 1.0)], 0.0
     )
     limits = quotas(world.quota, world.quota_pool[usable], n)
-    return v.program([meet_load(world, usable, rows, (n, u, s)), launches, limits])
+    return v.program([meet_load(world, usable, rows, (n, u, s), headroom), launches, limits])
 
 
-def meet_load(world: World, usable: Ints, rows: Worst, columns: tuple[Ints, Ints, Ints]) -> Rows:
+def meet_load(
+    world: World, usable: Ints, rows: Worst, columns: tuple[Ints, Ints, Ints], headroom: float
+) -> Rows:
     """What is ready serves the worst minutes of each block."""
     n, u, s = columns
     row = np.arange(len(rows.minute))
@@ -171,7 +193,7 @@ def meet_load(world: World, usable: Ints, rows: Worst, columns: tuple[Ints, Ints
     for before in range(int(boots.max(initial=0))):
         counts = (boots[:, None] > before) & (rows.block >= before + 1)  # those of block 0 are ready
         terms.append((np.where(counts, mine, NONE), u[:, np.maximum(rows.block - before, 0)], -per_replica))
-    return Rows("meet", row, terms, lower=world.load[rows.workload, rows.minute])
+    return Rows("meet", row, terms, lower=headroom * world.load[rows.workload, rows.minute])
 
 
 def undominated(world: World) -> Ints:

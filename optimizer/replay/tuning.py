@@ -116,8 +116,9 @@ def coarse(size: int) -> range:
 
 
 def neighbours(place: Place, sizes: Sequence[int]) -> list[Place]:
-    """Places one step away along one axis."""
-    moved = [(*place[:k], place[k] + step, *place[k + 1 :]) for k in range(len(sizes)) for step in (-1, 1)]
+    """Places a step away along one axis or two: more of one knob often allows less of another."""
+    steps = (step for step in product((-1, 0, 1), repeat=len(sizes)) if 0 < np.count_nonzero(step) <= 2)
+    moved = (tuple(x + dx for x, dx in zip(place, step, strict=True)) for step in steps)
     return [other for other in moved if all(0 <= x < size for x, size in zip(other, sizes, strict=True))]
 
 
