@@ -29,7 +29,7 @@ from optimizer.replay.wishes import LEAST_CAPACITY, NEAR, at_once, within_quotas
 from optimizer.replay.world import NONE, World
 from optimizer.simulate import simulate
 from optimizer.solve.highs import Limits, minimise
-from optimizer.solve.program import Blocks, Program, Rows, everywhere, numbered
+from optimizer.solve.program import Blocks, Program, Rows, Term, everywhere, numbered
 
 BLOCK = 5  # minutes
 BLOCK_S = 60 * BLOCK
@@ -145,7 +145,8 @@ def worst_minutes(world: World, usable: Ints) -> Worst:
     for w in range(len(world.workloads)):
         load = np.nan_to_num(world.load[w])
         own = usable[world.option_workload[usable] == w]
-        found = np.unique(np.concatenate([highest(load / served(world)[i]) for i in own]))
+        busy = [load / served(world)[i] for i in own] or [load]  # without options all of it is unserved
+        found = np.unique(np.concatenate([highest(one) for one in busy]))
         found = found[load[found] > 0]
         workload.append(np.full(len(found), w))
         minute.append(found)
@@ -189,7 +190,7 @@ def meet_load(
     mine = np.where(world.option_workload[usable][:, None] == rows.workload, row, NONE)
     per_replica = served(world)[usable][:, rows.minute]
     boots = np.ceil(world.boot_s[usable] / BLOCK_S - NEAR).astype(np.int64)
-    terms = [(mine, n[:, rows.block], per_replica), (row, s, 1.0)]
+    terms: list[Term] = [(mine, n[:, rows.block], per_replica), (row, s, 1.0)]
     for before in range(int(boots.max(initial=0))):
         counts = (boots[:, None] > before) & (rows.block >= before + 1)  # those of block 0 are ready
         terms.append((np.where(counts, mine, NONE), u[:, np.maximum(rows.block - before, 0)], -per_replica))
@@ -198,7 +199,7 @@ def meet_load(
 
 def undominated(world: World) -> Ints:
     """On-demand options, without those that another one of the workload replaces at any time for less."""
-    firm = np.flatnonzero(~world.is_spot & ~world.is_committed)
+    firm = np.flatnonzero(~world.is_spot & ~world.is_committed).tolist()
     return np.array([i for i in firm if not any(replaces(world, j, i) for j in firm)], dtype=np.int64)
 
 
@@ -213,8 +214,8 @@ def replaces(world: World, one: int, other: int) -> bool:
 
 
 def is_free(world: World) -> Bools:
-    """(o) whether no plan worth making reaches its quota: it holds the peaks of all that share it."""
+    """(o) whether no plan reaches its quota: it holds the peaks of all that share it, with any head-room."""
     peak = np.ceil(np.nan_to_num(world.load)[world.option_workload] / served(world)).max(axis=1, initial=0.0)
     shared = np.bincount(world.quota_pool + 1, peak, len(world.quota) + 1)[1:]
-    limit = np.append(world.quota - shared >= 0, True)  # the last is that of no quota
+    limit = np.append(world.quota >= MOST_HEADROOM * shared, True)  # the last is that of no quota
     return np.asarray(limit[world.quota_pool])

@@ -1,4 +1,4 @@
-"""SpotHedge, the policy of SkyServe (Mao et al. 2025): spot replicas over pools, and on demand while they lack.
+"""SpotHedge, the policy of SkyServe (Mao et al. 2025): spot spread over pools, on demand while it lacks.
 
 More spot replicas than needed are wished, each new one in the pool that holds the least; a pool that denied
 or reclaimed is left alone until one of its launches is ready, or until fewer than two pools are left, when
@@ -35,10 +35,9 @@ class SpotHedge(Rival):
     """
 
     KNOBS: ClassVar[Knobs] = {
-        "target": (0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8),
-        "window_s": (300, 600, 1200, 2400),
-        "extra_share": (0.0, 0.1, 0.2, 0.35, 0.5, 1.0),
-        "pools": (2, 4, 8),
+        "target": (0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75),
+        "window_s": (300, 600, 1200, 1800, 2400),
+        "extra_share": (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0),
     }
 
     target: float = 0.7

@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """The less the better: what is missed at most, then the product of costs, so that each case counts."""
+        """The less the better: what is missed at most, then the product of costs: each case counts alike."""
         return max(self.short_share), float(np.log(np.maximum(self.cost_usd, 1e-12)).sum())
 
 

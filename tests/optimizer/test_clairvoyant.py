@@ -33,7 +33,7 @@ def test_one_option_that_boots_a_block_is_paid_for_its_block_and_the_next(seed: 
 
 
 def test_the_highest_minute_of_a_block_counts_at_its_own_capacity() -> None:
-    """Six busy replicas in the fourth minute, where requests are long, though the first brings more of them."""
+    """Six busy replicas in the fourth minute, whose requests are long, though the first brings more."""
     load, capacity = np.array([4.0, 1, 1, 3, 1]), np.array([[1.0, 1, 1, 0.5, 1]])
     assert relaxed(world_with(60 * load, capacity=capacity)).usd == pytest.approx(6 * HOURS)
 

@@ -137,7 +137,7 @@ def test_a_sweep_turns_knobs_alone(rival: Rival) -> None:
 
 
 def one_workload(busy: object, begin: int, **changes: object) -> Case:
-    """A load in busy replicas on an option that serves 1 request/s, and another, twice as large, for 3 USD."""
+    """A load in busy replicas of an option that serves 1 request/s; another, twice as large, costs 3 USD."""
     load = np.asarray(busy, dtype=float)
     options = {"price_hourly": np.array([1.0, 3.0]), "capacity": np.outer([1.0, 2.0], np.ones(len(load)))}
     return Case(world_with(60 * load, **(options | changes)), begin, np.array([0.99]))
