@@ -25,7 +25,9 @@ class StaticPeak(LoadRival):
         headroom: on the highest minute.
     """
 
-    KNOBS: ClassVar[Knobs] = {"headroom": (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0)}
+    KNOBS: ClassVar[Knobs] = {
+        "headroom": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
+    }
 
     headroom: float = 1.2
 

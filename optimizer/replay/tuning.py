@@ -1,7 +1,8 @@
 """The best setting of a rival in hindsight: one for several cases, or one for a single case.
 
-Settings are replayed. First every other value of each knob, then the neighbours of the best so far in the
-full grid, until none is better. A setting that misses the target of a case is worse than any that does not.
+Settings are replayed. First every other value of each knob, then in the full grid the neighbours of the best
+so far and of two that are cheaper and nearly meet the target, until there are no new ones. A setting that
+misses the target of a case is worse than any that does not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from optimizer.replay.rivals import Rival
 from optimizer.simulate import simulate
 
 Place = tuple[int, ...]  # of a setting in the grid of knobs
+BESIDE = 2  # of the cheaper settings that nearly meet the target
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,22 @@ def tuned_each(rival: Rival, trials: Trials) -> tuple[Outcome, ...]:
 def best(rival: Rival, trials: Trials, cases: Sequence[int]) -> Outcome:
     """Coarse to fine through the grid of knobs."""
     values = tuple(rival.KNOBS.values())
-    places: Iterable[Place] = product(*(coarse(len(axis)) for axis in values))
+    new = set(product(*(coarse(len(axis)) for axis in values)))
     tried: dict[Place, Outcome] = {}
-    while True:
-        new = [place for place in places if place not in tried]
-        for place in new:
+    while new:
+        for place in sorted(new):
             tried[place] = trials.outcome(rival.turned(at(rival, place)), cases)
-        top = min(tried, key=lambda place: (tried[place].rank, place))
-        if top not in new:
-            return tried[top]
-        places = neighbours(top, [len(axis) for axis in values])
+        near = (neighbours(place, [len(axis) for axis in values]) for place in leaders(tried))
+        new = {place for places in near for place in places} - set(tried)
+    return tried[leaders(tried)[0]]
+
+
+def leaders(tried: Mapping[Place, Outcome]) -> list[Place]:
+    """The best, and of the cheaper ones those that miss least: the best of all may lie between them."""
+    ranked = sorted(tried, key=lambda place: (tried[place].rank, place))
+    short, log_usd = tried[ranked[0]].rank
+    cheaper = [place for place in ranked if tried[place].rank[1] < log_usd and tried[place].rank[0] > short]
+    return [ranked[0], *cheaper[:BESIDE]]
 
 
 def coarse(size: int) -> range:

@@ -56,7 +56,7 @@ def test_it_finds_what_the_whole_sweep_finds_with_fewer_replays() -> None:
 def test_out_of_reach_is_said_and_what_misses_least_is_taken() -> None:
     found = tuned(StaticPeak(), Trials([steady(10, 50)], seeds=(0, 1)))
     assert not found.meets
-    assert found.rival.headroom == 2.0
+    assert found.rival.headroom == StaticPeak.KNOBS["headroom"][-1]
     assert found.attainment[0] < 0.99
     assert found.short_share[0] == pytest.approx(0.99 - found.attainment[0])
 
@@ -64,4 +64,4 @@ def test_out_of_reach_is_said_and_what_misses_least_is_taken() -> None:
 def test_without_requests_nothing_is_missed() -> None:
     found = tuned(StaticPeak(), Trials([steady(10, 0)]))
     assert found.meets
-    assert found.rival.headroom == 0.6
+    assert found.rival.headroom == StaticPeak.KNOBS["headroom"][0]

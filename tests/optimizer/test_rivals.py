@@ -15,6 +15,7 @@ from optimizer.replay.predictive_scaling import PredictiveScaling, forecast_hour
 from optimizer.replay.reactive_rivals import Autoscaler, CarefulOperator, StaticPeak
 from optimizer.replay.rivals import Rival
 from optimizer.replay.spot_rivals import SpotHedge
+from optimizer.replay.wishes import firm_options
 from optimizer.replay.world import NONE, World
 from optimizer.simulate import Orders, Policy, Seen, simulate
 from tests.optimizer.test_simulate import world_with
@@ -104,7 +105,7 @@ def with_another_future(case: Case, minute: int) -> Case:
 def test_no_rival_looks_ahead(rival: Rival) -> None:
     """Orders up to and of a minute are the same whatever that minute and those after it bring."""
     case = two_workloads()
-    minute = 247
+    minute = 297  # within the time that the next hour's launches boot
     one, other = heard(rival, case), heard(rival, with_another_future(case, minute))
     np.testing.assert_array_equal(one[: minute + 1], other[: minute + 1])
     if not isinstance(rival, StaticPeak):
@@ -141,6 +142,15 @@ def one_workload(busy: object, begin: int, **changes: object) -> Case:
     load = np.asarray(busy, dtype=float)
     options = {"price_hourly": np.array([1.0, 3.0]), "capacity": np.outer([1.0, 2.0], np.ones(len(load)))}
     return Case(world_with(60 * load, **(options | changes)), begin, np.array([0.99]))
+
+
+def test_options_are_ranked_by_what_they_served_before_the_replay() -> None:
+    """For 1 USD 1 request/s; for 3 USD at first 2 requests/s, later 8."""
+    capacity = np.array([[1.0, 1, 1, 1, 1], [2.0, 2, 8, 8, 8]])
+    case = one_workload(np.ones(5), 2, capacity=capacity)
+    assert firm_options(case, 0).tolist() == [0, 1]
+    assert firm_options(replace(case, begin=5), 0).tolist() == [1, 0]
+    assert firm_options(case, 0, "o1").tolist() == [1, 0]
 
 
 def test_a_static_peak_is_that_of_the_history() -> None:
