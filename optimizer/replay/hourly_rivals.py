@@ -14,7 +14,7 @@ import numpy as np
 
 from optimizer.problem import Floats, Ints
 from optimizer.replay.case import Case, Known
-from optimizer.replay.hours import DAY, HOUR, hourly, same_hour_before
+from optimizer.replay.hours import HOUR, hourly, same_hour_before
 from optimizer.replay.mix import cheapest_mix
 from optimizer.replay.reactive_rivals import reactive
 from optimizer.replay.rivals import Knobs, Rival
@@ -24,7 +24,7 @@ from optimizer.replay.wishes import (
     busy,
     firm_options,
     known_capacity,
-    largest,
+    last_busy,
     wished,
     within_quotas,
 )
@@ -52,12 +52,12 @@ class HourlyMix(Rival):
         return at_once(case.world, mixes)
 
     @abstractmethod
-    def forecast(self, load: Floats, case: Case, lead: int) -> Floats:
-        """(hour of the replay) most busy replicas.
+    def forecast(self, case: Case, option: int, lead: int) -> Floats:
+        """(hour of the replay) most replicas of an option that will be busy.
 
         Args:
-            load: busy replicas of each minute of history and replay; NaN where nobody counted.
             case: what is replayed.
+            option: which.
             lead: minutes before an hour in which nothing is known yet.
         """
 
@@ -67,7 +67,7 @@ class HourlyMix(Rival):
         options = [firm_options(case, w, self.option_id) for w in workloads]
         usable = np.sort(np.concatenate(options))
         lead = int(np.ceil(world.boot_s[usable].max(initial=0.0) / HOUR))
-        replicas = [self.forecast(busy(case, options[w][0]), case, lead) for w in workloads]
+        replicas = [self.forecast(case, int(options[w][0]), lead) for w in workloads]
         capacity, firsts = known_capacity(case), [own[0] for own in options]
         path = np.zeros((len(world.option_id), world.minutes), dtype=np.int64)
         for hour in range(len(replicas[0])):
@@ -85,16 +85,11 @@ class Melange(HourlyMix):
 
     KNOBS: ClassVar[Knobs] = {"headroom": (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)}
 
-    def forecast(self, load: Floats, case: Case, lead: int) -> Floats:
+    def forecast(self, case: Case, option: int, lead: int) -> Floats:
         """The larger of both."""
-        yesterday = hourly(load, case.begin, "max")[: -DAY or None]
-        past = case.begin // HOUR
-        return np.array(
-            [
-                max(recent, largest(yesterday[past + hour - DAY :][:1]) if past + hour >= DAY else 0.0)
-                for hour, recent in enumerate(last_hour(load, case, lead))
-            ]
-        )
+        recent, past = last_hour(case, option, lead), case.begin // HOUR
+        yesterday = same_hour_before(hourly(busy(case, option), case.begin, "max"), 1)
+        return np.fmax(recent, yesterday[past : past + len(recent)])
 
 
 @dataclass(frozen=True)
@@ -115,11 +110,11 @@ class SageServe(HourlyMix):
     target: float = 0.7
     window_s: int = 300
 
-    def forecast(self, load: Floats, case: Case, lead: int) -> Floats:
+    def forecast(self, case: Case, option: int, lead: int) -> Floats:
         """Same hour of the last week's days, and how far the last hour was off, as far as that lasts."""
-        past, most = case.begin // HOUR, hourly(load, case.begin, "max")
+        past, most = case.begin // HOUR, hourly(busy(case, option), case.begin, "max")
         usual = same_hour_before(most, PROFILE_DAYS)
-        stays, recent = persistence((most - usual)[:past]), last_hour(load, case, lead)
+        stays, recent = persistence((most - usual)[:past]), last_hour(case, option, lead)
         hours = past + np.arange(len(recent))
         before = np.where(hours > 0, usual[hours - 1], np.nan)
         told = usual[hours] + stays * (recent - before)
@@ -134,11 +129,11 @@ class SageServe(HourlyMix):
         return wished(case, needs, mixes)
 
 
-def last_hour(load: Floats, case: Case, lead: int) -> Floats:
-    """(hour of the replay) the most that was counted within an hour until the mix is chosen."""
-    begins = range(case.begin, case.whole.minutes, HOUR)
+def last_hour(case: Case, option: int, lead: int) -> Floats:
+    """(hour of the replay) most busy replicas within an hour until the mix is chosen, as last counted."""
+    known, begins = last_busy(case, option), range(case.begin, case.whole.minutes, HOUR)
     chosen = [max(case.begin, begin - lead) for begin in begins]
-    return np.array([largest(load[max(0, at - HOUR) : at]) for at in chosen])
+    return np.array([known[max(0, at - HOUR + 1) : at + 1].max() for at in chosen])
 
 
 def persistence(off: Floats) -> float:

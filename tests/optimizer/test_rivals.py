@@ -289,3 +289,15 @@ def test_spothedge_leaves_a_pool_that_reclaims_and_falls_back_on_demand() -> Non
     assert found[3, :4].tolist() == [0, 4, 4, 4]
     assert found[4, :4].tolist() == [4, 0, 6, 6]  # what was lost, until its place is taken
     assert found[6:8, :4].tolist() == [[4, 0, 6, 6], [0, 0, 6, 6]]
+
+
+def test_an_hour_that_nobody_counted_is_as_the_one_before() -> None:
+    busy = np.full(240, 3.0)
+    busy[60:180] = np.nan
+    assert (heard(Melange(headroom=1.0), one_workload(busy, 60))[:, :2] @ [1, 2] == 3).all()
+
+
+def test_spothedge_takes_no_pool_that_is_dearer_than_on_demand() -> None:
+    dear = {"price_hourly": np.array([1.0, 1.3, 0.4])}
+    found = heard(SpotHedge(target=0.5, extra_share=0.2), spot_case(np.full((2, 6), 50), **dear))
+    assert found[1:, :3].tolist() == [[0, 0, 12]] * 4
