@@ -29,7 +29,7 @@ from optimizer.replay.wishes import LEAST_CAPACITY, NEAR, at_once, within_quotas
 from optimizer.replay.world import NONE, World
 from optimizer.simulate import simulate
 from optimizer.solve.highs import Limits, minimise
-from optimizer.solve.program import Blocks, Program, Rows, Term, everywhere, numbered
+from optimizer.solve.program import Blocks, Program, Rows, Term, everywhere, numbered, only
 
 BLOCK = 5  # minutes
 BLOCK_S = 60 * BLOCK
@@ -192,8 +192,8 @@ def meet_load(
     boots = np.ceil(world.boot_s[usable] / BLOCK_S - NEAR).astype(np.int64)
     terms: list[Term] = [(mine, n[:, rows.block], per_replica), (row, s, 1.0)]
     for before in range(int(boots.max(initial=0))):
-        counts = (boots[:, None] > before) & (rows.block >= before + 1)  # those of block 0 are ready
-        terms.append((np.where(counts, mine, NONE), u[:, np.maximum(rows.block - before, 0)], -per_replica))
+        boot = only(mine, boots[:, None] > before)
+        terms.append((boot, u[:, np.maximum(rows.block - before, 0)], -per_replica))  # u of block 0 is 0
     return Rows("meet", row, terms, lower=headroom * world.load[rows.workload, rows.minute])
 
 

@@ -14,7 +14,7 @@ from optimizer.replay.mix import cheapest_mix
 from optimizer.replay.predictive_scaling import PredictiveScaling, forecast_hours
 from optimizer.replay.reactive_rivals import Autoscaler, CarefulOperator, StaticPeak
 from optimizer.replay.rivals import Rival
-from optimizer.replay.spot_rivals import SpotHedge
+from optimizer.replay.spot_rivals import Hedge, SpotHedge
 from optimizer.replay.wishes import firm_options
 from optimizer.replay.world import NONE, World
 from optimizer.simulate import Orders, Policy, Seen, simulate
@@ -295,6 +295,17 @@ def test_an_hour_that_nobody_counted_is_as_the_one_before() -> None:
     busy = np.full(240, 3.0)
     busy[60:180] = np.nan
     assert (heard(Melange(headroom=1.0), one_workload(busy, 60))[:, :2] @ [1, 2] == 3).all()
+
+
+def test_a_pool_whose_launch_is_ready_gets_new_replicas_again() -> None:
+    hedge, none = Hedge(np.array([0]), np.array([1, 2, 3])), np.zeros(4, dtype=np.int64)
+    hedge.wishes = np.array([4, 4, 4])
+    hedge.look(Seen(5, np.array([0, 0, 4, 4]), np.array([0, 1, 4, 4]), np.array([0, 3, 0, 0]), none))
+    assert (hedge.is_active.tolist(), hedge.wishes.tolist()) == ([False, True, True], [1, 4, 4])
+    hedge.look(Seen(6, np.array([0, 0, 4, 4]), np.array([0, 1, 4, 4]), none, none))
+    assert hedge.is_active.tolist() == [False, True, True]
+    hedge.look(Seen(7, np.array([0, 1, 4, 4]), np.array([0, 1, 4, 4]), none, none))
+    assert hedge.is_active.tolist() == [True, True, True]
 
 
 def test_spothedge_takes_no_pool_that_is_dearer_than_on_demand() -> None:
