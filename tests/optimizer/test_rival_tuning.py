@@ -11,7 +11,7 @@ import pytest
 from optimizer.replay.case import Case
 from optimizer.replay.reactive_rivals import StaticPeak
 from optimizer.replay.rivals import Knobs
-from optimizer.replay.tuning import Trials, tuned, tuned_each
+from optimizer.replay.tuning import Outcome, Trials, leaders, tuned, tuned_each
 from tests.optimizer.test_simulate import world_with
 
 
@@ -51,6 +51,16 @@ def test_it_finds_what_the_whole_sweep_finds_with_fewer_replays() -> None:
     assert found.rank == min(outcome.rank for outcome in every)
     assert found.cost_usd[0] == pytest.approx(28 / 2, abs=0.51)
     assert tried < len(every)
+
+
+def test_it_looks_beside_the_best_and_beside_cheaper_ones_that_nearly_meet() -> None:
+    came_to = {(0, 0): (10, 0.5), (0, 2): (20, 0.1), (2, 0): (30, 0.2), (2, 2): (40, 0.0), (4, 4): (50, 0.0)}
+    tried = {
+        place: Outcome(StaticPeak(), (usd,), (0.99 - short,), (short,))
+        for place, (usd, short) in came_to.items()
+    }
+    assert leaders(tried) == [(2, 2), (0, 2), (2, 0)]
+    assert leaders({(0, 0): tried[0, 0], (0, 2): tried[0, 2]}) == [(0, 2), (0, 0)]
 
 
 def test_out_of_reach_is_said_and_what_misses_least_is_taken() -> None:
