@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from inspect import isabstract
 
 import numpy as np
 import pytest
@@ -34,6 +35,16 @@ RIVALS = (
     SpotHedge(pools=2, extra_share=0.5, window_s=0),
 )
 OPTIONS = 10  # of both workloads: on demand o0, o1, o5, o6; spot o2-o3, o7-o8; committed o4, o9
+
+
+def kinds(kind: type[Rival]) -> set[type[Rival]]:
+    """Every rival of the package, and of no test."""
+    found = {kind} if not isabstract(kind) and kind.__module__.startswith("optimizer.") else set()
+    return found.union(*map(kinds, kind.__subclasses__()))
+
+
+def test_every_rival_is_held_to_the_contract() -> None:
+    assert kinds(Rival) == {type(rival) for rival in RIVALS}
 
 
 @dataclass
