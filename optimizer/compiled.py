@@ -11,8 +11,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compiled on first use, kept on disk, without the interpreter's lock."""
-    return cast("F", nb.njit(nogil=True, cache=True)(function))
+    """Compiled on first use, kept on disk, without the interpreter's lock; divisions by 0 give infinity."""
+    return cast("F", nb.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def in_any_order(function: F) -> F:

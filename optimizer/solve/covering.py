@@ -11,8 +11,9 @@ import math
 
 import numpy as np
 
+from optimizer.compiled import compiled
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.desk import INF, NEAR, compiled
+from optimizer.solve.desk import INF, NEAR
 
 CELLS = 400
 

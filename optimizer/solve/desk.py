@@ -12,12 +12,10 @@ Arguments are of one workload: `o` (option, column) its options and `u` (column)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba as nb
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Floats, Ints
 from optimizer.solve.terms import CAPACITY, EGRESS, FIRM_SHARE, PRICE, UNITS
 
@@ -26,23 +24,6 @@ INF = math.inf
 NEAR = 1e-9  # relative slack of a ceiling: 3.0000000001 replicas are three
 LEAST = 1e-12  # a price is at least this much, so that more replicas never come for free
 NO_LIMIT = -1.0
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """Compiled on first use, kept on disk, without the interpreter's lock."""
-    return cast("F", nb.njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
-def in_any_order(function: F) -> F:
-    """The same, sums in the order that is quickest; only for bounds, which need not be exact to the bit."""
-    return cast("F", nb.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})(function))
-
-
-def inlined(function: F) -> F:
-    """The same, as part of its callers: an array handed over costs more than these few sums."""
-    return cast("F", nb.njit(nogil=True, cache=True, inline="always")(function))
 
 
 @inlined

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Floats, Ints
 from optimizer.solve.desk import (
     INF,
@@ -18,10 +19,8 @@ from optimizer.solve.desk import (
     ROUTED,
     UNIT_USD,
     USD,
-    compiled,
     copy_counts,
     egress_usd,
-    inlined,
     moved_usd,
     price_options,
     whole,

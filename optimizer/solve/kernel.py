@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Floats, Ints
 from optimizer.solve.desk import (
     FIRM_LEFT,
@@ -24,10 +25,8 @@ from optimizer.solve.desk import (
     UNCOVERED,
     UNIT_USD,
     USD,
-    compiled,
     copy_counts,
     egress_usd,
-    inlined,
     largest,
     moved_usd,
     price_options,

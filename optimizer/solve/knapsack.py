@@ -14,8 +14,9 @@ import math
 
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Floats, Ints
-from optimizer.solve.desk import compiled, copy_row, inlined
+from optimizer.solve.desk import copy_row
 
 NEAR = 1e-9
 STEPS = 6  # of the grid over weights of resources

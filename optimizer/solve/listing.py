@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.desk import LIMIT, compiled, inlined, price_options
+from optimizer.solve.desk import LIMIT, price_options
 from optimizer.solve.duals import Shared
 from optimizer.solve.kernel import left_of, limit_options, needs_firm
 from optimizer.solve.mixes import Mixes

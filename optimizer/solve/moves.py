@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.compiled import compiled
 from optimizer.problem import Bools, Floats, Ints
 from optimizer.solve.desk import (
     INF,
@@ -17,7 +18,6 @@ from optimizer.solve.desk import (
     ROUTED,
     UNCOVERED,
     USD,
-    compiled,
     copy_counts,
     egress_usd,
     largest,

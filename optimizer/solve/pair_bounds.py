@@ -5,19 +5,9 @@ Arguments are named as in `optimizer.solve.desk`.
 
 from __future__ import annotations
 
+from optimizer.compiled import compiled, in_any_order, inlined
 from optimizer.problem import Floats, Ints
-from optimizer.solve.desk import (
-    FIRM_LEFT,
-    FIRM_USD,
-    INF,
-    ROUTED,
-    UNIT_USD,
-    USD,
-    compiled,
-    in_any_order,
-    inlined,
-    whole,
-)
+from optimizer.solve.desk import FIRM_LEFT, FIRM_USD, INF, ROUTED, UNIT_USD, USD, whole
 from optimizer.solve.terms import ACTIVATION, CAPACITY, CURRENT, IS_FIRM, MIGRATION
 
 

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Bools, Floats, Ints
 from optimizer.solve.desk import (
     INF,
@@ -18,10 +19,8 @@ from optimizer.solve.desk import (
     LIMIT,
     NEAR,
     NO_LIMIT,
-    compiled,
     copy_row,
     egress_usd,
-    inlined,
     moved_usd,
     replicas_within,
     whole,

@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.desk import NEAR, compiled, inlined
+from optimizer.solve.desk import NEAR
 
 FAR = 40.0  # softnesses above the least: a weight below the last digit of the sum
 

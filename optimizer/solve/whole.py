@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
+from optimizer.compiled import compiled, inlined
 from optimizer.problem import Bools, Floats, Ints
-from optimizer.solve.desk import compiled, inlined
 
 NEED, FIRM_NEED, FEWEST, MOST, FEWEST_FIRM, REGIONS, SHARE, SURVIVES, MOST_OPTIONS = RULES = range(9)
 UNMET = 1e6  # demand is met whatever else gives way
