@@ -7,12 +7,14 @@ upper quantile of demand, a boot time ahead, plus the room that bursts need.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from optimizer.beforehand import beforehand, stored_as
+from optimizer.calibration import Fitted
 from optimizer.config import Settings
 from optimizer.coverage import best_cover
 from optimizer.demand import over_intervals
@@ -26,7 +28,7 @@ from optimizer.needs import Candidate, Outlook, look_ahead, needs
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
 from optimizer.plan_nodes import node_actions
-from optimizer.plan_parts import AutoscaleRule
+from optimizer.plan_parts import AutoscaleRule, Reason
 from optimizer.plan_rows import LEVELS, Made, allocations, forecast_rows, held_rows, reacting, workload_names
 from optimizer.problem import Floats
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
@@ -93,12 +95,33 @@ def document(made: Made) -> CapacityPlan:
             proof=proof(solved[1] if solved else None),
             actions=(*scale_actions(*solved, inputs), *node_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),
-            reasons=tuple(reasons(outlook, solved)),
+            reasons=(*reasons(outlook, solved), *loop_reasons(made)),
             notes=(*inputs.notes, *own_nodes(outlook), *pods_left(inputs, outlook)),
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
         )
     )
+
+
+def loop_reasons(made: Made) -> Iterator[Reason]:
+    """How the minute loop serves each workload, and what that would have kept of its history."""
+    for c in reacting(made.outlook):
+        loop = made.loops.get(c.workload.name)
+        if loop is None:
+            quantile = made.settings.planning.demand_quantile
+            text = f"too short a history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
+        else:
+            text = loop_text(loop.control.fitted)
+        yield Reason(workload=c.workload.name, text=text)
+
+
+def loop_text(fitted: Fitted) -> str:
+    """A form and its factor as a sentence."""
+    said = f"the minute loop follows the load by the form {fitted.form.name!r}, times {fitted.factor:.2f}"
+    if np.isnan(fitted.attainment):
+        return f"{said}; the history is too short to say how well"
+    kept = f"{fitted.attainment:.2%} of requests in time at {fitted.usd_per_hour:.2f} USD an hour"
+    return f"{said}: over the last {fitted.days:.0f} days that would have kept {kept}"
 
 
 def rule_of(c: Candidate, made: Made) -> AutoscaleRule:

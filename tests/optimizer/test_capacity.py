@@ -95,6 +95,9 @@ def test_the_first_minute_has_what_is_needed_now_and_then_a_floor_is_left_to_the
     now, later = made.allocations
     assert (now.replicas, now.end) == (12, AS_OF + timedelta(minutes=1))  # 95 requests/s and head-room
     assert (later.replicas, later.end) == (7, AS_OF + timedelta(hours=24))  # a share of yesterday's
+    told = made.reasons[-1].text
+    assert "the minute loop follows the load by the form 'ramp', times 1.10" in told
+    assert "the history is too short" in told
     rule = made.autoscale["web"]
     assert rule.terms is not None
     load = np.full(3 * 1440, 95.0)
@@ -117,6 +120,7 @@ def test_a_short_history_is_covered_by_its_forecast_quantile() -> None:
     made = plan(world([workload()], catalogue(option("a")), [steady(95.0, days=0.9)]))
     assert {a.replicas for a in made.allocations} == {10}
     assert made.autoscale["web"] == UNFITTED
+    assert "capacity covers the 99.0% quantile" in made.reasons[-1].text
 
 
 def test_an_announced_event_is_there_before_it_begins() -> None:
