@@ -109,7 +109,7 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
         loop = made.loops.get(c.workload.name)
         if loop is None:
             quantile = made.settings.planning.demand_quantile
-            text = f"too short a history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
+            text = f"a short history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
         else:
             text = loop_text(loop.control.fitted)
         yield Reason(workload=c.workload.name, text=text)
