@@ -96,6 +96,8 @@ def commands(group: Any, path: str = "trimtab") -> Iterator[tuple[str, Any]]:
     """Every command that does something, in the order of `--help`, with the words that call it."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.params:  # a group that does something by itself
+                yield f"{path} {name}", command
             yield from commands(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command

@@ -57,6 +57,11 @@ class Layout:
         """Whatever else Trimtab wants to remember."""
         return self.root / ".trimtab"
 
+    @property
+    def replays(self) -> Path:
+        """Results of replays, so that none is made twice."""
+        return self.memory / "backtest"
+
     def sources(self, settings: Settings) -> list[Path]:
         """The configured sources, relative ones from the workspace.
 
@@ -83,6 +88,19 @@ def only_one(layout: Layout) -> Iterator[None]:
     busy = f"{layout.root}: another trimtab has held the workspace for {LOCK_WAIT_S:.0f} s"
     action = "expected it to finish; try again, or end that process"
     with locked(layout.memory / "lock", wait_s=LOCK_WAIT_S, busy=f"{busy}; {action}"):
+        yield
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder of long work apart from the workspace, which others may change meanwhile.
+
+    Raises:
+        InputError: the folder cannot be written.
+        BusyError: another process is at it.
+    """
+    busy = f"{folder}: another trimtab is at work here"
+    with locked(folder / "lock", wait_s=0.0, busy=f"{busy}; expected it to finish; try again"):
         yield
 
 

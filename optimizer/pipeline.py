@@ -34,7 +34,7 @@ from optimizer.demand import REQUESTS
 from optimizer.forecasts import forecast_requests, old_demand, store_forecasts
 from optimizer.inputs import read_inputs
 from optimizer.lake_inputs import lake_tables
-from optimizer.layout import Layout, only_one, taking_place
+from optimizer.layout import Layout, alone, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
 from optimizer.members import members_of
 from optimizer.notify import send as send_alerts
@@ -46,6 +46,7 @@ from optimizer.reporting import record_plan, report_data
 
 if TYPE_CHECKING:
     from optimizer.anomalies import Watched
+    from optimizer.backtest_capacity import CapacityBacktest, Question
     from optimizer.backtest_forecasts import Judged
     from optimizer.budgets import Outlook
 
@@ -141,6 +142,37 @@ def backtest_forecast(
             store_scores(lake, found)
             files = write_backtest(found, out or layout.reports / "backtest")
     return found, files
+
+
+def backtest_capacity(
+    workspace: Path,
+    asked: Question,
+    *,
+    now: datetime,
+    jobs: int,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[CapacityBacktest, tuple[Path, ...]]:
+    """What the workspace's own days would have cost and kept under Trimtab and others; pages in `out`.
+
+    Nothing after the window is read, but for what runs `now` where nobody saw what ran then. Replays take
+    minutes, in which others may use the workspace.
+    """
+    from optimizer.backtest_capacity import backtest  # noqa: PLC0415  no plan waits for it
+    from optimizer.backtest_capacity_files import write as write_backtest  # noqa: PLC0415
+
+    layout = Layout(workspace)
+    with only_one(layout):
+        progress("reading", 0.0)
+        inputs = read_inputs(workspace, asked.until.to_pydatetime())
+        seen = inputs if len(inputs.fleet) else read_inputs(workspace, now)
+    with alone(layout.replays):
+        found = backtest(
+            inputs, seen.fleet, asked, layout.replays, jobs=jobs,
+            progress=lambda done: progress("replaying", 0.05 + 0.9 * done),
+        )  # fmt: skip
+    progress("drawing", 0.95)
+    return found, write_backtest(found, out or layout.reports / "backtest")
 
 
 def plan(

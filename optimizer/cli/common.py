@@ -17,6 +17,7 @@ import typer
 
 if TYPE_CHECKING:
     from optimizer.alerts import Delivery
+    from optimizer.errors import Fault
 
 P = ParamSpec("P")
 
@@ -33,7 +34,7 @@ bill_app = typer.Typer(help="Look into the bills that were loaded.", no_args_is_
 app.add_typer(bill_app, name="bill")
 prices_app = typer.Typer(help="Look into the prices that plans use.", no_args_is_help=True)
 app.add_typer(prices_app, name="prices")
-backtest_app = typer.Typer(help="Replay the past: how good it would have been.", no_args_is_help=True)
+backtest_app = typer.Typer(no_args_is_help=True, invoke_without_command=True)
 app.add_typer(backtest_app, name="backtest")
 alert_app = typer.Typer(help="Look after who is told of alerts.", no_args_is_help=True)
 app.add_typer(alert_app, name="alert")
@@ -80,6 +81,26 @@ def moment(text: str | None, flag: str = "--as-of") -> datetime:
         expected = f"a time with its zone such as {example}, from {YEARS[0]} to {YEARS[-1]}"
         raise InputError([Fault(flag, repr(text), expected, "correct it")])
     return value.astimezone(UTC)
+
+
+def window(since: str | None, until: str | None, more: Sequence[Fault]) -> tuple[datetime, datetime]:
+    """The moments of --from and --to; where one is none, its fault, that of the other, and `more`."""
+    from optimizer.errors import Fault, InputError
+
+    found: list[datetime] = []
+    faults: list[Fault] = []
+    for flag, text in (("--from", since), ("--to", until)):
+        if text is None:
+            faults.append(Fault(flag, "nothing", "a time with its zone", f"add {flag}"))
+            continue
+        try:
+            found.append(moment(text, flag))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError([*faults, *more])
+    begin, end = found
+    return begin, end
 
 
 def show(as_json: bool, summary: dict[str, Any], human: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from optimizer.cli.common import (
     ends_with_code,
     moment,
     show,
+    window,
 )
 
 
@@ -50,6 +52,45 @@ def forecast(
         if out is not None:
             series_file.write_table(made, out)
     show(as_json, screen.forecast_summary(made, notes), lambda: screen.show_forecast(made, notes))
+
+
+@backtest_app.callback()
+@ends_with_code
+def backtest(
+    context: typer.Context,
+    workspace: Workspace = HERE,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Begin of the window; ISO 8601 with offset.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="End of the window; nothing later is read.")
+    ] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(help="Name of a policy to replay, as often as wanted. Default: all.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for page and numbers. Default: reports/backtest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of bursts, failures and reclaims.", min=0)] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Replays at once. Default: one per core.", min=1)] = None,
+    as_json: Json = False,
+) -> None:
+    """Replay your own days: what capacity would have cost and kept, under Trimtab and under others."""
+    if context.invoked_subcommand is not None:
+        return
+    from optimizer import backtest_capacity as replay
+    from optimizer import backtest_capacity_files, backtest_capacity_screen, pipeline, screen
+
+    names = policy or []
+    begin, end = window(since, until, replay.unknown_policies(names))
+    asked = replay.question(begin, end, names, seed)
+    with screen.progress("backtest") as progress:
+        found, files = pipeline.backtest_capacity(
+            workspace, asked, now=datetime.now(UTC), jobs=jobs or os.cpu_count() or 1, out=out,
+            progress=progress,
+        )  # fmt: skip
+    summary = backtest_capacity_files.summary(found, files)
+    show(as_json, summary, lambda: backtest_capacity_screen.show(found, files))
 
 
 @backtest_app.command("forecast")

@@ -1,4 +1,4 @@
-"""Charts of a backtest: what models' plans cost beside seasonal naive's, and whether quantiles held."""
+"""Charts of backtests: what models' plans cost and whether quantiles held; what policies cost and kept."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import altair as alt
+import pandas as pd
 
-from optimizer.report.charts import BLUE, INK, PALETTE, draw, short_name
+from optimizer.report.charts import BLUE, GREY, INK, PALETTE, VERMILION, draw, short_name
 from optimizer.report.text import is_known, share
 
 WIDEST = 2.5  # dearer than so many times seasonal naive is drawn at the edge; the table has the number
@@ -96,3 +97,86 @@ def coverage_chart(missed: Sequence[tuple[str, float, float]], *, least: float, 
     )
     data = {"rows": rows, "marks": marks}
     return draw(chart, data, width=400, height=34 * len(levels), name=name, title=title)
+
+
+@dataclass(frozen=True)
+class PolicyPoint:
+    """What a policy cost and missed over all workloads.
+
+    Attributes:
+        number: in the table; empty for a point of Trimtab's line.
+        kind: "ours", "others" or "best".
+    """
+
+    number: str
+    cost_usd: float
+    missed_share: float
+    kind: str
+
+
+def frontier_chart(points: Sequence[PolicyPoint], *, least: float, name: str, title: str) -> str:
+    """A numbered dot per policy: cost to the right, what it kept upwards; Trimtab's targets joined by a line.
+
+    Both scales are logarithmic. A share missed under `least` stands at the edge.
+    """
+    rows = [
+        {"number": p.number, "cost": p.cost_usd, "missed": max(p.missed_share, least), "kind": p.kind}
+        for p in points
+        if p.cost_usd > 0
+    ]
+    axis = alt.Axis(domain=False, ticks=False, labelExpr="'$' + format(datum.value, '.3~s')", tickCount=4)
+    x = alt.X("cost:Q", title="cost", axis=axis, scale=alt.Scale(type="log", nice=False, padding=24))
+    worst = max([row["missed"] for row in rows], default=1.0)  # type: ignore[type-var]
+    shown = [each for each in (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
+             if least <= each <= 1.5 * float(worst)]  # fmt: skip
+    label = "format(100 - 100 * datum.value, '.4~r') + '%'"
+    y = alt.Y("missed:Q", title="kept in time",
+              axis=alt.Axis(domain=False, ticks=False, values=shown, labelExpr=label),
+              scale=alt.Scale(type="log", reverse=True, nice=False, padding=14))  # fmt: skip
+    kinds = alt.Scale(domain=["ours", "others", "best"], range=[BLUE, GREY, INK])
+    colour = alt.Color("kind:N", legend=None, scale=kinds)
+    base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y)
+    line = base.transform_filter("datum.number == ''")
+    chart = alt.layer(
+        line.mark_line(color=BLUE, strokeWidth=1.6, opacity=0.6).encode(order=alt.Order("cost:Q")),
+        line.mark_circle(size=36, opacity=1, fill="white", stroke=BLUE, strokeWidth=1.6),
+        base.transform_filter("datum.number != ''").mark_circle(size=70, opacity=0.9).encode(color=colour),
+        base.mark_text(align="left", dx=7, dy=-5, fontSize=12, color="#44505c").encode(text="number:N"),
+    )
+    return draw(chart, {"rows": rows}, width=460, height=280, name=name, title=title)
+
+
+def strip_chart(strip: pd.DataFrame, *, name: str, title: str) -> str:
+    """Demand as a line below the capacity that was ready; red where more was late than the target allows.
+
+    strip: `ds, until, demand, capacity, is_missed`; demand NaN where nobody counted.
+    """
+    rows = [
+        {
+            "ds": f"{row['ds']:%Y-%m-%dT%H:%M:%SZ}",
+            "until": f"{row['until']:%Y-%m-%dT%H:%M:%SZ}",
+            "demand": row["demand"] if is_known(row["demand"]) else None,
+            "capacity": row["capacity"],
+            "is_missed": bool(row["is_missed"]),
+        }
+        for row in strip.to_dict("records")
+    ]
+    days = (strip["until"].max() - strip["ds"].min()).total_seconds() / 86400
+    form = "%H:%M" if days <= 1.25 else "%-d %b"
+    time = alt.X("ds:T", title=None, scale=alt.Scale(type="utc", nice=False),
+                 axis=alt.Axis(grid=False, format=form, tickCount=8, labelOverlap="greedy"))  # fmt: skip
+    axis = alt.Axis(tickCount=4, domain=False, ticks=False)
+
+    def y(column: str) -> alt.Y:
+        return alt.Y(f"{column}:Q", title="requests/s", scale=alt.Scale(zero=True), axis=axis)
+
+    base = alt.Chart(alt.NamedData("rows")).encode(x=time)
+    chart = alt.layer(
+        base.transform_filter("datum.is_missed")
+        .mark_rect(color=VERMILION, opacity=0.45)
+        .encode(x2="until:T"),
+        base.mark_area(color=BLUE, opacity=0.18, interpolate="step-after").encode(y=y("capacity")),
+        base.mark_line(color=BLUE, strokeWidth=1.2, interpolate="step-after").encode(y=y("capacity")),
+        base.mark_line(color=INK, strokeWidth=1.1).encode(y=y("demand")),
+    )
+    return draw(chart, {"rows": rows}, width=960, height=190, name=name, title=title)
