@@ -101,7 +101,7 @@ def fingerprint(case: Case) -> str:
     for part in fields(case.whole):
         value = getattr(case.whole, part.name)
         digest.update(part.name.encode())
-        digest.update(np.ascontiguousarray(value) if isinstance(value, np.ndarray) else repr(value).encode())
+        digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
     return digest.hexdigest()
 
 

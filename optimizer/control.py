@@ -62,12 +62,12 @@ def candidates(world: World, workload: int) -> list[int]:
 
 def service(world: World, option: int, span: slice, target: float) -> Service:
     """What an option does for its workload, as a fit wants to know it."""
-    workload = world.option_workload[option]
+    workload, waits = world.option_workload[option], world.wait_s[option, span]
     return Service(
         capacity=world.capacity[option, span],
         price_hourly=float(world.price_hourly[option]),
         boot_minutes=boot_minutes(world, option),
-        wait_s=float(np.median(world.wait_s[option, span])),
+        wait_s=float(np.median(waits)) if len(waits) else 0.0,  # without history nothing is replayed
         timeout_s=float(world.timeout_s[workload]),
         burstiness=float(world.burstiness[workload]),
         target=float(target),

@@ -11,6 +11,8 @@ import pandas as pd
 from optimizer.report.charts import BLUE, GREY, INK, PALETTE, VERMILION, draw, short_name
 from optimizer.report.text import is_known, share
 
+MISSED_MARKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
+LABEL_LEVELS = 3
 WIDEST = 2.5  # dearer than so many times seasonal naive is drawn at the edge; the table has the number
 
 
@@ -119,31 +121,48 @@ def frontier_chart(points: Sequence[PolicyPoint], *, least: float, name: str, ti
 
     Both scales are logarithmic. A share missed under `least` stands at the edge.
     """
+    drawn = sorted((p for p in points if p.cost_usd > 0), key=lambda p: p.cost_usd)
     rows = [
-        {"number": p.number, "cost": p.cost_usd, "missed": max(p.missed_share, least), "kind": p.kind}
-        for p in points
-        if p.cost_usd > 0
+        {
+            "number": p.number,
+            "cost": p.cost_usd,
+            "missed": max(p.missed_share, least),
+            "kind": p.kind,
+            "level": level,
+        }
+        for p, level in zip(drawn, levels(drawn), strict=True)
     ]
-    axis = alt.Axis(domain=False, ticks=False, labelExpr="'$' + format(datum.value, '.3~s')", tickCount=4)
-    x = alt.X("cost:Q", title="cost", axis=axis, scale=alt.Scale(type="log", nice=False, padding=24))
-    worst = max([row["missed"] for row in rows], default=1.0)  # type: ignore[type-var]
-    shown = [each for each in (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
-             if least <= each <= 1.5 * float(worst)]  # fmt: skip
-    label = "format(100 - 100 * datum.value, '.4~r') + '%'"
-    y = alt.Y("missed:Q", title="kept in time",
-              axis=alt.Axis(domain=False, ticks=False, values=shown, labelExpr=label),
-              scale=alt.Scale(type="log", reverse=True, nice=False, padding=14))  # fmt: skip
+    worst = max([p.missed_share for p in points], default=1.0)
+    shown = [each for each in MISSED_MARKS if least <= each <= 1.5 * worst]
+    money = alt.Axis(domain=False, ticks=False, labelExpr="'$' + format(datum.value, '.3~s')", tickCount=6)
+    kept = alt.Axis(
+        domain=False, ticks=False, values=shown, labelExpr="format(100 - 100 * datum.value, '.4~r') + '%'"
+    )
+    x = alt.X("cost:Q", title="cost", axis=money, scale=alt.Scale(type="log", nice=False, padding=40))
+    upwards = alt.Scale(type="log", reverse=True, nice=False, padding=44)
+    y = alt.Y("missed:Q", title="kept in time", axis=kept, scale=upwards)
     kinds = alt.Scale(domain=["ours", "others", "best"], range=[BLUE, GREY, INK])
-    colour = alt.Color("kind:N", legend=None, scale=kinds)
     base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y)
-    line = base.transform_filter("datum.number == ''")
+    line, named = (base.transform_filter(f"datum.number {sign} ''") for sign in ("==", "!="))
+    texts = [
+        named.transform_filter(f"datum.level == {level}")
+        .mark_text(dy=-12 - 12 * level, fontSize=12, color="#44505c")
+        .encode(text="number:N")
+        for level in range(LABEL_LEVELS)
+    ]
     chart = alt.layer(
         line.mark_line(color=BLUE, strokeWidth=1.6, opacity=0.6).encode(order=alt.Order("cost:Q")),
         line.mark_circle(size=36, opacity=1, fill="white", stroke=BLUE, strokeWidth=1.6),
-        base.transform_filter("datum.number != ''").mark_circle(size=70, opacity=0.9).encode(color=colour),
-        base.mark_text(align="left", dx=7, dy=-5, fontSize=12, color="#44505c").encode(text="number:N"),
+        named.mark_circle(size=70, opacity=0.9).encode(color=alt.Color("kind:N", legend=None, scale=kinds)),
+        *texts,
     )
-    return draw(chart, {"rows": rows}, width=460, height=280, name=name, title=title)
+    return draw(chart, {"rows": rows}, width=960, height=300, name=name, title=title)
+
+
+def levels(points: Sequence[PolicyPoint]) -> list[int]:
+    """How high each label stands, so that neighbours do not lie on each other: they take turns."""
+    named = [p.number for p in points if p.number]
+    return [named.index(p.number) % LABEL_LEVELS if p.number else 0 for p in points]
 
 
 def strip_chart(strip: pd.DataFrame, *, name: str, title: str) -> str:

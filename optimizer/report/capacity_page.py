@@ -85,7 +85,8 @@ def verdict(found: CapacityBacktest) -> str:
     shown, plain = by_name.get(shown_policy(found)), by_name.get(PLAIN)
     if shown is None:
         return "No policy was replayed but the clairvoyant optimum."
-    text = f"{days(found)} {shown.label} would have cost {paid(shown)} in time; {kept(shown, found)}."
+    text = f"{days(found)} {shown.label} would have cost {paid(shown)} of requests in time; "
+    text += f"{kept(shown, found)}."
     if plain is None or plain is shown:
         return text
     return f"{text} A plain autoscaler would have cost {paid(plain)}; {kept(plain, found)}."
@@ -93,9 +94,7 @@ def verdict(found: CapacityBacktest) -> str:
 
 def paid(each: Total) -> str:
     """Cost and what was had for it."""
-    return (
-        f"{money(each.cost_usd, '$', decimals(each.cost_usd))} and kept {share(each.attainment)} of requests"
-    )
+    return f"{money(each.cost_usd, '$', decimals(each.cost_usd))} and kept {share(each.attainment)}"
 
 
 def days(found: CapacityBacktest) -> str:
@@ -179,10 +178,11 @@ def _strip(found: CapacityBacktest) -> Markup:
     one, policy = shown_workload(found), shown_policy(found)
     strip = found.played[one.name, policy].strip
     begin = found.question.since + pd.to_timedelta(np.arange(len(strip.demand)) * strip.minutes, unit="min")
+    last = begin.max()
     frame = pd.DataFrame(
         {
             "ds": begin,
-            "until": np.minimum(begin + pd.Timedelta(minutes=strip.minutes), found.question.until),
+            "until": (begin + pd.Timedelta(minutes=strip.minutes)).where(begin < last, found.question.until),
             "demand": np.array([np.nan if value is None else value for value in strip.demand]),
             "capacity": strip.capacity,
             "is_missed": np.array(strip.late_share) > 1.0 - one.target,

@@ -77,6 +77,8 @@ def share(value: float | None) -> str:
     sign = "−" if value < 0 else ""
     if 0 < percent < 0.01:
         return f"under {sign}0.01%"
+    if 99.995 <= percent < 100:
+        return f"over {sign}99.99%"
     decimals = 2 if percent < 1 or 99 < percent < 100 else 1
     return sign + f"{percent:.{decimals}f}".rstrip("0").rstrip(".") + "%"
 
