@@ -257,10 +257,9 @@ def said(served: Sequence[Served], asked: Question) -> list[str]:
     notes = []
     for one in served:
         if one.history_days < LEAST_DAYS:
-            known = (
-                f"only {one.history_days * 24:.0f} hours were counted" if one.history_days else "nothing was"
-            )
-            notes.append(f"{one.name}: {known} before --from; Trimtab's forms are used as they are")
+            hours = round(one.history_days * 24)
+            known = f"only {hours} hours were" if hours else "nothing was"
+            notes.append(f"{one.name}: {known} counted before --from; Trimtab's forms are used as they are")
         if one.counted_share < 1.0:
             share = f"{100 * (1 - one.counted_share):.2g} %"
             notes.append(f"{one.name}: {share} of the window was not counted; it costs, but nobody misses it")

@@ -83,6 +83,20 @@ def moment(text: str | None, flag: str = "--as-of") -> datetime:
     return value.astimezone(UTC)
 
 
+def without_options(context: typer.Context) -> None:
+    """Refuse options that stand before a subcommand: they would be those of its group."""
+    from optimizer.errors import Fault, InputError
+
+    sources = ((name, context.get_parameter_source(name)) for name in context.params)
+    given = [name for name, source in sources if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        called = f"{context.info_name} {context.invoked_subcommand}"
+        place = f"options behind `{called}`"
+        raise InputError(
+            [Fault(called, f"options before `{context.invoked_subcommand}`", place, "move them")]
+        )
+
+
 def window(since: str | None, until: str | None, more: Sequence[Fault]) -> tuple[datetime, datetime]:
     """The moments of --from and --to; where one is none, its fault, that of the other, and `more`."""
     from optimizer.errors import Fault, InputError

@@ -20,6 +20,7 @@ from optimizer.cli.common import (
     moment,
     show,
     window,
+    without_options,
 )
 
 
@@ -77,6 +78,7 @@ def backtest(
 ) -> None:
     """Replay your own days: what capacity would have cost and kept, under Trimtab and under others."""
     if context.invoked_subcommand is not None:
+        without_options(context)
         return
     from optimizer import backtest_capacity as replay
     from optimizer import backtest_capacity_files, backtest_capacity_screen, pipeline, screen

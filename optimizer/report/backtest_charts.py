@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from optimizer.report.charts import BLUE, GREY, INK, PALETTE, VERMILION, draw, short_name
+from optimizer.report.charts import BLUE, GREY, INK, PALETTE, VERMILION, draw, short_name, time_axis
 from optimizer.report.text import is_known, share
 
 MISSED_MARKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
@@ -180,10 +180,8 @@ def strip_chart(strip: pd.DataFrame, *, name: str, title: str) -> str:
         }
         for row in strip.to_dict("records")
     ]
-    days = (strip["until"].max() - strip["ds"].min()).total_seconds() / 86400
-    form = "%H:%M" if days <= 1.25 else "%-d %b"
-    time = alt.X("ds:T", title=None, scale=alt.Scale(type="utc", nice=False),
-                 axis=alt.Axis(grid=False, format=form, tickCount=8, labelOverlap="greedy"))  # fmt: skip
+    span = pd.Series([strip["ds"].min(), strip["until"].max()])
+    time = alt.X("ds:T", title=None, scale=alt.Scale(type="utc", nice=False), axis=time_axis(span))
     axis = alt.Axis(tickCount=4, domain=False, ticks=False)
 
     def y(column: str) -> alt.Y:

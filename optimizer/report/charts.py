@@ -111,7 +111,7 @@ def demand_chart(window: pd.DataFrame, *, unit: str, as_of: datetime, name: str,
     line marks as_of.
     """
     base = alt.Chart(alt.NamedData("rows"))
-    x = alt.X("ds:T", title=None, scale=alt.Scale(type="utc", nice=False), axis=_time_axis(window["ds"]))
+    x = alt.X("ds:T", title=None, scale=alt.Scale(type="utc", nice=False), axis=time_axis(window["ds"]))
     now = alt.Chart(alt.NamedData("now")).mark_rule(color=INK, strokeDash=[1, 3])
     gaps = alt.Chart(alt.NamedData("gaps")).mark_rect(color=GAP)
     axis = alt.Axis(tickCount=4, domain=False, ticks=False, labelExpr=_short_label())
@@ -166,7 +166,8 @@ def _utc(moment: datetime) -> str:
     return pd.Timestamp(moment).tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _time_axis(ds: pd.Series[Any]) -> alt.Axis:
+def time_axis(ds: pd.Series[Any]) -> alt.Axis:
+    """Hours of a day, else dates: at most five or six."""
     hours = (ds.max() - ds.min()).total_seconds() / 3600 if len(ds) else 24.0
     if hours <= 30:
         return alt.Axis(grid=False, format="%H:%M", tickCount=4)

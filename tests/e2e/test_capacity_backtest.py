@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import REPO
 from tests.e2e.workspaces import OPTIONS, Ran, cli, declare, demand, make, offer, save, tree
 
 DAY = ("--from", "2026-05-08T00:00:00+00:00", "--to", "2026-05-09T00:00:00+00:00")
@@ -19,7 +20,6 @@ EVERYONE = [
     "careful-operator", "predictive-scaling", "melange", "sageserve",
 ]  # fmt: skip
 AT_TARGETS = ["trimtab-at-99", "trimtab-at-99.5", "trimtab-at-99.9", "trimtab-at-99.95"]
-RATIOS = ["cost_over_clairvoyant", "cost_over_bound"]
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,21 @@ def test_the_document_says_what_was_asked_and_what_came_of_it(ran: Ran) -> None:
     assert told["text"].startswith("On this day Trimtab would have cost $")
     assert "A plain autoscaler would have cost $" in told["text"]
     assert any("SpotHedge is left out" in note for note in told["notes"])
+
+
+def test_every_key_is_documented(workspace: Path, ran: Ran) -> None:
+    told = ran.json
+    rows = pd.read_parquet(workspace / "reports/backtest/capacity_backtest.parquet")
+    page = (REPO / "docs/reference/backtest.md").read_text(encoding="utf-8")
+    for name in {*told, *told["workloads"][0], *told["policies"][0], *told["results"][0], *rows.columns}:
+        assert f"`{name}`" in page
+    assert list(told["results"][0]) == rows.columns.tolist()
+
+
+def test_options_of_the_group_do_not_slip_into_forecasts(workspace: Path) -> None:
+    bad = cli("backtest", "-w", workspace, "forecast")
+    assert (bad.code, len(bad.faults)) == (2, 1)
+    assert "move them" in bad.err
 
 
 def test_the_page_loads_nothing_and_tells_the_same(workspace: Path, ran: Ran) -> None:
