@@ -6,7 +6,7 @@ only minutes that are over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -144,7 +144,9 @@ def backtest(
     done = run(list(tasks.values()), folder, jobs=jobs, progress=progress)
     played = {place: done[task.key] for place, task in tasks.items()}
     rows = pd.DataFrame([row(one, played, tasks, name) for one in served for name in of(one, tasks)])
-    return CapacityBacktest(asked, tuple(served), rows, played, (*notes, *said(served, asked)))
+    return CapacityBacktest(
+        asked, tuple(served), rows, played, (*notes, *said(served, asked), *shared(served, inputs))
+    )
 
 
 def of(served: Served, tasks: dict[tuple[str, str], Task]) -> list[str]:
@@ -197,7 +199,7 @@ def unknown_policies(names: Sequence[str]) -> list[Fault]:
 
 def missing(inputs: Inputs, asked: Question) -> list[Fault]:
     """Nothing to replay: no interactive workload, or no demand in the window."""
-    names = [w.name for w in inputs.workloads if w.tier == "interactive"]
+    names = [workload.name for workload, _ in interactive(inputs)]
     if not names:
         found, expected = "no interactive workload", "one with `tier: interactive`, which is the default"
         return [Fault("workloads.yaml", found, expected, "add one: work with a deadline has no traffic")]
@@ -221,11 +223,16 @@ def missing(inputs: Inputs, asked: Question) -> list[Fault]:
 # -- cases -----------------------------------------------------------------------------------------------
 
 
+def interactive(inputs: Inputs) -> list[tuple[Workload, float]]:
+    """Workloads with users, and the share of requests that must keep their objective."""
+    return [(w, w.slo.target) for w in inputs.workloads if w.tier == "interactive" and w.slo is not None]
+
+
 def cases(inputs: Inputs, fleet: pd.DataFrame, asked: Question) -> tuple[list[Served], list[str]]:
     """Every workload that can be replayed, and why others cannot."""
     served, notes = [], []
-    for workload in (w for w in inputs.workloads if w.tier == "interactive"):
-        case = case_of(inputs, workload, asked)
+    for workload, target in interactive(inputs):
+        case = case_of(inputs, workload, target, asked)
         if not np.nansum(case.world.requests) > 0:
             notes.append(f"{workload.name} is left out: nothing of it was counted in the window")
         elif not is_firm(case.whole)[firm_options(case, 0)].any():
@@ -242,13 +249,12 @@ def is_firm(world: World) -> np.ndarray:
     return ~world.is_spot & ~world.is_committed
 
 
-def case_of(inputs: Inputs, workload: Workload, asked: Question) -> Case:
+def case_of(inputs: Inputs, workload: Workload, target: float, asked: Question) -> Case:
     """One workload with its history, which is whole hours: the hours of forms are those of the window."""
     first = inputs.demand.loc[inputs.demand["workload"].eq(workload.name), "ts"].min()
     known = HISTORY if pd.isna(first) else min(HISTORY, max(pd.Timedelta(0), asked.since - first))
     history = known // HOUR * HOUR
     world = world_of(inputs, (workload.name,), asked.since - history, asked.until)
-    target = 1.0 if workload.slo is None else workload.slo.target
     return Case(world, round(history / MINUTE), np.array([target]))
 
 
@@ -267,24 +273,24 @@ def said(served: Sequence[Served], asked: Question) -> list[str]:
             notes.append(f"{one.name}: usual hardware is {one.usual.option_id} ({one.usual.why})")
         if SPOT in asked.names and not one.case.whole.is_spot.any():
             notes.append(f"{one.name}: no spot pool with history may serve it, so SpotHedge is left out")
-    shared = sharing(served)
-    if shared:
-        names = ", ".join(shared)
-        notes.append(f"{names} share quotas or spot pools; each is replayed as if it had them to itself")
     return notes
 
 
-def sharing(served: Sequence[Served]) -> list[str]:
-    """Workloads that share an option with a quota, or a spot option, with another."""
-    scarce = [scarce_options(one.case.whole) for one in served]
-    return [
+def shared(served: Sequence[Served], inputs: Inputs) -> list[str]:
+    """A note that names the workloads with a quota or a spot pool in common, where there are any."""
+    pools = dict(zip(inputs.options["option_id"], inputs.options["pool"], strict=True))
+    scarce = [scarce_names(one.case.whole, pools) for one in served]
+    names = [
         one.name
         for k, one in enumerate(served)
         if any(scarce[k] & other for j, other in enumerate(scarce) if j != k)
     ]
+    told = "share quotas or spot pools; each is replayed as if it had them to itself"
+    return [f"{', '.join(names)} {told}"] if names else []
 
 
-def scarce_options(world: World) -> set[str]:
-    """Options of a pool or with a quota."""
+def scarce_names(world: World, pools: Mapping[str, object]) -> set[tuple[str, str]]:
+    """Spot pools of its options, and its options with a quota."""
     limited = np.append(world.quota < UNLIMITED, False)[world.quota_pool]  # the last is that of no quota
-    return {world.option_id[i] for i in np.flatnonzero(limited | (world.pool != NONE))}
+    quotas = {("quota", world.option_id[i]) for i in np.flatnonzero(limited)}
+    return quotas | {("pool", str(pools[world.option_id[i]])) for i in np.flatnonzero(world.pool != NONE)}

@@ -60,7 +60,7 @@ def write(found: CapacityBacktest, folder: Path) -> tuple[Path, ...]:
         InputError: the folder cannot be written.
     """
     page = render(found)
-    text = json.dumps(document(found), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(document(found), indent=1) + "\n"
     with ExitStack() as stack:
         html, numbers, rows = (stack.enter_context(taking_place(folder / name)) for name in NAMES)
         with writing_in(folder):

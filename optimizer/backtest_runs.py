@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from optimizer.errors import TrimtabError
 from optimizer.layout import taking_place, writing_in
 from optimizer.problem import Floats
 from optimizer.replay.case import Case
@@ -25,6 +28,7 @@ from optimizer.simulate import simulate
 
 STRIP_POINTS = 600  # more are not seen in a drawing
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ENDED = "a replay was ended from outside, as systems do when memory runs out"
 
 Progress = Callable[[float], None]
 
@@ -134,14 +138,21 @@ def made(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[str, Played]]:
         return
     with (
         environment(ONE_THREAD),  # spawned: a fork would inherit threads of the lake that are not there
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_on_interrupt) as pool,
     ):
         waiting = {pool.submit(play, task): task.key for task in tasks}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
+        except BrokenProcessPool as error:
+            raise TrimtabError(f"{ENDED}; what was finished is kept: try again, with --jobs 1") from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def end_on_interrupt() -> None:
+    """Make a process end at Ctrl-C without a word: the one that began it tells."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -1,0 +1,121 @@
+"""The page of a capacity backtest: the sentence on top, totals over workloads, names that mean harm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.workloads import Workload
+from optimizer.backtest_capacity import CapacityBacktest, Question, Served, row
+from optimizer.backtest_runs import Played, Strip, Task
+from optimizer.replay.case import Case
+from optimizer.replay.entrants import NAMES, Entrant, Usual, entrants
+from optimizer.report.backtest_charts import PolicyPoint, levels
+from optimizer.report.capacity_page import render, shown_workload, total, totals, verdict
+from tests.optimizer import worlds
+from tests.optimizer.report.test_render import ALLOWED, HOSTILE, Page
+from tests.optimizer.test_simulate import START, world_with
+
+COSTS = {"clairvoyant": 100.0, "trimtab": 130.0, "autoscaler": 120.0, "static-peak": 400.0}
+LATE = {"trimtab": 0.5, "autoscaler": 30.0}
+
+
+def sample(
+    names: tuple[str, ...] = ("chat",), policies: tuple[str, ...] = (), **question: object
+) -> CapacityBacktest:
+    """1,000 requests a workload at a target of 99.9 %; each workload costs twice the one before."""
+    asked = Question(START, START + pd.Timedelta(days=1), policies)
+    served, played, tasks = [], {}, {}
+    for k, name in enumerate(names):
+        case = Case(world_with(np.ones(20)), 10, np.array([0.999]))
+        served.append(Served(worlds.workload(name), case, Usual("o0", "runs now")))
+        for entrant in entrants(asked.names, "o0", has_spot=k == 0):
+            played[name, entrant.name] = came(entrant, 2.0**k)
+            tasks[name, entrant.name] = Task("", case, entrant, 0)
+    rows = pd.DataFrame([row(one, played, tasks, p) for one in served for w, p in tasks if w == one.name])
+    made = CapacityBacktest(asked, tuple(served), rows, played, ("a note",))
+    return replace(made, question=replace(asked, **question))  # type: ignore[arg-type]
+
+
+def came(entrant: Entrant, factor: float) -> Played:
+    """What came of a policy."""
+    strip = Strip(5, [1.0, None], [2.0, 2.0], [0.0, 0.5])
+    cost = factor * COSTS.get(entrant.name, 200.0)
+    bound = 90.0 * factor if entrant.maker is None else None
+    return Played(cost, 1000.0, LATE.get(entrant.name, 0.0), 0.0, 1.0, 3, 4, 5, strip, bound)
+
+
+def test_the_sentence_on_top() -> None:
+    assert verdict(sample()) == (
+        "On this day Trimtab would have cost $130 and kept 99.95% of requests in time; it kept the target of "
+        "99.9%. A plain autoscaler would have cost $120 and kept 97%; it missed the target of 99.9%."
+    )
+    two = verdict(sample(("chat", "rank"), until=START + pd.Timedelta(days=7)))
+    assert two.startswith("On these 7 days Trimtab would have cost $390 and kept 99.95%")
+    assert "it kept the targets of all 2 workloads. A plain" in two
+    assert two.endswith("it missed the target of 2 of 2 workloads.")
+    assert verdict(sample(policies=("static-peak",))) == (
+        "On this day static peak on the usual hardware would have cost $400 and kept 100% of requests in "
+        "time; it kept the target of 99.9%."
+    )
+    assert "autoscaler at 70% would have cost $120" in verdict(sample(policies=("autoscaler",)))
+    assert "plain" not in verdict(sample(policies=("autoscaler",)))
+
+
+def test_totals_add_up_and_compare_with_the_same_workloads() -> None:
+    found = totals(sample(("chat", "rank")))
+    by_name = {each.policy: each for each in found}
+    assert found[0].policy == "clairvoyant"
+    assert [e.cost_usd for e in found[1:]] == sorted(e.cost_usd for e in found[1:])
+    assert set(by_name) == {"clairvoyant", *NAMES}
+    ours, hedge = by_name["trimtab"], by_name["spothedge"]
+    assert (ours.workloads, ours.met, ours.cost_usd) == (2, 2, 390.0)
+    assert ours.regret == pytest.approx(0.3)
+    assert ours.over_bound == pytest.approx(390 / 270 - 1)
+    assert (hedge.workloads, hedge.regret) == (
+        1,
+        pytest.approx(1.0),
+    )  # beside the optimum of its one workload
+
+
+def test_an_optimum_that_costs_nothing_leaves_regret_unknown() -> None:
+    found = sample()
+    free = {place: replace(one, cost_usd=0.0, bound_usd=0.0) for place, one in found.played.items()}
+    nothing = total(
+        replace(found, played=free), "trimtab", found.rows.loc[found.rows["policy"].eq("trimtab")]
+    )
+    assert np.isnan(nothing.regret)
+    assert "not known" in render(replace(found, played=free))
+
+
+def test_the_dearest_workload_is_drawn() -> None:
+    assert shown_workload(sample(("chat", "rank"))).name == "rank"
+    assert shown_workload(sample(("chat", "rank"), policies=("spothedge",))).name == "chat"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_page_of_names_that_mean_harm(name: str) -> None:
+    found = sample()
+    workload = Workload.model_construct(**{**dict(found.served[0].workload), "name": name})
+    made = replace(
+        found,
+        served=(replace(found.served[0], workload=workload),),
+        played={(name, policy): one for (_, policy), one in found.played.items()},
+        rows=found.rows.assign(workload=name),
+        notes=(name,),
+    )
+    page = Page(render(made))
+    assert set(page.tags) <= ALLOWED
+    assert {value for value in page.values("href") if not value.startswith("#")} == set()
+
+
+def test_the_same_backtest_gives_the_same_page() -> None:
+    assert render(sample()) == render(sample())
+
+
+def test_labels_of_neighbours_take_turns() -> None:
+    points = [PolicyPoint(number, 1.0, 0.1, "others") for number in ("1", "", "2", "3", "4")]
+    assert levels(points) == [0, 0, 1, 2, 0]
