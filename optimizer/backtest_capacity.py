@@ -6,7 +6,7 @@ only minutes that are over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -259,21 +259,27 @@ def case_of(inputs: Inputs, workload: Workload, target: float, asked: Question) 
 
 
 def said(served: Sequence[Served], asked: Question) -> list[str]:
-    """What a reader must know of the cases."""
-    notes = []
+    """What a reader must know of the cases; what is true of several is said once."""
+    names: dict[str, list[str]] = {}
     for one in served:
-        if one.history_days < LEAST_DAYS:
-            hours = round(one.history_days * 24)
-            known = f"only {hours} hours were" if hours else "nothing was"
-            notes.append(f"{one.name}: {known} counted before --from; Trimtab's forms are used as they are")
-        if one.counted_share < 1.0:
-            share = f"{100 * (1 - one.counted_share):.2g} %"
-            notes.append(f"{one.name}: {share} of the window was not counted; it costs, but nobody misses it")
-        if "static-peak" in asked.names and one.usual.option_id:
-            notes.append(f"{one.name}: usual hardware is {one.usual.option_id} ({one.usual.why})")
-        if SPOT in asked.names and not one.case.whole.is_spot.any():
-            notes.append(f"{one.name}: no spot pool with history may serve it, so SpotHedge is left out")
-    return notes
+        for text in said_of(one, asked):
+            names.setdefault(text, []).append(one.name)
+    return [f"{', '.join(mine)}: {text}" for text, mine in names.items()]
+
+
+def said_of(one: Served, asked: Question) -> Iterator[str]:
+    """What a reader must know of one case."""
+    if one.history_days < LEAST_DAYS:
+        hours = round(one.history_days * 24)
+        known = f"only {hours} hours were" if hours else "nothing was"
+        yield f"{known} counted before --from; Trimtab's forms are used as they are"
+    if one.counted_share < 1.0:
+        missing_share = f"{100 * (1 - one.counted_share):.2g} %"
+        yield f"{missing_share} of the window was not counted; it costs, but nobody misses it"
+    if "static-peak" in asked.names and one.usual.option_id:
+        yield f"usual hardware is {one.usual.option_id} ({one.usual.why})"
+    if SPOT in asked.names and not one.case.whole.is_spot.any():
+        yield "no spot pool with history may serve it, so SpotHedge is left out"
 
 
 def shared(served: Sequence[Served], inputs: Inputs) -> list[str]:

@@ -183,9 +183,9 @@ def counted(replayed: Replayed) -> Played:
     return Played(
         cost_usd=replayed.cost_usd,
         requests=float(np.nansum(replayed.world.requests)),
-        late=float(replayed.late.sum()),
+        late=min(float(replayed.late.sum()), float(np.nansum(replayed.world.requests))),
         dropped=float(replayed.dropped.sum()),
-        worst_hour=replayed.worst_hour(),
+        worst_hour=max(0.0, replayed.worst_hour()),
         launches=int(replayed.launched.sum()),
         actions=replayed.actions,
         preemptions=int(replayed.reclaimed.sum()),
