@@ -137,13 +137,27 @@ def few(count: float, enough: float) -> float:
 
 
 def smallest_factor(load: Floats, needed: Floats, service: Service, span: slice) -> float:
-    """By bisection; the highest where even that misses."""
+    """By bisection; where even the highest misses, the smallest that is hardly worse."""
+    allowed = allowed_share(1.0 - service.target, rough_replay(load, needed * MOST, service, span).late_share)
     low, high = 0.0, MOST
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         late = rough_replay(load, needed * middle, service, span).late_share
-        low, high = (low, middle) if late <= 1.0 - service.target else (middle, high)
+        low, high = (low, middle) if late <= allowed else (middle, high)
     return high
+
+
+def allowed_share(missable: float, at_most: float) -> float:
+    """Share of requests that may be late: what the objective allows, beside what no factor helps against.
+
+    A spike that is gone before a replica has booted is no reason to pay for three times the load all day.
+
+    Args:
+        missable: share that the objective allows.
+        at_most: share that is late at the highest factor.
+    """
+    lost = max(0.0, at_most - missable)
+    return missable + lost + min(lost, missable)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,16 @@ from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
 from optimizer.plan_nodes import node_actions
 from optimizer.plan_parts import AutoscaleRule, Reason
-from optimizer.plan_rows import LEVELS, Made, allocations, forecast_rows, held_rows, reacting, workload_names
+from optimizer.plan_rows import (
+    LEVELS,
+    Made,
+    allocations,
+    forecast_rows,
+    held_rows,
+    quotas_wanted_twice,
+    reacting,
+    workload_names,
+)
 from optimizer.problem import Floats
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
 from optimizer.solve import prune_dominated, solve
@@ -82,6 +91,7 @@ def document(made: Made) -> CapacityPlan:
     """The plan as a document with its hash."""
     inputs, outlook, solved = made.inputs, made.outlook, made.solved
     hours, held = float(made.times.hours.sum()), list(outlook.held)
+    rows = (*allocations(made), *held_rows(inputs, outlook, made.times))
     return sealed(
         CapacityPlan(
             as_of=inputs.as_of,
@@ -89,14 +99,19 @@ def document(made: Made) -> CapacityPlan:
             demand_quantile=made.settings.planning.demand_quantile,
             expected_cost_usd=expected_cost(made) + held_usd_per_hour(inputs, held) * hours,
             current_cost_usd=present_cost(inputs, held, solved, hours),
-            allocations=(*allocations(made), *held_rows(inputs, outlook, made.times)),
+            allocations=rows,
             autoscale={c.workload.name: rule_of(c, made) for c in reacting(outlook)},
             forecast=tuple(forecast_rows(outlook, made.hours)),
             proof=proof(solved[1] if solved else None),
             actions=(*scale_actions(*solved, inputs), *node_actions(*solved, inputs)) if solved else (),
             shortfalls=missing_rows(solved[1] if solved else None),
             reasons=(*reasons(outlook, solved), *loop_reasons(made)),
-            notes=(*inputs.notes, *own_nodes(outlook), *pods_left(inputs, outlook)),
+            notes=(
+                *inputs.notes,
+                *own_nodes(outlook),
+                *pods_left(inputs, outlook),
+                *quotas_wanted_twice(rows, inputs.options),
+            ),
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
         )
@@ -156,8 +171,11 @@ def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:
     """(T) replicas that a loop is expected to run at the median forecast, as it ran on the history."""
     own = made.outlook.forecasts.loc[made.outlook.forecasts["unique_id"].eq(name)]
     requests = over_intervals(own, made.times.starts, made.times.ends, "q0.5", how="total")
+    if not loop.price_hourly > 0:
+        return np.zeros(len(requests))  # what is free costs nothing, however many run
     per_unit = np.nan_to_num(loop.usd_per_unit / loop.price_hourly)
-    return np.asarray(per_unit * requests / (made.times.hours * SECONDS_PER_HOUR))
+    replicas = per_unit * requests / (made.times.hours * SECONDS_PER_HOUR)
+    return np.asarray(np.minimum(replicas, loop.reach(made.most_replicas(name)) / loop.capacity))
 
 
 def own_nodes(outlook: Outlook) -> list[str]:

@@ -51,9 +51,14 @@ def choose(world: World, workload: int, now: int, target: float, forms: Sequence
 
 
 def candidates(world: World, workload: int) -> list[int]:
-    """Options on demand worth a try: the cheapest per request, and smaller ones that are not much dearer."""
+    """Options on demand worth a try: the cheapest per request, and smaller ones that are not much dearer.
+
+    None where all that may serve the workload is spot or committed.
+    """
     own = [int(i) for i in world.options_of(workload) if world.pool[i] == NONE and not world.is_committed[i]]
     own.sort(key=lambda i: (world.usd_per_unit[i], i))
+    if not own:
+        return []
     best = own[0]
     limit = DEAR * world.usd_per_unit[best]
     cheaper = [i for i in own[1:] if world.price_hourly[i] < world.price_hourly[best]]

@@ -41,19 +41,20 @@ def mean_tokens(history: pd.DataFrame) -> Tokens | None:
     """
     recent = history.loc[history["ts"] > history["ts"].max() - pd.Timedelta(days=TOKEN_DAYS)]
     counted = recent.loc[
-        recent["requests"].gt(0) & recent["tokens_in"].notna() & recent["tokens_out"].notna()
+        recent["requests"].gt(0)
+        & recent["tokens_in"].add(recent["tokens_out"]).gt(0)  # else nobody counted them
     ]
     requests = float(counted["requests"].sum())
     if requests <= 0:
         return None
     prompt, output = float(counted["tokens_in"].sum()), float(counted["tokens_out"].sum())
-    return Tokens(prompt / requests, output / requests) if prompt + output > 0 else None
+    return Tokens(prompt / requests, output / requests)
 
 
 def standard_requests(history: pd.DataFrame, prefill_tps: float, decode_tps: float) -> pd.Series[float]:
     """Requests of each interval weighted by their work on a reference accelerator; NaN in gaps.
 
-    The weight is 1 on average, so totals keep the unit "requests". Without token counts it is 1 throughout.
+    The weight is 1 on average, so totals keep the unit "requests". It is 1 where no tokens were counted.
     """
     requests = history["requests"].astype(float).where(~history["is_gap"].astype(bool))
     tokens = mean_tokens(history)
@@ -61,7 +62,7 @@ def standard_requests(history: pd.DataFrame, prefill_tps: float, decode_tps: flo
         return requests
     mean_work = tokens.prompt / prefill_tps + tokens.output / decode_tps
     work = history["tokens_in"] / prefill_tps + history["tokens_out"] / decode_tps
-    return (work / mean_work).where(requests.notna() & work.notna(), requests)
+    return (work / mean_work).where(requests.notna() & work.gt(0), requests)
 
 
 def slot_length(interval_s: float) -> pd.Timedelta:

@@ -193,7 +193,7 @@ class Past:
     Attributes:
         load: (t) requests/s; NaN where nobody counted.
         statistics: (t) each.
-        same_time: (t) highest load around the same time yesterday; where there was no yesterday, 0.
+        same_time: (t) highest load around the same time of the last day that was counted; 0 before it.
         hours: (hour) what is known at the beginning of each.
     """
 
@@ -279,6 +279,14 @@ def scatter(load: Floats) -> Floats:
 
 
 def around_yesterday(load: Floats) -> Floats:
-    """(t) highest load within half an hour of the same time the day before; 0 where none was counted."""
+    """(t) highest load within half an hour of the same time the day before.
+
+    Where nobody counted then, it is that of the last day on which somebody did; 0 before there is one.
+    """
     late = pd.Series(load).shift(YESTERDAY - AROUND)
-    return np.asarray(late.rolling(2 * AROUND + 1, min_periods=1).max().fillna(0.0), dtype=np.float64)
+    around = late.rolling(2 * AROUND + 1, min_periods=1)
+    # A lone minute far above its hour is no level that comes back a day later.
+    reached = np.minimum(around.max(), (1.0 + MOST_SURPRISE) * around.mean().clip(lower=0.0)).to_numpy()
+    days = np.pad(reached, (0, -len(reached) % DAY), constant_values=np.nan).reshape(-1, DAY)
+    known = pd.DataFrame(days).ffill().fillna(0.0).to_numpy(dtype=np.float64)
+    return np.asarray(known.ravel()[: len(load)])

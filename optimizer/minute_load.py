@@ -62,8 +62,10 @@ def minute_load(history: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -
     known = np.where(covered, rate, np.nan)
     if mean_tokens(counted) is None:
         return MinuteLoad(begin, known, unknown, unknown)
+    told = counted["requests"].gt(0) & counted["tokens_in"].add(counted["tokens_out"]).gt(0)
     prompt, output = (
-        per_request(counted[name], requests, middle, moments) for name in ("tokens_in", "tokens_out")
+        per_request(counted[name], requests, middle, moments, told.to_numpy(dtype=bool))
+        for name in ("tokens_in", "tokens_out")
     )
     return MinuteLoad(begin, known, prompt, output)
 
@@ -76,9 +78,10 @@ def is_covered(first: Floats, length: Floats, minutes: int) -> Bools:
     return np.asarray(edges[:-1].cumsum() > 0)
 
 
-def per_request(totals: pd.Series[float], requests: Floats, middle: Floats, moments: Floats) -> Floats:
-    """(t) mean tokens of a request, linear between intervals that had any."""
-    has = (requests > 0) & totals.notna().to_numpy()
+def per_request(
+    totals: pd.Series[float], requests: Floats, middle: Floats, moments: Floats, has: Bools
+) -> Floats:
+    """(t) mean tokens of a request, linear between intervals that counted any."""
     if not has.any():
         return np.full(len(moments), np.nan)
     return np.asarray(np.interp(moments, middle[has], totals.to_numpy(dtype=float)[has] / requests[has]))

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
-from optimizer.control import Control, boot_minutes, choose, room
-from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Past, past_of
+from optimizer.control import Control, boot_minutes, candidates, choose, room
+from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Past, around_yesterday, past_of
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
 from optimizer.needs import Candidate
+from optimizer.outages import without_outages
 from optimizer.plan_parts import AutoscaleRule, Term
 from optimizer.problem import Floats, Ints
 from optimizer.reactive import LAST
@@ -26,6 +27,7 @@ from optimizer.replay.world import World
 
 HISTORY_DAYS = 28
 WEEK = 7 * DAY
+NOW = 15  # minutes that say how long requests are now
 KINDS: dict[str, tuple[Form, ...]] = {"terms": FORMS, "target": TARGETS}
 
 
@@ -51,7 +53,11 @@ class Loop:
     @property
     def capacity(self) -> float:
         """Requests/s of one replica of it, as long as requests are now."""
-        return float(self.world.capacity[self.control.option, -1])
+        return self.capacity_of(self.control.option)
+
+    def capacity_of(self, option: int) -> float:
+        """The same of any option: median of a quarter of an hour, for a minute alone may be an outlier."""
+        return float(np.median(self.world.capacity[option, -NOW:]))
 
     @property
     def price_hourly(self) -> float:
@@ -87,8 +93,8 @@ class Loop:
         form, factor = self.control.fitted.form, self.control.fitted.factor
         known = self.past.load[:-1]
         days = int(np.ceil(minutes / DAY)) + 1
-        ahead = past_of(np.concatenate([known, np.tile(known[-DAY:], days)]), 1)
-        floor = form.floor_share * ahead.same_time[len(known) :][:minutes]
+        same_time = around_yesterday(np.concatenate([known, np.tile(known[-DAY:], days)]))
+        floor = form.floor_share * same_time[len(known) :][:minutes]
         if form.floor is not None:
             floor[:HOUR] = np.maximum(floor[:HOUR], form.floor(self.past.hours)[-1])
         floor[0] = max(floor[0], self.past.needed(form)[-1])
@@ -101,12 +107,19 @@ class Loop:
         ranked = sorted(np.flatnonzero(limits), key=lambda i: (i != own, self.world.usd_per_unit[i], i))
         return {self.world.option_id[i]: int(limits[i]) for i in ranked}
 
+    def reach(self, most_replicas: float) -> float:
+        """Requests/s that its options serve within quotas, so many replicas of each at most."""
+        return sum(
+            min(count, most_replicas) * self.capacity_of(self.world.option_id.index(option_id))
+            for option_id, count in self.limits().items()
+        )
+
     def most(self, headroom_factor: float) -> dict[str, int]:
         """How far the loop may go, by option: the busiest minute several times over, within quotas."""
         wish = headroom_factor * self.highest
         found: dict[str, int] = {}
         for option_id, limit in self.limits().items():
-            capacity = float(self.world.capacity[self.world.option_id.index(option_id), -1])
+            capacity = self.capacity_of(self.world.option_id.index(option_id))
             count = min(limit, int(np.ceil(max(0.0, wish) / capacity)))
             if count > 0:
                 found[option_id] = count
@@ -126,17 +139,20 @@ def is_plain(workload: Workload) -> bool:
 def loop_of(c: Candidate, inputs: Inputs, kind: str) -> Loop | None:
     """The loop of an interactive workload.
 
-    None where its history is too short to say how it moves, or where rules spread it: then the plan covers a
-    quantile of demand by itself.
+    None where its history is too short to say how it moves, where rules spread it, or where nothing on demand
+    may serve it: then the plan covers a quantile of demand by itself.
     """
     if c.workload.tier != "interactive" or c.workload.slo is None or c.series is None:
         return None
     if not is_plain(c.workload):
         return None
     end = pd.Timestamp(inputs.as_of).floor(MINUTE)
-    world = world_of(inputs, (c.workload.name,), end - HISTORY_DAYS * pd.Timedelta(days=1), end)
+    seen = without_outages(inputs, c.series)
+    world = world_of(seen, (c.workload.name,), end - HISTORY_DAYS * pd.Timedelta(days=1), end)
     counted = np.flatnonzero(~np.isnan(world.requests[0]))
     if len(counted) == 0 or world.minutes - counted[0] < DAY:
+        return None
+    if not candidates(world, 0):
         return None
     begin = int(counted[0]) // HOUR * HOUR
     world = world.between(begin, world.minutes)

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from optimizer.config import Settings
 from optimizer.demand import over_intervals
@@ -42,6 +43,11 @@ class Made:
     hours: Timeline
     solved: tuple[Problem, Solution] | None
     loops: Mapping[str, Loop]
+
+    def most_replicas(self, name: str) -> float:
+        """Replicas that a workload may have at any time."""
+        (own,) = (c.workload.max_replicas for c in self.outlook.candidates if c.workload.name == name)
+        return np.inf if own is None else own
 
 
 def allocations(made: Made) -> Iterator[Allocation]:
@@ -120,6 +126,21 @@ def most_on_cheapest(c: Candidate, made: Made, factor: float) -> dict[str, int]:
     quota = problem.quota_pool[best]
     limit = problem.pool_limit[quota].min() if quota >= 0 else np.inf
     return {problem.option_id[best]: int(min(wish, limit))}
+
+
+def quotas_wanted_twice(rows: Sequence[Allocation], options: pd.DataFrame) -> Iterator[str]:
+    """Options of which loops of several workloads may together want more than the quota grants."""
+    most: dict[str, dict[str, int]] = {}
+    for row in rows:
+        wanted = most.setdefault(row.option_id, {})
+        wanted[row.workload] = max(row.max_replicas, wanted.get(row.workload, 0))
+    for option_id, quota in rows_of(options.dropna(subset=["quota"]), "option_id", "quota"):
+        wanted = {name: count for name, count in most.get(option_id, {}).items() if count > 0}
+        if len(wanted) > 1 and sum(wanted.values()) > quota:
+            yield (
+                f"{option_id}: {', '.join(sorted(wanted))} share a quota of {quota:g} and may together want "
+                f"{sum(wanted.values())}; beyond it launches are denied to whoever asks last"
+            )
 
 
 def held_rows(inputs: Inputs, outlook: Outlook, times: Timeline) -> list[Allocation]:
