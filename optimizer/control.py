@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.calibration import Fitted, Service, fitted
-from optimizer.forms import DAY, Form, past_of
+from optimizer.forms import DAY, Form, Past, past_of
 from optimizer.problem import Ints
 from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
 
@@ -42,10 +42,13 @@ def choose(world: World, workload: int, now: int, target: float, forms: Sequence
     """
     begin = max(0, now - HISTORY)
     found = []
+    read: dict[int, Past] = {}  # by boot time: options mostly share one
     for option in candidates(world, workload):
-        history = past_of(world.load[workload, begin:now], boot_minutes(world, option))
+        boot = boot_minutes(world, option)
+        if boot not in read:
+            read[boot] = past_of(world.load[workload, begin:now], boot)
         asked = service(world, option, slice(begin, now), target)
-        found.append(Control(option, fitted(history, asked, now - begin, forms=forms)))
+        found.append(Control(option, fitted(read[boot], asked, now - begin, forms=forms)))
     known = [c for c in found if not np.isnan(c.fitted.usd_per_hour)]
     return min(known, key=lambda c: c.fitted.usd_per_hour) if known else found[0]
 

@@ -40,10 +40,8 @@ def mean_tokens(history: pd.DataFrame) -> Tokens | None:
         history: rows of one workload with `ts, requests, tokens_in, tokens_out` (totals per interval).
     """
     recent = history.loc[history["ts"] > history["ts"].max() - pd.Timedelta(days=TOKEN_DAYS)]
-    counted = recent.loc[
-        recent["requests"].gt(0)
-        & recent["tokens_in"].add(recent["tokens_out"]).gt(0)  # else nobody counted them
-    ]
+    # Requests without any token are requests whose tokens nobody counted.
+    counted = recent.loc[recent["requests"].gt(0) & recent["tokens_in"].add(recent["tokens_out"]).gt(0)]
     requests = float(counted["requests"].sum())
     if requests <= 0:
         return None

@@ -284,9 +284,7 @@ def around_yesterday(load: Floats) -> Floats:
     Where nobody counted then, it is that of the last day on which somebody did; 0 before there is one.
     """
     late = pd.Series(load).shift(YESTERDAY - AROUND)
-    around = late.rolling(2 * AROUND + 1, min_periods=1)
-    # A lone minute far above its hour is no level that comes back a day later.
-    reached = np.minimum(around.max(), (1.0 + MOST_SURPRISE) * around.mean().clip(lower=0.0)).to_numpy()
+    reached = late.rolling(2 * AROUND + 1, min_periods=1).max().to_numpy(dtype=float)
     days = np.pad(reached, (0, -len(reached) % DAY), constant_values=np.nan).reshape(-1, DAY)
     known = pd.DataFrame(days).ffill().fillna(0.0).to_numpy(dtype=np.float64)
     return np.asarray(known.ravel()[: len(load)])

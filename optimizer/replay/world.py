@@ -7,6 +7,7 @@ t minutes, p spot pools, q quotas.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ class World:
         """(o) whether a pool may take it back."""
         return np.asarray(self.pool != NONE)
 
-    @property
+    @cached_property
     def usd_per_unit(self) -> Floats:
         """(o) price of one request/s for an hour, at the capacity of the middle minute."""
         return np.asarray(self.price_hourly / np.nanmedian(self.capacity, axis=1))

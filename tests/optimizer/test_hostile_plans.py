@@ -73,14 +73,6 @@ def test_the_last_day_that_was_counted_stands_for_one_that_was_not() -> None:
     assert same[100] == 0.0
 
 
-def test_one_minute_fifty_times_as_high_is_not_expected_again_tomorrow() -> None:
-    load = np.full(3 * DAY, 10.0)
-    load[DAY + 600] = 500.0
-    same = around_yesterday(load)
-    assert same[2 * DAY + 600] <= 6 * 20.0
-    assert same[2 * DAY + 700] == 10.0
-
-
 def test_a_spike_no_factor_helps_against_does_not_triple_the_bill() -> None:
     rng = np.random.default_rng(0)
     load = 100.0 * rng.normal(1, 0.01, 6 * DAY)
