@@ -15,6 +15,7 @@ from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
 HISTORY = 28 * DAY  # minutes that a fit looks back on
 DEAR = 1.6  # times the cheapest per request: above that an option is not tried
 TRIED = 3  # options per workload
+WORTH_A_MOVE = 0.05  # of its cost that another option must save
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Control:
     fitted: Fitted
 
 
-def choose(world: World, workload: int, now: int, target: float, forms: Sequence[Form]) -> Control:
+def choose(
+    world: World, workload: int, now: int, target: float, forms: Sequence[Form], *, running: str = ""
+) -> Control:
     """The option and form that would have been cheapest until now.
 
     Args:
@@ -39,24 +42,30 @@ def choose(world: World, workload: int, now: int, target: float, forms: Sequence
         now: minute.
         target: share of requests that must keep their objective.
         forms: to choose from.
+        running: option that serves it now: left only for one that is clearly cheaper, for a move to another
+            option has to boot.
     """
     begin = max(0, now - HISTORY)
     found = []
     read: dict[int, Past] = {}  # by boot time: options mostly share one
-    for option in candidates(world, workload):
+    for option in candidates(world, workload, running):
         boot = boot_minutes(world, option)
         if boot not in read:
             read[boot] = past_of(world.load[workload, begin:now], boot)
         asked = service(world, option, slice(begin, now), target)
         found.append(Control(option, fitted(read[boot], asked, now - begin, forms=forms)))
     known = [c for c in found if not np.isnan(c.fitted.usd_per_hour)]
-    return min(known, key=lambda c: c.fitted.usd_per_hour) if known else found[0]
+    if not known:
+        return found[0]
+    best = min(known, key=lambda c: c.fitted.usd_per_hour)
+    stays = next((c for c in known if world.option_id[c.option] == running), best)
+    return stays if stays.fitted.usd_per_hour <= (1.0 + WORTH_A_MOVE) * best.fitted.usd_per_hour else best
 
 
-def candidates(world: World, workload: int) -> list[int]:
+def candidates(world: World, workload: int, running: str = "") -> list[int]:
     """Options on demand worth a try: the cheapest per request, and smaller ones that are not much dearer.
 
-    None where all that may serve the workload is spot or committed.
+    And the one that runs now, as long as it is not much dearer either. None where all that may serve the workload is spot or committed.
     """
     own = [int(i) for i in world.options_of(workload) if world.pool[i] == NONE and not world.is_committed[i]]
     own.sort(key=lambda i: (world.usd_per_unit[i], i))
@@ -65,7 +74,9 @@ def candidates(world: World, workload: int) -> list[int]:
     best = own[0]
     limit = DEAR * world.usd_per_unit[best]
     cheaper = [i for i in own[1:] if world.price_hourly[i] < world.price_hourly[best]]
-    return [best, *(i for i in cheaper if world.usd_per_unit[i] <= limit)][:TRIED]
+    tried = [best, *(i for i in cheaper if world.usd_per_unit[i] <= limit)][:TRIED]
+    stays = [i for i in own if world.option_id[i] == running and world.usd_per_unit[i] <= limit]
+    return [*tried, *(i for i in stays if i not in tried)]
 
 
 def service(world: World, option: int, span: slice, target: float) -> Service:

@@ -156,6 +156,13 @@ def loop_of(c: Candidate, inputs: Inputs, kind: str) -> Loop | None:
         return None
     begin = int(counted[0]) // HOUR * HOUR
     world = world.between(begin, world.minutes)
-    control = choose(world, 0, world.minutes, c.workload.slo.target, KINDS[kind])
+    target, running = c.workload.slo.target, most_running(inputs, c.workload.name)
+    control = choose(world, 0, world.minutes, target, KINDS[kind], running=running)
     now = np.append(world.load[0], np.nan)  # the minute that begins: its load is not known
     return Loop(world, control, past_of(now, boot_minutes(world, control.option)))
+
+
+def most_running(inputs: Inputs, name: str) -> str:
+    """The option that a workload has most replicas of now; "" where nothing is known to run."""
+    rows = inputs.fleet.loc[inputs.fleet["workload"].eq(name) & inputs.fleet["desired"].gt(0)]
+    return str(rows["option_id"].iloc[int(rows["desired"].argmax())]) if len(rows) else ""

@@ -150,3 +150,12 @@ def test_rows_tile_and_weights_are_numbers_at_any_rate(rate: float, hours: float
 def test_the_floor_keeps_min_replicas_below_the_loop() -> None:
     made = plan(of(days(3), min_replicas=9))
     assert least(made) == 9
+
+
+@pytest.mark.parametrize(("price", "stays"), [(0.98, True), (0.7, False)])
+def test_a_loop_moves_only_to_an_option_that_is_clearly_cheaper(price: float, stays: bool) -> None:
+    rows = catalogue(option("a"), option("b", price))
+    demand = [history(list(days(3)))]
+    made = plan(world([workload()], rows, demand, running={("web", "a"): 10}))
+    assert {a.option_id for a in made.allocations if a.replicas} == ({"a"} if stays else {"b"})
+    assert {a.option_id for a in plan(world([workload()], rows, demand)).allocations if a.replicas} == {"b"}
