@@ -65,7 +65,8 @@ def choose(
 def candidates(world: World, workload: int, running: str = "") -> list[int]:
     """Options on demand worth a try: the cheapest per request, and smaller ones that are not much dearer.
 
-    And the one that runs now, as long as it is not much dearer either. None where all that may serve the workload is spot or committed.
+    And the one that runs now, as long as it is not much dearer either. None where all that may serve the
+    workload is spot or committed.
     """
     own = [int(i) for i in world.options_of(workload) if world.pool[i] == NONE and not world.is_committed[i]]
     own.sort(key=lambda i: (world.usd_per_unit[i], i))
