@@ -15,6 +15,16 @@ import pandas as pd
 
 from optimizer.beforehand import beforehand, stored_as
 from optimizer.calibration import Fitted
+from optimizer.capacity_plan_rows import (
+    LEVELS,
+    Made,
+    allocations,
+    forecast_rows,
+    held_rows,
+    quotas_wanted_twice,
+    reacting,
+    workload_names,
+)
 from optimizer.config import Settings
 from optimizer.coverage import best_cover
 from optimizer.demand import over_intervals
@@ -29,16 +39,6 @@ from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
 from optimizer.plan_nodes import node_actions
 from optimizer.plan_parts import AutoscaleRule, Reason
-from optimizer.plan_rows import (
-    LEVELS,
-    Made,
-    allocations,
-    forecast_rows,
-    held_rows,
-    quotas_wanted_twice,
-    reacting,
-    workload_names,
-)
 from optimizer.problem import Floats
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
 from optimizer.solve import prune_dominated, solve

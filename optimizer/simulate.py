@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from optimizer.problem import Floats, Ints
-from optimizer.replay.minutes import Counts, Fleet, Minutes, Offered, run
+from optimizer.replay.minutes import Counts, Fleet, Minutes, Offered, add_reactive, run
 from optimizer.replay.queue import SECONDS, bursts
 from optimizer.replay.results import Replayed
 from optimizer.replay.world import World
@@ -112,8 +112,6 @@ class Play:
         length = min(orders.replicas.shape[1], self.world.minutes - self.minute)
         if length < 1:
             raise ValueError("orders for no minute")
-        if self.minute == 0:
-            self.fleet.ready[:] = first_fleet(self.world, self.offered, orders)
         done = 0
         while done < length:
             day, begin = divmod(self.minute, STRETCH)
@@ -154,6 +152,8 @@ class Play:
     def run(self, stretch: Minutes) -> None:
         """Hands minutes to the compiled loop, all arrays laid out alike, or it would be compiled again."""
         alike = Minutes._make(map(np.ascontiguousarray, stretch))
+        if self.minute == 0:
+            self.fleet.ready[:] = first_fleet(self.offered, alike)
         run(self.offered, alike, self.fleet, self.counts, (self.minute, self.lag), self.chance)
 
     def result(self) -> Replayed:
@@ -215,19 +215,12 @@ def blank(world: World) -> Counts:
     return Counts(ready, paid, launched, stopped, failed, reclaimed, denied, late, dropped)
 
 
-def first_fleet(world: World, options: Offered, orders: Orders) -> Ints:
+def first_fleet(options: Offered, stretch: Minutes) -> Ints:
     """(o) replicas that the first minute wishes, as far as pools and quotas grant them."""
-    wished = orders.replicas[:, 0].astype(np.int64)
-    for w in range(len(world.workloads)):
-        missing = float(orders.needed[w, 0] - (wished * world.capacity[:, 0])[world.options_of(w)].sum())
-        for i in (i for i in options.by_price if world.option_workload[i] == w):
-            added = min(
-                int(orders.most[i, 0] - wished[i]), int(np.ceil(missing / world.capacity[i, 0] - 1e-9))
-            )
-            if missing > 0 and added > 0:
-                wished[i] += added
-                missing -= added * float(world.capacity[i, 0])
-    for group, limits in ((world.pool, world.pool_capacity[:, 0]), (world.quota_pool, world.quota)):
+    wished = stretch.replicas[:, 0].copy()
+    for w in range(len(options.timeout_s)):
+        add_reactive(options, stretch, 0, w, wished)
+    for group, limits in ((options.pool, stretch.pool_capacity[:, 0]), (options.quota_pool, options.quota)):
         left = limits.copy()
         for i in np.flatnonzero(group >= 0):
             wished[i] = min(wished[i], left[group[i]])

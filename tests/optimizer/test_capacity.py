@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.capacity import UNFITTED, plan_capacity
+from optimizer.capacity_plan_rows import runs
 from optimizer.floors import Timeline
 from optimizer.formulate import Offer
 from optimizer.inputs import Inputs
 from optimizer.plan import CapacityPlan
-from optimizer.plan_rows import runs
 from optimizer.reactive import needed_load
 from optimizer.running_cost import beside_held
 from tests.optimizer import worlds
