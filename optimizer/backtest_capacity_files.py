@@ -12,6 +12,7 @@ from typing import Any
 from optimizer.backtest_capacity import CapacityBacktest
 from optimizer.layout import taking_place, writing_in
 from optimizer.report.capacity_page import render, totals, verdict
+from optimizer.report.levers import levers, told
 from optimizer.report.text import is_known
 
 NAMES = ("capacity_backtest.html", "backtest.json", "capacity_backtest.parquet")
@@ -25,6 +26,7 @@ def document(found: CapacityBacktest) -> dict[str, Any]:
         "to": asked.until.isoformat(),
         "seed": asked.seed,
         "text": verdict(found),
+        "levers_text": told(found),
         "workloads": [
             {
                 "workload": one.name,
@@ -38,6 +40,7 @@ def document(found: CapacityBacktest) -> dict[str, Any]:
             for one in found.served
         ],
         "policies": [known(asdict(each)) for each in totals(found)],
+        "levers": [known(asdict(each)) for each in levers(found)],
         "results": [known(row) for row in found.rows.to_dict("records")],
         "notes": list(found.notes),
     }

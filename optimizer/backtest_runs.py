@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from optimizer.problem import Floats
 from optimizer.replay.case import Case
 from optimizer.replay.clairvoyant import clairvoyant
 from optimizer.replay.entrants import Entrant
-from optimizer.replay.results import Replayed
+from optimizer.replay.levers import rescaled
+from optimizer.replay.results import MINUTES_PER_HOUR, Replayed
 from optimizer.simulate import simulate
 
 STRIP_POINTS = 600  # more are not seen in a drawing
@@ -61,6 +63,8 @@ class Played:
         launches, actions, preemptions: replicas launched, times an option was scaled, replicas taken back.
         strip: the same over time.
         bound_usd: of the clairvoyant optimum alone.
+        scale, cost_at_goal_usd: what the policy is multiplied by to keep its goal in hindsight, and its cost
+            then; None where it has no goal, or cannot keep it.
     """
 
     cost_usd: float
@@ -73,6 +77,11 @@ class Played:
     preemptions: int
     strip: Strip
     bound_usd: float | None = None
+    scale: float | None = None
+    cost_at_goal_usd: float | None = None
+
+
+Results: TypeAlias = tuple[Played, ...]  # (w) of the case
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ def task_of(case: Case, entrant: Entrant, seed: int) -> Task:
     if entrant.target is not None:
         case = replace(case, target=np.full_like(case.target, entrant.target))
     digest = hashlib.sha256(fingerprint(case).encode())
-    digest.update(repr((entrant.maker, version("trimtab"), seed)).encode())
+    digest.update(repr((entrant.maker, entrant.goal, version("trimtab"), seed)).encode())
     return Task(digest.hexdigest()[:32], case, entrant, seed)
 
 
@@ -109,7 +118,7 @@ def fingerprint(case: Case) -> str:
     return digest.hexdigest()
 
 
-def run(tasks: Sequence[Task], folder: Path, *, jobs: int, progress: Progress) -> Mapping[str, Played]:
+def run(tasks: Sequence[Task], folder: Path, *, jobs: int, progress: Progress) -> Mapping[str, Results]:
     """What came of every task, by key; what `folder` has is taken from there, the rest is kept there.
 
     Args:
@@ -131,7 +140,7 @@ def run(tasks: Sequence[Task], folder: Path, *, jobs: int, progress: Progress) -
     return done
 
 
-def made(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[str, Played]]:
+def made(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[str, Results]]:
     """Results as they come; those that wait are given up when nobody takes them any more."""
     if jobs < 2:
         yield from ((task.key, play(task)) for task in tasks)
@@ -170,38 +179,55 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def play(task: Task) -> Played:
+def play(task: Task) -> Results:
     """Make one replay."""
-    if task.entrant.maker is None:
+    world, maker, goal = task.case.world, task.entrant.maker, np.array(task.entrant.goal)
+    if maker is None:
         best = clairvoyant(task.case, seed=task.seed)
-        return replace(counted(best.replayed), bound_usd=best.bound_usd)
-    return counted(simulate(task.case.world, task.entrant.maker(task.case), seed=task.seed))
-
-
-def counted(replayed: Replayed) -> Played:
-    """The numbers of a replay of one workload."""
-    return Played(
-        cost_usd=replayed.cost_usd,
-        requests=float(np.nansum(replayed.world.requests)),
-        late=min(float(replayed.late.sum()), float(np.nansum(replayed.world.requests))),
-        dropped=float(replayed.dropped.sum()),
-        worst_hour=max(0.0, replayed.worst_hour()),
-        launches=int(replayed.launched.sum()),
-        actions=replayed.actions,
-        preemptions=int(replayed.reclaimed.sum()),
-        strip=strip_of(replayed),
+        return tuple(replace(one, bound_usd=best.bound_usd) for one in each(best.replayed))
+    policy = maker(task.case)
+    found = each(simulate(world, policy, seed=task.seed))
+    if not len(goal):
+        return found
+    scales, at_goal = rescaled(world, policy, goal, seed=task.seed)
+    return tuple(
+        one if np.isnan(scale) else replace(one, scale=float(scale), cost_at_goal_usd=scaled.cost_usd)
+        for one, scale, scaled in zip(found, scales, each(at_goal), strict=True)
     )
 
 
-def strip_of(replayed: Replayed) -> Strip:
+def each(replayed: Replayed) -> Results:
+    """(w) the numbers of a replay."""
+    return tuple(counted(replayed, w) for w in range(len(replayed.world.workloads)))
+
+
+def counted(replayed: Replayed, workload: int = 0) -> Played:
+    """The numbers of one workload in a replay."""
+    world, own = replayed.world, replayed.world.options_of(workload)
+    requests = float(np.nansum(world.requests[workload]))
+    launched, stopped = replayed.launched[own], replayed.stopped[own]
+    return Played(
+        cost_usd=float((world.price_hourly[own] @ replayed.paid[own]).sum() / MINUTES_PER_HOUR),
+        requests=requests,
+        late=min(float(replayed.late[workload].sum()), requests),
+        dropped=float(replayed.dropped[workload].sum()),
+        worst_hour=max(0.0, replayed.worst_hour(workload)),
+        launches=int(launched.sum()),
+        actions=int(((launched > 0) | (stopped > 0)).sum()),
+        preemptions=int(replayed.reclaimed[own].sum()),
+        strip=strip_of(replayed, workload),
+    )
+
+
+def strip_of(replayed: Replayed, workload: int) -> Strip:
     """Demand, capacity and misses in at most `STRIP_POINTS` steps of equal length."""
-    world = replayed.world
+    world, own = replayed.world, replayed.world.options_of(workload)
     minutes = -(-world.minutes // STRIP_POINTS)
     starts = np.arange(0, world.minutes, minutes)
-    requests, late = world.requests[0], replayed.late[0]
+    requests, late = world.requests[workload], replayed.late[workload]
     arrived = np.add.reduceat(np.nan_to_num(requests), starts)
-    demand = np.maximum.reduceat(np.nan_to_num(world.load[0], nan=-1.0), starts)
-    capacity: Floats = (replayed.ready * world.capacity).sum(axis=0)
+    demand = np.maximum.reduceat(np.nan_to_num(world.load[workload], nan=-1.0), starts)
+    capacity: Floats = (replayed.ready[own] * world.capacity[own]).sum(axis=0)
     return Strip(
         minutes=minutes,
         demand=[value if value >= 0 else None for value in demand.tolist()],
@@ -210,16 +236,16 @@ def strip_of(replayed: Replayed) -> Strip:
     )
 
 
-def read(path: Path) -> Played | None:
+def read(path: Path) -> Results | None:
     """A kept result; None where there is none that can be read."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return Played(**kept | {"strip": Strip(**kept["strip"])})
+        kept = json.loads(path.read_text(encoding="utf-8"))["workloads"]
+        return tuple(Played(**one | {"strip": Strip(**one["strip"])}) for one in kept)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def write(path: Path, played: Played) -> None:
+def write(path: Path, played: Results) -> None:
     """Keep a result: whole, or not at all."""
     with taking_place(path) as draft, writing_in(path.parent):
-        draft.write_text(json.dumps(asdict(played)), encoding="utf-8")
+        draft.write_text(json.dumps({"workloads": [asdict(one) for one in played]}), encoding="utf-8")

@@ -46,7 +46,8 @@ from optimizer.reporting import record_plan, report_data
 
 if TYPE_CHECKING:
     from optimizer.anomalies import Watched
-    from optimizer.backtest_capacity import CapacityBacktest, Question
+    from optimizer.backtest_capacity import CapacityBacktest
+    from optimizer.backtest_cases import Question
     from optimizer.backtest_forecasts import Judged
     from optimizer.budgets import Outlook
 

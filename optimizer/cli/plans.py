@@ -72,6 +72,9 @@ def backtest(
     out: Annotated[
         Path | None, typer.Option(help="Folder for page and numbers. Default: reports/backtest.")
     ] = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation/--no-ablation", help="Also Trimtab without each of its levers.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of bursts, failures and reclaims.", min=0)] = 0,
     jobs: Annotated[int | None, typer.Option(help="Replays at once. Default: one per core.", min=1)] = None,
     as_json: Json = False,
@@ -80,12 +83,18 @@ def backtest(
     if context.invoked_subcommand is not None:
         without_options(context)
         return
-    from optimizer import backtest_capacity as replay
-    from optimizer import backtest_capacity_files, backtest_capacity_screen, pipeline, screen
+    from optimizer import (
+        backtest_capacity,
+        backtest_capacity_files,
+        backtest_capacity_screen,
+        pipeline,
+        screen,
+    )
+    from optimizer.backtest_cases import question
 
     names = policy or []
-    begin, end = window(since, until, replay.unknown_policies(names))
-    asked = replay.question(begin, end, names, seed)
+    begin, end = window(since, until, backtest_capacity.unknown_policies(names))
+    asked = question(begin, end, names, seed, ablation=ablation)
     with screen.progress("backtest") as progress:
         found, files = pipeline.backtest_capacity(
             workspace, asked, now=datetime.now(UTC), jobs=jobs or os.cpu_count() or 1, out=out,

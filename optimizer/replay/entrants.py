@@ -11,11 +11,12 @@ import pandas as pd
 from optimizer.forms import TARGETS
 from optimizer.replay.case import Case, Known, Maker
 from optimizer.replay.hourly_rivals import Melange, SageServe
+from optimizer.replay.levers import LEVERS, Without
 from optimizer.replay.ours import minute_loop
 from optimizer.replay.predictive_scaling import PredictiveScaling
 from optimizer.replay.reactive_rivals import Autoscaler, CarefulOperator, StaticPeak
 from optimizer.replay.spot_rivals import SpotHedge
-from optimizer.replay.wishes import firm_options
+from optimizer.replay.wishes import Need, firm_options
 
 OURS, PLAIN, CLAIRVOYANT, SPOT = "trimtab", "autoscaler", "clairvoyant", "spothedge"
 LABELS = {
@@ -41,14 +42,16 @@ class Entrant:
     """A policy under its name.
 
     Attributes:
-        name: of `LABELS`, or of Trimtab at another target.
+        name: of `LABELS`, or of Trimtab at another target or without a lever.
         maker: of the policy; None for the clairvoyant optimum. Its text tells it from all others.
         target: that it aims at in place of the workload's.
+        goal: (w) share in time that it is also scaled to in hindsight; none = it is not.
     """
 
     name: str
     maker: Maker | None
     target: float | None = None
+    goal: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,33 @@ class Ours:
         return minute_loop(case, TARGETS) if self.is_for_target else minute_loop(case)
 
 
-def entrants(names: Sequence[str], usual: str | None, *, has_spot: bool) -> list[Entrant]:
+@dataclass(frozen=True)
+class UsualPeak(StaticPeak):
+    """The static peak of each workload on the hardware that its team is used to.
+
+    Attributes:
+        usual: (w) option; None: the cheapest per request.
+    """
+
+    usual: tuple[str | None, ...] = ()
+
+    def need(self, case: Case, workload: int) -> Need:
+        """Of a workload."""
+        return StaticPeak(self.usual[workload], self.headroom).need(case, workload)
+
+
+def entrants(names: Sequence[str], usual: tuple[str | None, ...], *, has_spot: bool) -> list[Entrant]:
     """The clairvoyant optimum, the named policies, and Trimtab at other targets where it is among them.
 
     Args:
         names: of `NAMES`.
-        usual: option of the static peak on usual hardware.
+        usual: (w) option of the static peak on usual hardware.
         has_spot: whether spot pools have history; without, a policy of spot is left out.
     """
     makers: dict[str, Maker] = {
         OURS: Ours(),
         "trimtab-target": Ours(is_for_target=True),
-        "static-peak": StaticPeak(option_id=usual),
+        "static-peak": UsualPeak(usual=usual),
         "static-peak-best": StaticPeak(),
         PLAIN: Autoscaler(),
         "careful-operator": CarefulOperator(),
@@ -87,6 +105,17 @@ def entrants(names: Sequence[str], usual: str | None, *, has_spot: bool) -> list
     if OURS in chosen:
         found += [Entrant(at_target(target), makers[OURS], target) for target in SHOWN_TARGETS]
     return found
+
+
+def without_levers(usual: tuple[str | None, ...], goal: tuple[float, ...]) -> list[Entrant]:
+    """Trimtab as a whole and without each of its levers, scaled to a goal too."""
+    makers = {lever: Without(lever, usual if lever == "option" else ()) for lever in LEVERS}
+    return [Entrant(without(lever), maker, goal=goal) for lever, maker in makers.items()]
+
+
+def without(lever: str) -> str:
+    """Trimtab's name without one of its levers."""
+    return f"{OURS}-without-{lever}"
 
 
 def at_target(target: float) -> str:

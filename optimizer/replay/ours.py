@@ -6,29 +6,37 @@ weights are renewed every hour, as they are with every plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from optimizer.control import boot_minutes, choose, room
+from optimizer.control import Control, boot_minutes, choose, room
 from optimizer.forms import DAY, FORMS, Form, past_of
 from optimizer.replay.case import Case, Known, no_replicas
 from optimizer.simulate import Orders
 
+Chooser: TypeAlias = Callable[[int, int], Control]  # of a workload, at a minute of history and replay
+
 
 def minute_loop(case: Case, forms: Sequence[Form] = FORMS) -> Known:
     """The policy on demand, with the loop's weighted statistics; as a `Maker`."""
+    return followed(case, lambda w, now: choose(case.whole, w, now, case.target[w], forms))
+
+
+def followed(case: Case, chosen: Chooser) -> Known:
+    """The loop, served as is chosen at the beginning of each day."""
     orders = no_replicas(case.world)
     for w in range(len(case.world.workloads)):
-        fill(orders, case, w, forms)
+        fill(orders, case, w, chosen)
     return Known(orders)
 
 
-def fill(orders: Orders, case: Case, workload: int, forms: Sequence[Form]) -> None:
+def fill(orders: Orders, case: Case, workload: int, chosen: Chooser) -> None:
     """Writes one workload's orders, a day at a time."""
     load = case.whole.load[workload]
     for begin in range(0, case.world.minutes, DAY):
         span = slice(begin, min(begin + DAY, case.world.minutes))
         now, end = case.begin + span.start, case.begin + span.stop
-        control = choose(case.whole, workload, now, case.target[workload], forms)
+        control = chosen(workload, now)
         past = past_of(load[:end], boot_minutes(case.whole, control.option))
         orders.needed[workload, span] = control.fitted.factor * past.needed(control.fitted.form)[now:end]
         orders.most[:, span] += room(case.whole, workload, control.option)[:, None]

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from optimizer.report.charts import BLUE, GREY, INK, PALETTE, VERMILION, draw, short_name, time_axis
-from optimizer.report.text import is_known, share
+from optimizer.report.text import change, is_known, share
 
 MISSED_MARKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
 LABEL_LEVELS = 3
@@ -163,6 +163,28 @@ def levels(points: Sequence[PolicyPoint]) -> list[int]:
     """How high each label stands, so that neighbours do not lie on each other: they take turns."""
     named = [p.number for p in points if p.number]
     return [named.index(p.number) % LABEL_LEVELS if p.number else 0 for p in points]
+
+
+def lever_chart(worth: Sequence[tuple[str, float]], *, name: str, title: str) -> str:
+    """A bar per lever: to the right what cost rises by without it, to the left what it falls by."""
+    rows = [{"label": short_name(label), "worth": value, "text": change(value)} for label, value in worth]
+    order = [short_name(label) for label, _ in worth]
+    axis = alt.Axis(domain=False, ticks=False, labelLimit=280)
+    base = alt.Chart(alt.NamedData("rows")).encode(y=alt.Y("label:N", sort=order, title=None, axis=axis))
+    money = alt.Axis(format="+~%", tickCount=5, domain=False, ticks=False)
+    scale = alt.Scale(zero=True, padding=44, nice=False)
+    x = alt.X("worth:Q", title="cost without it, at the same share in time", axis=money, scale=scale)
+    colour = alt.condition("datum.worth > 0", alt.value(BLUE), alt.value(GREY))
+    chart = alt.layer(
+        base.mark_bar(height=13).encode(x=x, color=colour),
+        base.transform_filter("datum.worth >= 0")
+        .mark_text(align="left", dx=5, fontSize=11, color="#44505c")
+        .encode(x=x, text="text:N"),
+        base.transform_filter("datum.worth < 0")
+        .mark_text(align="right", dx=-5, fontSize=11, color="#44505c")
+        .encode(x=x, text="text:N"),
+    )
+    return draw(chart, {"rows": rows}, width=760, height=22 * len(rows), name=name, title=title)
 
 
 def strip_chart(strip: pd.DataFrame, *, name: str, title: str) -> str:

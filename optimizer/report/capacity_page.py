@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from optimizer.backtest_capacity import CapacityBacktest, Served
+from optimizer.backtest_capacity import CapacityBacktest
+from optimizer.backtest_cases import Served
 from optimizer.replay.entrants import CLAIRVOYANT, LABELS, OURS, PLAIN, SHOWN_TARGETS, at_target
-from optimizer.report.backtest_charts import PolicyPoint, frontier_chart, strip_chart
+from optimizer.report.backtest_charts import PolicyPoint, frontier_chart, lever_chart, strip_chart
+from optimizer.report.levers import levers, told
 from optimizer.report.render import environment
 from optimizer.report.text import clean, money, share
 
@@ -151,7 +153,9 @@ def render(found: CapacityBacktest) -> str:
         targets=[share(target) for target in SHOWN_TARGETS],
         has_frontier=OURS in found.question.names,
         history=max(one.history_days for one in found.served),
-        charts={"frontier": _frontier(found, numbers), "strip": _strip(found)},
+        levers=levers(found),
+        told=told(found),
+        charts={"frontier": _frontier(found, numbers), "strip": _strip(found), "levers": _levers(found)},
     )
 
 
@@ -190,6 +194,12 @@ def _strip(found: CapacityBacktest) -> Markup:
     )
     title = f"{clean(one.name)}: requests/s that came, and what was ready under {LABELS[policy]}"
     return _safe(strip_chart(frame, name="strip", title=title))
+
+
+def _levers(found: CapacityBacktest) -> Markup:
+    known = [(each.label, each.worth) for each in levers(found)[1:] if np.isfinite(each.worth)]
+    title = "What cost would change by without each lever, at the same share in time"
+    return _safe(lever_chart(known, name="levers", title=title)) if known else Markup()
 
 
 def _safe(svg: str) -> Markup:

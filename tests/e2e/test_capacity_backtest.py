@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optimizer.replay.levers import LEVERS
 from tests.conftest import REPO
 from tests.e2e.workspaces import OPTIONS, Ran, cli, declare, demand, make, offer, save, tree
 
@@ -160,6 +161,41 @@ def test_processes_find_the_same(workspace: Path, ran: Ran, tmp_path: Path) -> N
     assert {row["policy"]: row["cost_usd"] for row in told["results"]} == {
         name: costs[name] for name in ("clairvoyant", "autoscaler")
     }
+
+
+def test_levers_are_taken_away_on_demand_and_kept_like_the_others(
+    workspace: Path, ran: Ran, tmp_path: Path
+) -> None:
+    root = copy(workspace, tmp_path)
+    before = kept(root)
+    told = backtest(root, *DAY, "--policy", "autoscaler", "--ablation").json
+    names = [row["policy"] for row in told["results"]]
+    assert names[:3] == ["clairvoyant", "trimtab", "autoscaler"]  # levers are those of Trimtab
+    assert names[-len(LEVERS) :] == [f"trimtab-without-{lever}" for lever in LEVERS]
+    made = kept(root)
+    assert len(made) == len(before) + len(LEVERS)
+    rows = {row["policy"]: row for row in told["results"]}
+    whole, itself = rows["trimtab-without-whole"], rows["trimtab"]
+    for name in ("cost_usd", "attainment", "launches", "worst_hour"):
+        assert whole[name] == itself[name]
+    assert rows["trimtab-without-terms"]["cost_usd"] == next(
+        row["cost_usd"] for row in ran.json["results"] if row["policy"] == "trimtab-target"
+    )
+    assert all(row["cost_at_goal_usd"] is None for name, row in rows.items() if "without" not in name)
+    assert 0 < whole["cost_at_goal_usd"] <= whole["cost_usd"] * 1.01
+    assert told["levers"][0]["lever"] == "whole"
+    assert told["levers_text"].startswith(("Without its", "No lever"))
+    page = (root / "reports/backtest/capacity_backtest.html").read_text(encoding="utf-8")
+    assert told["levers_text"] in page
+    shown = cli("backtest", "-w", root, "--jobs", 1, *DAY, "--policy", "autoscaler", "--ablation")
+    assert kept(root) == made
+    assert "choice of option: the usual hardware" in shown.out
+    assert told["levers_text"] in shown.out
+    pages = (REPO / "docs/reference/backtest.md").read_text(encoding="utf-8")
+    for key in told["levers"][0]:
+        assert f"`{key}`" in pages
+    for lever in LEVERS:
+        assert f"`trimtab-without-{lever}`" in pages or lever.startswith("form-")
 
 
 def test_people_read_a_table_and_the_sentence(workspace: Path, ran: Ran) -> None:

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from optimizer.replay.case import Case
-from optimizer.replay.entrants import CLAIRVOYANT, NAMES, SPOT, entrants, usual_of
+from optimizer.replay.entrants import (
+    CLAIRVOYANT,
+    NAMES,
+    SPOT,
+    UsualPeak,
+    entrants,
+    usual_of,
+    without_levers,
+)
+from optimizer.replay.levers import LEVERS
+from optimizer.replay.reactive_rivals import StaticPeak
 from tests.optimizer import worlds
 from tests.optimizer.test_simulate import world_with
 
@@ -53,7 +63,7 @@ def test_consumer_cards_alone_leave_the_cheapest() -> None:
 
 
 def test_everyone_named_and_trimtab_at_other_targets() -> None:
-    names = [each.name for each in entrants(NAMES, None, has_spot=True)]
+    names = [each.name for each in entrants(NAMES, (None,), has_spot=True)]
     assert names[: len(NAMES) + 1] == [CLAIRVOYANT, *NAMES]
     assert names[len(NAMES) + 1 :] == [
         "trimtab-at-99",
@@ -61,8 +71,28 @@ def test_everyone_named_and_trimtab_at_other_targets() -> None:
         "trimtab-at-99.9",
         "trimtab-at-99.95",
     ]
-    assert [e.name for e in entrants(["autoscaler"], None, has_spot=True)] == [CLAIRVOYANT, "autoscaler"]
-    assert SPOT not in [e.name for e in entrants(NAMES, None, has_spot=False)]
-    makers = [repr(each.maker) for each in entrants(NAMES, "o1", has_spot=True)[: len(NAMES) + 1]]
+    assert [e.name for e in entrants(["autoscaler"], (None,), has_spot=True)] == [CLAIRVOYANT, "autoscaler"]
+    assert SPOT not in [e.name for e in entrants(NAMES, (None,), has_spot=False)]
+    makers = [repr(each.maker) for each in entrants(NAMES, ("o1",), has_spot=True)[: len(NAMES) + 1]]
     assert len(set(makers)) == len(makers)  # a fingerprint tells them apart
     assert not any(" at 0x" in text for text in makers)
+
+
+def test_each_workload_has_its_usual_hardware() -> None:
+    own = np.array([[2.0] * 10, [2.0] * 10])
+    two = world_with(60 * own, option_id=("o0", "o1"))
+    case = Case(two, 5, np.array([0.99, 0.99]))
+    for w, option in enumerate(("o0", "o1")):
+        usual = UsualPeak(usual=("o0", "o1")).need(case, w)
+        alone = StaticPeak(option_id=option).need(case, w)
+        assert usual.options.tolist() == alone.options.tolist()
+    wide = Case(CHEAP_FIRST, 5, np.array([0.99]))
+    assert UsualPeak(usual=("o1",)).need(wide, 0).options[0] == 1
+    assert UsualPeak(usual=(None,)).need(wide, 0).options[0] == 3
+
+
+def test_levers_are_told_apart_and_share_a_goal() -> None:
+    made = without_levers(("o1",), (0.99,))
+    assert [each.name for each in made] == [f"trimtab-without-{lever}" for lever in LEVERS]
+    assert {each.goal for each in made} == {(0.99,)}
+    assert len({repr(each.maker) for each in made}) == len(made)

@@ -10,16 +10,25 @@ import pytest
 
 from data.workloads import Workload
 from optimizer.backtest_capacity import CapacityBacktest, Question, Served, row
-from optimizer.backtest_runs import Played, Strip, Task
+from optimizer.backtest_runs import Played, Strip
 from optimizer.replay.case import Case
-from optimizer.replay.entrants import NAMES, Entrant, Usual, entrants
+from optimizer.replay.entrants import NAMES, Entrant, Usual, entrants, without_levers
+from optimizer.replay.levers import LEVERS
 from optimizer.report.backtest_charts import PolicyPoint, levels
 from optimizer.report.capacity_page import render, shown_workload, total, totals, verdict
+from optimizer.report.levers import levers, told
 from tests.optimizer import worlds
 from tests.optimizer.report.test_render import ALLOWED, HOSTILE, Page
 from tests.optimizer.test_simulate import START, world_with
 
 COSTS = {"clairvoyant": 100.0, "trimtab": 130.0, "autoscaler": 120.0, "static-peak": 400.0}
+AT_GOAL = {
+    "trimtab-without-option": 140.0,
+    "trimtab-without-floor": 96.0,
+    **{f"trimtab-without-form-{name}": cost for name, cost in (("step", 150.0), ("ramp", 110.0))},
+    "trimtab-without-form-smooth": 120.0,
+    "trimtab-without-form-noisy": 130.0,
+}
 LATE = {"trimtab": 0.5, "autoscaler": 30.0}
 
 
@@ -27,16 +36,17 @@ def sample(
     names: tuple[str, ...] = ("chat",), policies: tuple[str, ...] = (), **question: object
 ) -> CapacityBacktest:
     """1,000 requests a workload at a target of 99.9 %; each workload costs twice the one before."""
-    asked = Question(START, START + pd.Timedelta(days=1), policies)
-    served, played, tasks = [], {}, {}
+    asked = Question(START, START + pd.Timedelta(days=1), policies, ablation=bool(question.get("ablation")))
+    served, played, rows = [], {}, []
     for k, name in enumerate(names):
         case = Case(world_with(np.ones(20)), 10, np.array([0.999]))
         served.append(Served(worlds.workload(name), case, Usual("o0", "runs now")))
-        for entrant in entrants(asked.names, "o0", has_spot=k == 0):
+        taking_part = entrants(asked.names, ("o0",), has_spot=k == 0)
+        taking_part += without_levers(("o0",), (0.999,)) if asked.ablation else []
+        for entrant in taking_part:
             played[name, entrant.name] = came(entrant, 2.0**k)
-            tasks[name, entrant.name] = Task("", case, entrant, 0)
-    rows = pd.DataFrame([row(one, played, tasks, p) for one in served for w, p in tasks if w == one.name])
-    made = CapacityBacktest(asked, tuple(served), rows, played, ("a note",))
+        rows += [row(served[-1], played, entrant.target or 0.999, entrant.name) for entrant in taking_part]
+    made = CapacityBacktest(asked, tuple(served), pd.DataFrame(rows), played, ("a note",))
     return replace(made, question=replace(asked, **question))  # type: ignore[arg-type]
 
 
@@ -45,7 +55,9 @@ def came(entrant: Entrant, factor: float) -> Played:
     strip = Strip(5, [1.0, None], [2.0, 2.0], [0.0, 0.5])
     cost = factor * COSTS.get(entrant.name, 200.0)
     bound = 90.0 * factor if entrant.maker is None else None
-    return Played(cost, 1000.0, LATE.get(entrant.name, 0.0), 0.0, 1.0, 3, 4, 5, strip, bound)
+    at_goal = factor * AT_GOAL.get(entrant.name, 100.0) if entrant.goal else None
+    late = LATE.get(entrant.name, 0.0)
+    return Played(cost, 1000.0, late, 0.0, 1.0, 3, 4, 5, strip, bound, cost_at_goal_usd=at_goal)
 
 
 def test_the_sentence_on_top() -> None:
@@ -89,6 +101,37 @@ def test_an_optimum_that_costs_nothing_leaves_regret_unknown() -> None:
     )
     assert np.isnan(nothing.regret)
     assert "not known" in render(replace(found, played=free))
+
+
+def test_levers_are_ranked_by_what_the_same_share_in_time_costs_without_them() -> None:
+    found = sample(("chat", "rank"), ablation=True)
+    whole, first, *others = levers(found)
+    assert (whole.lever, whole.cost_at_goal_usd, whole.worth) == ("whole", 300.0, 0.0)
+    assert (first.lever, first.worth) == ("form-step", pytest.approx(0.5))
+    assert (others[-1].lever, others[-1].worth) == ("floor", pytest.approx(-0.04))
+    assert {each.lever for each in (whole, first, *others)} == set(LEVERS)
+    assert told(found) == (
+        "Without its choice of option, the same share in time would have cost 40% more; without its choice "
+        "of form 10%. Here these only cost: floor from yesterday (−4%)."
+    )
+    page = render(found)
+    assert page.count("<svg") == 3
+    for each in (whole, first, *others):
+        assert each.label in page
+    plain = sample()
+    assert (levers(plain), told(plain), render(plain).count("<svg")) == ([], "", 2)
+
+
+def test_levers_are_compared_where_both_can_keep_the_share() -> None:
+    found = sample(("chat", "rank"), ablation=True)
+    lost = found.rows["workload"].eq("rank") & found.rows["policy"].eq("trimtab-without-floor")
+    rows = found.rows.assign(cost_at_goal_usd=found.rows["cost_at_goal_usd"].mask(lost))
+    floor = next(each for each in levers(replace(found, rows=rows)) if each.lever == "floor")
+    assert (floor.workloads, floor.compared, floor.cost_at_goal_usd) == (2, 1, 96.0)
+    assert floor.worth == pytest.approx(-0.04)
+    never = rows.assign(cost_at_goal_usd=np.nan)
+    assert told(replace(found, rows=never)) == ""
+    assert "not known" in render(replace(found, rows=never))
 
 
 def test_the_dearest_workload_is_drawn() -> None:
