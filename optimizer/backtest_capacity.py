@@ -13,12 +13,12 @@ from optimizer.backtest_cases import (
     Group,
     Question,
     Served,
-    alone,
     cases,
     interactive,
     question,
     said,
     shared,
+    together,
 )
 from optimizer.backtest_runs import Played, Progress, run, task_of
 from optimizer.errors import Fault, InputError
@@ -79,7 +79,7 @@ def backtest(
     if faults:
         raise InputError(faults)
     served, notes = cases(inputs, fleet, asked)
-    groups = alone(served)
+    groups = together(served, inputs, asked)
     made = Made(asked, folder, jobs)
     share = BOTH if asked.ablation else 1.0
     made.play(groups, lambda group: everyone(group, asked), lambda done: progress(share * done))
@@ -90,7 +90,7 @@ def backtest(
             lambda done: progress(share + (1.0 - share) * done),
         )
     rows = [row(one, made.played, target, name) for one in served for name, target in made.of(one).items()]
-    notes = [*notes, *said(served, asked), *shared(served, inputs)]
+    notes = [*notes, *said(groups, asked), *shared(groups)]
     return CapacityBacktest(asked, tuple(served), pd.DataFrame(rows), made.played, tuple(notes))
 
 

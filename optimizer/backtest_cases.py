@@ -6,7 +6,7 @@ Policies see what came before the window and, of the window, only minutes that a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -17,14 +17,16 @@ from optimizer.calibration import LEAST_DAYS
 from optimizer.errors import Fault, InputError
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
+from optimizer.problem import Floats
 from optimizer.replay.case import Case
 from optimizer.replay.entrants import NAMES, OURS, SPOT, Usual, usual_of
 from optimizer.replay.history import world_of
-from optimizer.replay.wishes import firm_options
+from optimizer.replay.wishes import LEAST_CAPACITY, firm_options
 from optimizer.replay.world import NONE, UNLIMITED, World
 
 HISTORY = pd.Timedelta(days=28)  # before the window; Trimtab's fit looks back no further
 HOUR = pd.Timedelta(hours=1)
+AMPLE = 3.0  # factors of the minute loop are capped there
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,28 @@ class Group:
         return bool(self.case.whole.is_spot.any())
 
 
-def alone(served: Sequence[Served]) -> list[Group]:
-    """Every workload by itself."""
-    return [Group((one,), one.case) for one in served]
+def together(served: Sequence[Served], inputs: Inputs, asked: Question) -> list[Group]:
+    """Workloads that can take a quota or a spot pool from each other as one case, all others alone."""
+    found = []
+    for members in joined(scarce(served, inputs.options)):
+        own = tuple(served[k] for k in members)
+        found.append(Group(own, own[0].case if len(own) == 1 else joint(own, inputs, asked)))
+    return found
+
+
+def joint(own: Sequence[Served], inputs: Inputs, asked: Question) -> Case:
+    """One case of several workloads, as long as the longest history of them."""
+    begin = max(one.case.begin for one in own)
+    names = tuple(one.name for one in own)
+    world = world_of(inputs, names, asked.since - begin * MINUTE, asked.until)
+    capacity, wait_s = world.capacity.copy(), world.wait_s.copy()
+    for w, one in enumerate(own):
+        before = begin - one.case.begin  # minutes in which this one was not known yet
+        for values, known in ((capacity, one.case.whole.capacity), (wait_s, one.case.whole.wait_s)):
+            values[world.options_of(w), :before] = np.median(known, axis=1)[:, None]
+    return Case(
+        replace(world, capacity=capacity, wait_s=wait_s), begin, np.array([one.target for one in own])
+    )
 
 
 def interactive(inputs: Inputs) -> list[tuple[Workload, float]]:
@@ -159,16 +180,16 @@ def case_of(inputs: Inputs, workload: Workload, target: float, asked: Question) 
     return Case(world, round(history / MINUTE), np.array([target]))
 
 
-def said(served: Sequence[Served], asked: Question) -> list[str]:
+def said(groups: Sequence[Group], asked: Question) -> list[str]:
     """What a reader must know of the cases; what is true of several is said once."""
     names: dict[str, list[str]] = {}
-    for one in served:
-        for text in said_of(one, asked):
+    for group, one in ((each, one) for each in groups for one in each.served):
+        for text in said_of(one, asked, has_spot=group.has_spot):
             names.setdefault(text, []).append(one.name)
     return [f"{', '.join(mine)}: {text}" for text, mine in names.items()]
 
 
-def said_of(one: Served, asked: Question) -> Iterator[str]:
+def said_of(one: Served, asked: Question, *, has_spot: bool) -> Iterator[str]:
     """What a reader must know of one case."""
     if one.history_days < LEAST_DAYS:
         hours = round(one.history_days * 24)
@@ -179,25 +200,53 @@ def said_of(one: Served, asked: Question) -> Iterator[str]:
         yield f"{missing_share} of the window was not counted; it costs, but nobody misses it"
     if "static-peak" in asked.names and one.usual.option_id:
         yield f"usual hardware is {one.usual.option_id} ({one.usual.why})"
-    if SPOT in asked.names and not one.case.whole.is_spot.any():
+    if SPOT in asked.names and not has_spot:
         yield "no spot pool with history may serve it, so SpotHedge is left out"
 
 
-def shared(served: Sequence[Served], inputs: Inputs) -> list[str]:
-    """A note that names the workloads with a quota or a spot pool in common, where there are any."""
-    pools = dict(zip(inputs.options["option_id"], inputs.options["pool"], strict=True))
-    scarce = [scarce_names(one.case.whole, pools) for one in served]
-    names = [
-        one.name
-        for k, one in enumerate(served)
-        if any(scarce[k] & other for j, other in enumerate(scarce) if j != k)
-    ]
-    told = "share quotas or spot pools; each is replayed as if it had them to itself"
-    return [f"{', '.join(names)} {told}"] if names else []
+def shared(groups: Sequence[Group]) -> list[str]:
+    """Notes that name workloads which were replayed together."""
+    names = [", ".join(one.name for one in group.served) for group in groups if len(group.served) > 1]
+    return [f"{each} share quotas or spot pools and were replayed together" for each in names]
 
 
-def scarce_names(world: World, pools: Mapping[str, object]) -> set[tuple[str, str]]:
-    """Spot pools of its options, and its options with a quota."""
-    limited = np.append(world.quota < UNLIMITED, False)[world.quota_pool]  # the last is that of no quota
-    quotas = {("quota", world.option_id[i]) for i in np.flatnonzero(limited)}
-    return quotas | {("pool", str(pools[world.option_id[i]])) for i in np.flatnonzero(world.pool != NONE)}
+def joined(scarce: Sequence[set[str]]) -> list[list[int]]:
+    """Positions whose sets are linked, directly or through others, in order of the first of each."""
+    groups: list[tuple[list[int], set[str]]] = []
+    for k, names in enumerate(scarce):
+        linked = [group for group in groups if group[1] & names]
+        members = sorted([k, *(i for group in linked for i in group[0])])
+        groups = [group for group in groups if not group[1] & names]
+        groups.append((members, names.union(*(group[1] for group in linked))))
+    return sorted(members for members, _ in groups)
+
+
+def scarce(served: Sequence[Served], options: pd.DataFrame) -> list[set[str]]:
+    """(served) spot pools of its options, and those of its options whose quota others could feel.
+
+    A quota that holds `AMPLE` times the busiest minutes of all that may use it is felt by nobody.
+    """
+    pools = dict(zip(options["option_id"], options["pool"], strict=True))
+    wanted: dict[str, float] = {}
+    for one in served:
+        for name, peak in zip(one.case.whole.option_id, peaks(one.case.whole), strict=True):
+            wanted[name] = wanted.get(name, 0.0) + float(peak)
+    return [scarce_names(one.case.whole, pools, wanted) for one in served]
+
+
+def peaks(world: World) -> Floats:
+    """(o) replicas that serve the busiest minute, of history and window."""
+    busy = np.nan_to_num(world.load)[world.option_workload] / np.maximum(world.capacity, LEAST_CAPACITY)
+    return np.asarray(np.ceil(busy).max(axis=1, initial=0.0))
+
+
+def scarce_names(world: World, pools: Mapping[str, object], wanted: Mapping[str, float]) -> set[str]:
+    """Spot pools of one workload's options, and its options with a quota that is not ample."""
+    quota = np.append(world.quota, UNLIMITED)[world.quota_pool]  # the last is that of no quota
+    found = set()
+    for i, name in enumerate(world.option_id):
+        if quota[i] < UNLIMITED and quota[i] < AMPLE * wanted[name]:
+            found.add(f"quota {name}")
+        if world.pool[i] != NONE:
+            found.add(f"pool {pools[name]}")
+    return found

@@ -184,7 +184,8 @@ def play(task: Task) -> Results:
     world, maker, goal = task.case.world, task.entrant.maker, np.array(task.entrant.goal)
     if maker is None:
         best = clairvoyant(task.case, seed=task.seed)
-        return tuple(replace(one, bound_usd=best.bound_usd) for one in each(best.replayed))
+        bounds = best.bounds_usd.tolist()
+        return tuple(replace(one, bound_usd=b) for one, b in zip(each(best.replayed), bounds, strict=True))
     policy = maker(task.case)
     found = each(simulate(world, policy, seed=task.seed))
     if not len(goal):

@@ -13,7 +13,6 @@ the minute, or that may miss a share of requests, can be a little below. Rounded
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,18 +41,23 @@ class Clairvoyant:
     """The optimum and the plan made of it.
 
     Attributes:
-        bound_usd: of the linear program.
+        bounds_usd: (w) of the linear program.
         unserved: requests that quotas leave no room for in it, of all.
-        headroom: on the load that the plan serves, so that its replay meets the target.
+        headroom: (w) on the load that the plan serves, so that its replay meets the target.
         policy: the plan.
         replayed: the plan's replay.
     """
 
-    bound_usd: float
+    bounds_usd: Floats
     unserved: float
-    headroom: float
+    headroom: Floats
     policy: Known
     replayed: Replayed
+
+    @property
+    def bound_usd(self) -> float:
+        """Of all workloads."""
+        return float(self.bounds_usd.sum())
 
 
 @dataclass(frozen=True)
@@ -61,48 +65,88 @@ class Relaxed:
     """The linear program's answer.
 
     Attributes:
-        usd: what its replicas cost.
+        usd_each: (w) what replicas cost.
         unserved: requests of the worst minutes, per minute, that are not served.
         paid: (o, block) replicas, not whole.
     """
 
-    usd: float
+    usd_each: Floats
     unserved: float
     paid: Floats
 
+    @property
+    def usd(self) -> float:
+        """What all of them cost."""
+        return float(self.usd_each.sum())
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A plan with some head-room and its replay."""
+
+    found: Relaxed
+    policy: Known
+    replayed: Replayed
+
+    def short(self, target: Floats) -> Floats:
+        """(w) share by which the target is missed; 0 = met."""
+        return np.asarray(np.maximum(target - np.array(in_time(self.replayed)), 0.0))
+
 
 def clairvoyant(case: Case, *, seed: int = 0) -> Clairvoyant:
-    """The bound, and the plan with the least head-room that meets the target in its replay.
+    """The bound, and the plan in which each workload has the least head-room that meets its target.
 
-    Where no head-room up to `MOST_HEADROOM` does, it is the plan with that.
+    Where no head-room up to `MOST_HEADROOM` does, as where a quota is too short for all, it is the plan that
+    misses least among those tried, the cheapest of them.
     """
-    tried: dict[int, tuple[Relaxed, Known, Replayed]] = {}
+    tried: dict[tuple[int, ...], Tried] = {}
 
-    def meets(step: int) -> bool:
-        if step not in tried:
-            found = relaxed(case.world, headroom(step))
+    def at(steps: Ints) -> Tried:
+        key = tuple(steps.tolist())
+        if key not in tried:
+            found = relaxed(case.world, headroom(steps))
             policy = plan(case.world, found)
-            tried[step] = found, policy, simulate(case.world, policy, seed=seed)
-        return bool((np.array(in_time(tried[step][2])) >= case.target).all())
+            tried[key] = Tried(found, policy, simulate(case.world, policy, seed=seed))
+        return tried[key]
 
-    step = least_step(meets, round((MOST_HEADROOM - 1.0) / HEADROOM_STEP))
-    meets(step)
-    _, policy, replayed = tried[step]
-    bound = tried[0][0]
-    return Clairvoyant(bound.usd, bound.unserved, headroom(step), policy, replayed)
+    count = len(case.world.workloads)
+    bound = at(np.zeros(count, dtype=np.int64)).found
+    steps = least_steps(lambda steps: at(steps).short(case.target) == 0, most_steps(), count)
+    if at(steps).short(case.target).any():
+        ranked = {
+            key: (float(one.short(case.target).sum()), one.replayed.cost_usd) for key, one in tried.items()
+        }
+        steps = np.array(min(ranked, key=lambda key: (*ranked[key], key)))
+    best = at(steps)
+    return Clairvoyant(bound.usd_each, bound.unserved, headroom(steps), best.policy, best.replayed)
 
 
-def headroom(step: int) -> float:
-    """What the load is multiplied by."""
-    return 1.0 + step * HEADROOM_STEP
+def headroom(steps: Ints) -> Floats:
+    """(w) what the load is multiplied by."""
+    return np.asarray(1.0 + steps * HEADROOM_STEP)
 
 
-def least_step(meets: Callable[[int], bool], most: int) -> int:
-    """The first step that meets, if all after it do: steps are doubled, then halved; `most` if none does."""
-    high = 0
-    while high < most and not meets(high):
-        high = min(most, max(1, 2 * high))
-    return bisect_left(range(high), x=True, lo=(high + 1) // 2, key=meets)
+def most_steps() -> int:
+    """Steps up to `MOST_HEADROOM`."""
+    return round((MOST_HEADROOM - 1.0) / HEADROOM_STEP)
+
+
+def least_steps(meets: Callable[[Ints], Bools], most: int, count: int) -> Ints:
+    """(w) the first step of each that meets, if all after it do; `most` where none does.
+
+    Steps are doubled, then halved, those of all workloads at a time. What one takes another may lack, so
+    that together the answers may miss what each met while others had less.
+    """
+    low, high = np.zeros((2, count), dtype=np.int64)
+    while (short := ~meets(high) & (high < most)).any():
+        low = np.where(short, high + 1, low)
+        high = np.where(short, np.minimum(most, np.maximum(1, 2 * high)), high)
+    while (unsure := low < high).any():
+        middle = np.where(unsure, (low + high) // 2, high)
+        enough = meets(middle)
+        high = np.where(unsure & enough, middle, high)
+        low = np.where(unsure & ~enough, middle + 1, low)
+    return high
 
 
 def plan(world: World, found: Relaxed) -> Known:
@@ -111,8 +155,9 @@ def plan(world: World, found: Relaxed) -> Known:
     return Known(at_once(world, np.repeat(counts, BLOCK, axis=1)[:, : world.minutes]))
 
 
-def relaxed(world: World, headroom: float = 1.0) -> Relaxed:
-    """Solves the linear program for the load times a head-room."""
+def relaxed(world: World, headroom: Floats | float = 1.0) -> Relaxed:
+    """Solves the linear program for the load times a head-room, one for all workloads or (w)."""
+    headroom = np.broadcast_to(np.asarray(headroom, dtype=float), len(world.workloads))
     usable = undominated(world)
     rows = worst_minutes(world, usable)
     hours = np.diff(np.append(np.arange(0, world.minutes, BLOCK), world.minutes)) / 60
@@ -122,8 +167,10 @@ def relaxed(world: World, headroom: float = 1.0) -> Relaxed:
         raise SolverError(f"the clairvoyant program has no answer: {found.status}")
     paid = np.zeros((len(world.option_id), len(hours)))
     paid[usable] = program.spread(found.values, "n")
-    usd = float((world.price_hourly[:, None] * paid * hours).sum())
-    return Relaxed(usd, float(program.spread(found.values, "s").sum() * 60), paid)
+    usd = world.price_hourly * (paid * hours).sum(axis=1)
+    each = np.zeros(len(world.workloads))
+    np.add.at(each, world.option_workload, usd)
+    return Relaxed(each, float(program.spread(found.values, "s").sum() * 60), paid)
 
 
 @dataclass(frozen=True)
@@ -164,7 +211,7 @@ def highest(busy: Floats) -> Ints:
     return np.asarray(padded.argmax(axis=1) + np.arange(len(padded)) * BLOCK)
 
 
-def program_of(world: World, usable: Ints, rows: Worst, hours: Floats, headroom: float) -> Program:
+def program_of(world: World, usable: Ints, rows: Worst, hours: Floats, headroom: Floats) -> Program:
     """The linear program at the head of this file."""
     price, per_replica = world.price_hourly[usable], served(world)[usable]
     grid = everywhere(len(usable), len(hours))
@@ -182,7 +229,7 @@ def program_of(world: World, usable: Ints, rows: Worst, hours: Floats, headroom:
 
 
 def meet_load(
-    world: World, usable: Ints, rows: Worst, columns: tuple[Ints, Ints, Ints], headroom: float
+    world: World, usable: Ints, rows: Worst, columns: tuple[Ints, Ints, Ints], headroom: Floats
 ) -> Rows:
     """What is ready serves the worst minutes of each block."""
     n, u, s = columns
@@ -194,7 +241,7 @@ def meet_load(
     for before in range(int(boots.max(initial=0))):
         boot = only(mine, boots[:, None] > before)
         terms.append((boot, u[:, np.maximum(rows.block - before, 0)], -per_replica))  # u of block 0 is 0
-    return Rows("meet", row, terms, lower=headroom * world.load[rows.workload, rows.minute])
+    return Rows("meet", row, terms, lower=headroom[rows.workload] * world.load[rows.workload, rows.minute])
 
 
 def undominated(world: World) -> Ints:

@@ -244,22 +244,28 @@ def test_what_runs_now_is_the_usual_and_spot_with_history_is_hedged(
     assert costs["spothedge"] < costs["clairvoyant"]
 
 
-def test_workloads_that_share_a_quota_are_told(workspace: Path, tmp_path: Path) -> None:
+def test_workloads_that_share_a_short_quota_are_replayed_together(workspace: Path, tmp_path: Path) -> None:
     root = copy(workspace, tmp_path)
     usage = pd.read_parquet(root / "history/usage.parquet")
     save(root, "history/usage.parquet", pd.concat([usage, usage.assign(workload="talk")]))
     slo = {"ttft_s": 2.0, "tpot_ms": 60, "target": 0.99}
     declare(root, {"slo": slo}, {"name": "talk", "slo": slo})
+    offer(root, {"option_id": "virginia", "quota": 60.0})
     told = backtest(root, *DAY, "--policy", "autoscaler").json
-    assert (
-        "chat, talk share quotas or spot pools; each is replayed as if it had them to itself" in told["notes"]
-    )
+    assert "chat, talk share quotas or spot pools and were replayed together" in told["notes"]
     assert [row["workload"] for row in told["results"]] == ["chat", "chat", "talk", "talk"]
     auto = next(each for each in told["policies"] if each["policy"] == "autoscaler")
     assert auto["workloads"] == 2
-    assert auto["cost_usd"] == pytest.approx(
-        sum(row["cost_usd"] for row in told["results"] if row["policy"] == "autoscaler")
-    )
+    rows = [row for row in told["results"] if row["policy"] == "autoscaler"]
+    assert auto["cost_usd"] == pytest.approx(sum(row["cost_usd"] for row in rows))
+    declare(root, {"slo": slo})
+    save(root, "history/usage.parquet", usage)
+    (alone,) = (
+        row for row in backtest(root, *DAY, "--policy", "autoscaler").json["results"]
+        if row["policy"] == "autoscaler"
+    )  # fmt: skip
+    assert min(row["attainment"] for row in rows) < alone["attainment"] - 0.02
+    assert auto["cost_usd"] < 2 * alone["cost_usd"]
 
 
 @pytest.mark.parametrize(

@@ -78,11 +78,11 @@ def test_the_plan_is_replayed_until_it_meets_the_target() -> None:
     needs = np.random.default_rng(3).uniform(3, 20, 60)
     even = Case(world_of_blocks(needs), 0, np.array([0.999]))
     found = clairvoyant(even)
-    assert (found.headroom, found.replayed.attainment()) == (1.0, 1.0)
+    assert (found.headroom.tolist(), found.replayed.attainment()) == ([1.0], 1.0)
     assert found.bound_usd <= found.replayed.cost_usd <= found.bound_usd + 60 * HOURS
     bursty = replace(even, whole=replace(even.whole, burstiness=np.array([1.0])))
     more = clairvoyant(bursty)
-    assert more.headroom > 1.0
+    assert more.headroom[0] > 1.0
     assert more.replayed.attainment() >= 0.999
     less = plan(bursty.world, relaxed(bursty.world, more.headroom - module.HEADROOM_STEP))
     assert simulate(bursty.world, less).attainment() < 0.999
@@ -99,13 +99,44 @@ def test_several_workloads_share_quotas_and_gaps_need_nothing() -> None:
         assert found.policy.whole.replicas[case.world.quota_pool == group].sum(axis=0).max() <= limit
 
 
-def test_a_target_out_of_reach_ends_with_the_most_head_room() -> None:
+def test_bounds_of_workloads_add_up_and_are_those_of_each_where_nothing_is_short() -> None:
+    needs = np.random.default_rng(4).uniform(3, 20, (2, 60))
+    both = world_with(60 * np.repeat(needs, 5, axis=1), price_hourly=np.array([1.0, 3.0]))
+    bounds = clairvoyant(Case(both, 0, np.full(2, 0.99))).bounds_usd
+    each = [relaxed(world_of_blocks(own)).usd * price for own, price in zip(needs, (1.0, 3.0), strict=True)]
+    assert bounds == pytest.approx(each)
+
+
+def test_each_workload_has_its_own_head_room() -> None:
+    """Bursts of one are no reason to buy more for the other."""
+    needs = np.random.default_rng(3).uniform(3, 20, 60)
+    load = 60 * np.repeat(np.stack([needs, needs]), 5, axis=1)
+    world = world_with(load, burstiness=np.array([0.0, 1.0]))
+    found = clairvoyant(Case(world, 0, np.full(2, 0.999)))
+    even, bursty = found.headroom.tolist()
+    assert (even, bursty > 1.0) == (1.0, True)
+    assert min(found.replayed.attainment(w) for w in (0, 1)) >= 0.999
+
+
+def test_a_target_out_of_reach_ends_with_what_misses_least() -> None:
     limits = {"quota_pool": np.array([0]), "quota": np.array([1])}
     found = clairvoyant(Case(world_of_blocks([6, 6], **limits), 0, np.array([0.99])))
     assert found.unserved == pytest.approx(2 * 5 * 60)
     assert found.replayed.attainment() < 0.99
+    assert found.headroom.tolist() == [1.0]  # more of nothing is nothing
+
+
+def test_a_short_quota_of_one_leaves_the_others_as_they_are() -> None:
+    """The first may have one replica of the six it needs; the second is not bought head-room for that."""
+    limits = {"quota_pool": np.array([0, 1]), "quota": np.array([1, 100])}
+    world = world_with(60 * np.repeat([[6.0, 6.0], [6.0, 6.0]], 5, axis=1), **limits)
+    found = clairvoyant(Case(world, 0, np.full(2, 0.99)))
+    assert found.replayed.paid.max(axis=1).tolist() == [1, 6]
+    assert found.replayed.attainment(1) == 1.0
 
 
 @pytest.mark.parametrize("least", [0, 1, 2, 3, 7, 8, 11, 30, 31])
 def test_steps_are_doubled_then_halved(least: int) -> None:
-    assert module.least_step(lambda step: step >= least, 30) == min(least, 30)
+    wanted = np.array([least, 5, 0])
+    found = module.least_steps(lambda steps: steps >= wanted, 30, 3)
+    assert found.tolist() == [min(least, 30), 5, 0]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from optimizer.replay.case import Case
+from optimizer.replay.entrants import UsualPeak
 from optimizer.replay.hourly_rivals import Melange, SageServe, persistence
 from optimizer.replay.hours import hourly, same_hour_before
 from optimizer.replay.mix import cheapest_mix
@@ -24,6 +25,7 @@ from tests.optimizer.test_simulate import world_with
 RIVALS = (
     StaticPeak(),
     StaticPeak(option_id="o1"),
+    UsualPeak(usual=("o1", None)),
     Autoscaler(),
     Autoscaler(option_id="o1", window_s=1800),
     CarefulOperator(),
