@@ -1,7 +1,7 @@
 """A Parquet table given by the user, read column by column in the types we compute with.
 
 Types are read from the file, never guessed from values: text that looks like a number is not one, and a
-time without zone is refused rather than taken as UTC.
+time without zone is refused rather than taken as UTC. A CSV has no types: there the rules say what is text.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from data.errors import Fault
 from data.sheet import Bools, ColumnRule, Sheet, shown
 
+MAGIC = b"PAR1"  # of Parquet
 ENDS_WITH_OFFSET = r"[T ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
 TIMES = "UTC times, ISO 8601 with offset"
 OFFSET = r"([Zz]|[+-]\d{2}(?::?\d{2})?)$"
@@ -39,8 +41,26 @@ def read_sheet(path: Path, where: str, rules: Sequence[ColumnRule]) -> Sheet:
         The sheet with a column per rule in the types of DTYPES. Faults of the file and of the columns' types
         are in it; values are not checked yet. A file with no rows may have any columns of any type.
     """
+    return _sheet(where, rules, lambda sheet: _parquet(path, sheet, [rule.name for rule in rules]))
+
+
+def read_sheet_or_csv(path: Path, where: str, rules: Sequence[ColumnRule]) -> Sheet:
+    """The same of a file that is Parquet or CSV, told apart by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            is_parquet = file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        fault = Fault(where, str(error.strerror), "a Parquet or CSV file", "correct the path")
+        return Sheet(where, pd.DataFrame(), [fault])
+    return (
+        read_sheet(path, where, rules) if is_parquet else _sheet(where, rules, lambda s: _csv(path, s, rules))
+    )
+
+
+def _sheet(where: str, rules: Sequence[ColumnRule], read: Callable[[Sheet], pa.Table | None]) -> Sheet:
+    """The columns of a table that have a rule; `read` leaves its faults in the sheet."""
     sheet = Sheet(where, pd.DataFrame({rule.name: _empty(rule, pd.RangeIndex(0)) for rule in rules}))
-    table = _parquet(path, sheet, [rule.name for rule in rules])
+    table = read(sheet)
     if table is None or table.num_rows == 0:
         return sheet
     index = pd.RangeIndex(table.num_rows)
@@ -91,6 +111,23 @@ def _parquet(path: Path, sheet: Sheet, names: list[str]) -> pa.Table | None:
         found = f"{_what_is_there(path)} ({_one_line(error)})"
         sheet.faults.append(Fault(sheet.where, found, "a complete Parquet file", "write the file again"))
         return None
+
+
+def _csv(path: Path, sheet: Sheet, rules: Sequence[ColumnRule]) -> pa.Table | None:
+    """The named columns of a CSV; None with one fault where it is none."""
+    texts = {rule.name: pa.string() for rule in rules if rule.kind != "number"}
+    options = pa.csv.ConvertOptions(
+        column_types=texts, strings_can_be_null=True, quoted_strings_can_be_null=True
+    )
+    try:
+        table = pa.csv.read_csv(path, convert_options=options)
+    except (pa.ArrowException, OSError) as error:
+        sheet.faults.append(Fault(sheet.where, _one_line(error), "a Parquet or CSV file", "write it again"))
+        return None
+    twice = [rule.name for rule in rules if table.column_names.count(rule.name) > 1]
+    for name in twice:
+        sheet.reject(name, "two columns of this name", "one", "remove one of the two")
+    return None if twice else table
 
 
 def _what_is_there(path: Path) -> str:

@@ -7,7 +7,7 @@ of what stands in for it. Nothing later than the as-of moment gets through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -215,6 +215,14 @@ def _known(declared: Declared) -> Known:
 
 def _catalog(path: Path, workloads: tuple[Workload, ...]) -> Part:
     sheet = read_sheet(path, CATALOG_FILE, CATALOG)
+    part = catalog_part(sheet)
+    if sheet.usable("purchase", *NODE_ROOM):
+        return replace(part, faults=(*part.faults, *room_faults(sheet.frame, workloads, CATALOG_FILE)))
+    return part
+
+
+def catalog_part(sheet: Sheet) -> Part:
+    """Options of a table with the columns of CATALOG: checked, what is left out filled in."""
     sheet.check(CATALOG)
     sheet.unique("option_id")
     count = sheet.frame["accelerator_count"]
@@ -225,8 +233,6 @@ def _catalog(path: Path, workloads: tuple[Workload, ...]) -> Part:
         sheet.refuse(
             "accelerator_count", uncounted, "a whole number of accelerators, 1 or more", "correct it"
         )
-    if sheet.usable("purchase", *NODE_ROOM):
-        sheet.faults += room_faults(sheet.frame, workloads, CATALOG_FILE)
     boot_seconds = sheet.frame["boot_seconds"].fillna(BOOT_SECONDS)
     frame = sheet.frame.assign(boot_seconds=boot_seconds)
     return Part(frame, tuple(sheet.faults), _defaulted(sheet))
@@ -237,16 +243,22 @@ def _defaulted(sheet: Sheet) -> tuple[str, ...]:
     unknown_failures = int(sheet.frame["failures_per_1000h"].isna().sum())
     notes = []
     if unknown_boot:
-        notes.append(f"{CATALOG_FILE}: boot_seconds of {unknown_boot} options is taken as {BOOT_SECONDS:g}")
+        notes.append(f"{sheet.where}: boot_seconds of {unknown_boot} options is taken as {BOOT_SECONDS:g}")
     if unknown_failures:
         notes.append(
-            f"{CATALOG_FILE}: failures_per_1000h of {unknown_failures} options is left to the risk model"
+            f"{sheet.where}: failures_per_1000h of {unknown_failures} options is left to the risk model"
         )
     return tuple(notes)
 
 
 def _profiles(path: Path, workloads: tuple[Workload, ...]) -> Part:
     sheet = read_sheet(path, PROFILES_FILE, PROFILE)
+    part = profiles_part(sheet, workloads)
+    return replace(part, faults=(*part.faults, *_missing_profiles(sheet, workloads)))
+
+
+def profiles_part(sheet: Sheet, workloads: tuple[Workload, ...]) -> Part:
+    """Throughput of a table with the columns of PROFILE, checked; `workloads` say which models are pods."""
     sheet.check(PROFILE)
     if sheet.usable("model", "accelerator", "instance_type"):
         pods = {w.model for w in workloads if w.resources is not None and not w.is_llm}
@@ -254,8 +266,7 @@ def _profiles(path: Path, workloads: tuple[Workload, ...]) -> Part:
     sheet.unique("model", "accelerator")
     sheet.unique("model", "instance_type")
     _check_once_anywhere(sheet)
-    faults = [*sheet.faults, *_missing_profiles(sheet, workloads)]
-    return Part(sheet.frame, tuple(faults))
+    return Part(sheet.frame, tuple(sheet.faults))
 
 
 def _check_profile_kinds(sheet: Sheet, of_pods: Bools) -> None:

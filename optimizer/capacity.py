@@ -39,9 +39,10 @@ from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
 from optimizer.plan_nodes import node_actions
 from optimizer.plan_parts import AutoscaleRule, Reason
-from optimizer.problem import Floats
+from optimizer.problem import Floats, Problem
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
-from optimizer.solve import prune_dominated, solve
+from optimizer.solve import Solution, prune_dominated, solve
+from optimizer.spend_limits import paid
 
 SECONDS_PER_HOUR = 3600
 # Where no history says how load moves.
@@ -50,6 +51,16 @@ UNFITTED = AutoscaleRule(target_utilization=0.6, scale_down_window_s=900)
 
 def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> tuple[CapacityPlan, Outlook]:
     """Plan the next hours; also gives the forecasts it stands on.
+
+    Raises:
+        InfeasibleError: a workload has no admissible option.
+    """
+    made = make(inputs, horizon, settings)
+    return document(made), made.outlook
+
+
+def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> Made:
+    """Everything that the plan of the next hours is written from.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
@@ -84,7 +95,7 @@ def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> 
         )
         problem = prune_dominated(whole)
         solved = problem, solve(problem, gap_share=settings.planning.gap_share)
-    return document(Made(inputs, outlook, settings, times, hours, solved, known)), outlook
+    return Made(inputs, outlook, settings, times, hours, solved, known)
 
 
 def document(made: Made) -> CapacityPlan:
@@ -150,21 +161,41 @@ def expected_cost(made: Made) -> float:
     if made.solved is None:
         return 0.0
     problem, solution = made.solved
+    running, beside = usually_running(made, problem, solution)
+    whole = replace(solution.placement, replicas=running)
+    covered = best_cover(as_instances(problem), instances(problem, whole), whole.bought_usd_per_hour)
+    return running_cost(problem, replace(whole, covered=covered)) + sum(beside.values())
+
+
+def expected_costs(made: Made) -> dict[str, float]:
+    """The same by workload: what commitments cover is shared by use."""
+    if made.solved is None:
+        return {}
+    problem, solution = made.solved
+    running, beside = usually_running(made, problem, solution)
+    whole = replace(solution.placement, replicas=running)
+    cost = paid(as_instances(problem), instances(problem, whole))
+    by_workload = problem.sum_by_workload(cost[:, None])[:, 0].tolist()
+    return {
+        name: own + beside.get(name, 0.0) for name, own in zip(problem.workloads, by_workload, strict=True)
+    }
+
+
+def usually_running(made: Made, problem: Problem, solution: Solution) -> tuple[Floats, dict[str, float]]:
+    """(I, T) replicas of floors and loops at the median forecast, and USD of loops on options beside them."""
     names = workload_names(problem)
     position = {key: i for i, key in enumerate(zip(names, problem.option_id, strict=True))}
-    running, beside = solution.placement.replicas.astype(float), 0.0
+    running, beside = solution.placement.replicas.astype(float), {}
     for name, loop in made.loops.items():
         own = np.array(names) == name
         planned = problem.capacity[own] @ running[own] / problem.capacity[own].max() if own.any() else 0.0
         added = np.maximum(0.0, usual_replicas(made, name, loop) - planned)
         i = position.get((name, loop.option_id))
         if i is None:
-            beside += loop.price_hourly * float(added @ problem.hours)
+            beside[name] = loop.price_hourly * float(added @ problem.hours)
         else:
             running[i] += added
-    whole = replace(solution.placement, replicas=running)
-    covered = best_cover(as_instances(problem), instances(problem, whole), whole.bought_usd_per_hour)
-    return running_cost(problem, replace(whole, covered=covered)) + beside
+    return running, beside
 
 
 def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:

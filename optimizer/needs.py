@@ -82,12 +82,9 @@ def look_ahead(
     candidates = []
     for workload in inputs.workloads:
         history = inputs.demand.loc[inputs.demand["workload"].eq(workload.name)]
-        if workload.do_not_touch:
-            held[workload.name] = "do_not_touch is set"
-        elif workload.deadline is not None and workload.deadline <= inputs.as_of:
-            held[workload.name] = "its deadline has passed: set a new one, or stop it"
-        elif workload.work_units is None and not is_forecastable(workload, history, inputs.as_of):
-            held[workload.name] = f"no demand seen in the {HISTORY_DAYS} days before as-of"
+        why = held_because(workload, history, inputs.as_of)
+        if why is not None:
+            held[workload.name] = why
         else:
             candidates.append(candidate(workload, history, inputs, context))
     candidates = with_launches(candidates, inputs.as_of)
@@ -96,6 +93,17 @@ def look_ahead(
         return Outlook(tuple(candidates), held, pd.DataFrame())
     forecasts = forecast_demand(series, horizon=horizon, levels=levels, beforehand=beforehand)
     return Outlook(tuple(candidates), held, forecasts)
+
+
+def held_because(workload: Workload, history: pd.DataFrame, as_of: datetime) -> str | None:
+    """Why a workload stays as it is; None where it is planned."""
+    if workload.do_not_touch:
+        return "do_not_touch is set"
+    if workload.deadline is not None and workload.deadline <= as_of:
+        return "its deadline has passed: set a new one, or stop it"
+    if workload.work_units is None and not is_forecastable(workload, history, as_of):
+        return f"no demand seen in the {HISTORY_DAYS} days before as-of"
+    return None
 
 
 def is_forecastable(workload: Workload, history: pd.DataFrame, as_of: datetime) -> bool:
