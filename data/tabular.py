@@ -46,15 +46,17 @@ def read_sheet(path: Path, where: str, rules: Sequence[ColumnRule]) -> Sheet:
 
 def read_sheet_or_csv(path: Path, where: str, rules: Sequence[ColumnRule]) -> Sheet:
     """The same of a file that is Parquet or CSV, told apart by its first bytes."""
-    try:
-        with path.open("rb") as file:
-            is_parquet = file.read(len(MAGIC)) == MAGIC
-    except OSError as error:
-        fault = Fault(where, str(error.strerror), "a Parquet or CSV file", "correct the path")
-        return Sheet(where, pd.DataFrame(), [fault])
-    return (
-        read_sheet(path, where, rules) if is_parquet else _sheet(where, rules, lambda s: _csv(path, s, rules))
-    )
+
+    def read(sheet: Sheet) -> pa.Table | None:
+        try:
+            with path.open("rb") as file:
+                is_parquet = file.read(len(MAGIC)) == MAGIC
+        except OSError as error:
+            sheet.faults.append(Fault(where, str(error.strerror), "a Parquet or CSV file", "correct the path"))
+            return None
+        return _parquet(path, sheet, [rule.name for rule in rules]) if is_parquet else _csv(path, sheet, rules)
+
+    return _sheet(where, rules, read)
 
 
 def _sheet(where: str, rules: Sequence[ColumnRule], read: Callable[[Sheet], pa.Table | None]) -> Sheet:

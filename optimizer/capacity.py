@@ -39,7 +39,7 @@ from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
 from optimizer.plan_nodes import node_actions
 from optimizer.plan_parts import AutoscaleRule, Reason
-from optimizer.problem import Floats, Problem
+from optimizer.problem import Floats, Placement, Problem
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
 from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.spend_limits import paid
@@ -161,8 +161,7 @@ def expected_cost(made: Made) -> float:
     if made.solved is None:
         return 0.0
     problem, solution = made.solved
-    running, beside = usually_running(made, problem, solution)
-    whole = replace(solution.placement, replicas=running)
+    whole, beside = usually_running(made, problem, solution)
     covered = best_cover(as_instances(problem), instances(problem, whole), whole.bought_usd_per_hour)
     return running_cost(problem, replace(whole, covered=covered)) + sum(beside.values())
 
@@ -172,8 +171,7 @@ def expected_costs(made: Made) -> dict[str, float]:
     if made.solved is None:
         return {}
     problem, solution = made.solved
-    running, beside = usually_running(made, problem, solution)
-    whole = replace(solution.placement, replicas=running)
+    whole, beside = usually_running(made, problem, solution)
     cost = paid(as_instances(problem), instances(problem, whole))
     by_workload = problem.sum_by_workload(cost[:, None])[:, 0].tolist()
     return {
@@ -181,11 +179,12 @@ def expected_costs(made: Made) -> dict[str, float]:
     }
 
 
-def usually_running(made: Made, problem: Problem, solution: Solution) -> tuple[Floats, dict[str, float]]:
-    """(I, T) replicas of floors and loops at the median forecast, and USD of loops on options beside them."""
+def usually_running(made: Made, problem: Problem, solution: Solution) -> tuple[Placement, dict[str, float]]:
+    """Floors with what loops add at the median forecast, and USD of loops on options beside those."""
     names = workload_names(problem)
     position = {key: i for i, key in enumerate(zip(names, problem.option_id, strict=True))}
-    running, beside = solution.placement.replicas.astype(float), {}
+    running = solution.placement.replicas.astype(float)
+    beside: dict[str, float] = {}
     for name, loop in made.loops.items():
         own = np.array(names) == name
         planned = problem.capacity[own] @ running[own] / problem.capacity[own].max() if own.any() else 0.0
@@ -195,7 +194,7 @@ def usually_running(made: Made, problem: Problem, solution: Solution) -> tuple[F
             beside[name] = loop.price_hourly * float(added @ problem.hours)
         else:
             running[i] += added
-    return running, beside
+    return replace(solution.placement, replicas=running), beside
 
 
 def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:

@@ -132,7 +132,7 @@ def has_recent_demand(history: pd.DataFrame, as_of: datetime) -> bool:
 def candidate(workload: Workload, history: pd.DataFrame, inputs: Inputs, context: Context) -> Candidate:
     """Admissible options of one workload and its demand as a series."""
     tokens = tokens_of(workload, history, inputs.demand)
-    pairs = admissible(workload, pair_options(workload, inputs.options, inputs.profiles, tokens), context)
+    pairs = admissible_pairs(workload, inputs, tokens, context)
     reference = pairs.iloc[int((pairs["price_hourly"] / pairs["capacity"]).argmin())]
     if workload.work_units is not None or not has_recent_demand(history, inputs.as_of):
         return Candidate(workload, pairs, reference, tokens, None)
@@ -140,6 +140,17 @@ def candidate(workload: Workload, history: pd.DataFrame, inputs: Inputs, context
     if tokens is not None:
         weighted = standard_requests(history, reference["prefill_tps"], reference["decode_tps"])
     return Candidate(workload, pairs, reference, tokens, demand_series(history, weighted, inputs.as_of))
+
+
+def admissible_pairs(
+    workload: Workload, inputs: Inputs, tokens: Tokens | None, context: Context
+) -> pd.DataFrame:
+    """Options that may serve a workload, with what a replica of each does for it.
+
+    Raises:
+        InfeasibleError: there is none.
+    """
+    return admissible(workload, pair_options(workload, inputs.options, inputs.profiles, tokens), context)
 
 
 def tokens_of(workload: Workload, history: pd.DataFrame, demand: pd.DataFrame) -> Tokens | None:

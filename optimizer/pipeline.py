@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from optimizer.backtest_cases import Question
     from optimizer.backtest_forecasts import Judged
     from optimizer.budgets import Outlook
+    from optimizer.whatif.change import Asked
+    from optimizer.whatif.compare import Answers
+    from optimizer.whatif.question import Asking
 
 Progress = Callable[[str, float], None]
 
@@ -206,6 +209,32 @@ def plan(
             store_forecasts(lake, outlook.forecasts, metric=stored_as(kind), origin=as_of)
             record_plan(lake, made, out)
     return made
+
+
+def whatif(
+    workspace: Path,
+    asking: Asking,
+    scenarios: Sequence[Asked],
+    *,
+    now: datetime,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Answers:
+    """The same plan or replay as things are and in each scenario; the workspace stays as it is.
+
+    Nothing later than the question's moment is read, but for what runs `now` where a replay cannot know.
+    """
+    from optimizer.whatif.compare import read_changes  # noqa: PLC0415  no plan waits for it
+    from optimizer.whatif.question import answers, moment_of  # noqa: PLC0415
+
+    layout, settings = Layout(workspace), load_settings(workspace)
+    with only_one(layout):
+        inputs = read_inputs(workspace, moment_of(asking))
+        seen = inputs if len(inputs.fleet) else read_inputs(workspace, now)
+    changes = read_changes(inputs, scenarios)
+    return answers(
+        asking, inputs, seen.fleet, changes, settings=settings, layout=layout, jobs=jobs, progress=progress
+    )
 
 
 def report(

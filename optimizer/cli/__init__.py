@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from optimizer.cli import basics, costs, plans
+from optimizer.cli import basics, costs, plans, whatif
 from optimizer.cli.common import app
 
-__all__ = ["app", "basics", "costs", "main", "plans"]
+__all__ = ["app", "basics", "costs", "main", "plans", "whatif"]
 
 
 @app.callback(invoke_without_command=True)
