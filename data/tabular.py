@@ -52,9 +52,13 @@ def read_sheet_or_csv(path: Path, where: str, rules: Sequence[ColumnRule]) -> Sh
             with path.open("rb") as file:
                 is_parquet = file.read(len(MAGIC)) == MAGIC
         except OSError as error:
-            sheet.faults.append(Fault(where, str(error.strerror), "a Parquet or CSV file", "correct the path"))
+            sheet.faults.append(
+                Fault(where, str(error.strerror), "a Parquet or CSV file", "correct the path")
+            )
             return None
-        return _parquet(path, sheet, [rule.name for rule in rules]) if is_parquet else _csv(path, sheet, rules)
+        return (
+            _parquet(path, sheet, [rule.name for rule in rules]) if is_parquet else _csv(path, sheet, rules)
+        )
 
     return _sheet(where, rules, read)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import Fault, InfeasibleError, InputError
 from optimizer.inputs import Inputs
+from optimizer.recommend import DAYS_PER_MONTH
 from optimizer.whatif.change import Asked, Change, read_change
 from optimizer.whatif.changed import changed
 from optimizer.whatif.names import faults, words
@@ -16,6 +17,7 @@ from optimizer.whatif.outcome import Measures, Outcome
 
 Progress = Callable[[str, float], None]
 Answer = Callable[[Inputs, Callable[[float], None]], Outcome]
+LEFT = "left_as_is_usd_per_day"
 COSTS = ("usd_per_day", "cost_usd")  # what the change of a row is told of: plans, replays
 
 
@@ -27,7 +29,7 @@ class Compared:
         words: what is otherwise.
         outcome: the answer in the scenario.
         rows: `workload, policy`, every measure as `…_before` and `…_after`, `change_share` of the cost.
-        totals: the same of all workloads; costs are not compared where other workloads are in them.
+        totals: the same of all workloads, or of those in both answers, `without` the others.
         notes: what a reader must know of the scenario alone.
     """
 
@@ -100,13 +102,30 @@ def beside(base: Outcome, other: Outcome, name: str, told: tuple[str, ...]) -> C
         for w, p in keys
     )
     policies = dict.fromkeys([*base.totals, *other.totals])
-    same = {p: workloads(base, p) == workloads(other, p) for p in policies}
-    totals = tuple(
-        {"policy": p or None, **both(base.totals.get(p), other.totals.get(p) if same[p] else None)}
-        for p in policies
-    )
+    totals = tuple({"policy": p or None, **total(base, other, p)} for p in policies)
     notes = [note for note in other.notes if note not in base.notes]
     return Compared(name, told, other, rows, totals, (*notes, *doubts(totals)))
+
+
+def total(base: Outcome, other: Outcome, policy: str) -> dict[str, Any]:
+    """All workloads together; where some are in one outcome alone, the cost of those that are in both."""
+    mine, yours = workloads(base, policy), workloads(other, policy)
+    if mine == yours:
+        return {"without": [], **both(base.totals.get(policy), other.totals.get(policy))}
+    sides = [cost_of(outcome, policy, mine & yours) for outcome in (base, other)]
+    return {"without": sorted(mine ^ yours), **both(*sides)}
+
+
+def cost_of(outcome: Outcome, policy: str, names: Collection[str]) -> Measures:
+    """What some workloads cost, with those that stay as they are; nothing where there are none."""
+    known = outcome.totals.get(policy, {})
+    cost = next((name for name in COSTS if name in known), None)
+    if cost is None or not names:
+        return {}
+    left = {name: known[name] for name in (LEFT,) if name in known}
+    usd = sum(outcome.rows[name, policy][cost] for name in names) + sum(left.values())
+    months = {"usd_per_month": usd * DAYS_PER_MONTH} if cost == "usd_per_day" else {}
+    return {cost: usd, **months, **left}
 
 
 def workloads(outcome: Outcome, policy: str) -> set[str]:

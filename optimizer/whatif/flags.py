@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from data.model_faults import expectation
+from data.nearest import hint
 from optimizer.errors import Fault, InputError
 from optimizer.whatif.change import Asked, flag
-from optimizer.whatif.scenario import ANY, CHANGES, Scenario
+from optimizer.whatif.scenario import ANY, CHANGES, Scenario, SloChange
 
 Texts = Mapping[str, Sequence[str] | str | None]  # by key of a scenario what the flag was given
 FACTOR = "a factor, or PATTERN=FACTOR"
@@ -42,13 +44,18 @@ def scenario_of(texts: Texts, more: Sequence[Fault] = ()) -> tuple[Asked, ...]:
     try:
         scenario = Scenario.model_validate({key: value for key, value in said.items() if value})
     except ValidationError as error:
-        faults += [
-            Fault(flag(str(item["loc"][0])), repr(item["input"]), expectation(item, Scenario), "correct it")
-            for item in error.errors(include_url=False)
-        ]
+        faults += [fault_of(item) for item in error.errors(include_url=False)]
     if faults:
         raise InputError(faults)
     return (Asked(scenario),) if scenario.changes else ()
+
+
+def fault_of(item: ErrorDetails) -> Fault:
+    """One of pydantic's findings at its flag."""
+    where, name = flag(str(item["loc"][0])), str(item["loc"][-1])
+    if item["type"] == "extra_forbidden":  # of an objective alone: other keys are flags
+        return Fault(where, f"the unknown key {name!r}", "a key of slo", hint(name, SloChange.model_fields))
+    return Fault(where, repr(item["input"]), expectation(item, Scenario), "correct it")
 
 
 def pairs(key: str, texts: Sequence[str], faults: list[Fault]) -> dict[str, Any]:
@@ -57,10 +64,8 @@ def pairs(key: str, texts: Sequence[str], faults: list[Fault]) -> dict[str, Any]
     read, expected = READERS[key]
     for text in texts:
         pattern, equals, value = text.rpartition("=")
-        if not equals:
-            pattern = ANY
         try:
-            name, meant = read(pattern.strip(), value.strip())
+            name, meant = read(pattern.strip() if equals else of_all(key), value.strip())
         except ValueError:
             faults.append(Fault(flag(key), repr(text), expected, "correct it"))
             continue
@@ -68,6 +73,17 @@ def pairs(key: str, texts: Sequence[str], faults: list[Fault]) -> dict[str, Any]
             faults.append(Fault(flag(key), f"{name!r} again", "each once", "remove one of the two"))
         found[name] = {**found.get(name, {}), **meant} if isinstance(meant, dict) else meant
     return found
+
+
+def of_all(key: str) -> str:
+    """The pattern of a value without any.
+
+    Raises:
+        ValueError: the same for everything would be a slip, such as one quota for all options.
+    """
+    if key == "quota":
+        raise ValueError(key)
+    return ANY
 
 
 def number(text: str) -> float:
@@ -89,8 +105,6 @@ def of_factor(pattern: str, text: str) -> tuple[str, float]:
 
 def of_quota(pattern: str, text: str) -> tuple[str, int | None]:
     """A quota, or none."""
-    if pattern == ANY and text not in {"none", "null"}:
-        raise ValueError(text)  # the same quota for everything is a slip: one number, and no option
     return named(pattern), None if text in {"none", "null"} else int(text)
 
 

@@ -85,7 +85,7 @@ def advice(name: str, known: Sequence[str]) -> str:
 
 
 def words(inputs: Inputs, change: Change) -> tuple[str, ...]:
-    """What is otherwise, and of how much: a line per change, in the order in which they are applied."""
+    """What is otherwise, and of how much: a line per change, in the order of keys."""
     return tuple(line for key in change.scenario.changes for line in WORDS[key](inputs, change))
 
 

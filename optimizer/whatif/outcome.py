@@ -24,7 +24,7 @@ class Outcome:
         rows: measures of each workload.
         totals: of all workloads together, by policy.
         impossible: workloads without an admissible option, and why; nothing else speaks of them.
-        shortfalls: what a shortage forces to be missed, as sentences.
+        shortfalls: what a shortage forces to be missed, as sentences by workload or budget.
         notes: what a reader must know.
         fingerprint: of the inputs.
     """
@@ -33,7 +33,7 @@ class Outcome:
     totals: Mapping[str, Measures]
     fingerprint: str
     impossible: Mapping[str, str] = field(default_factory=dict)
-    shortfalls: Sequence[str] = ()
+    shortfalls: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 
@@ -54,3 +54,8 @@ def possible(inputs: Inputs, impossible: Mapping[str, str]) -> Inputs:
     if not impossible:
         return inputs
     return replace(inputs, workloads=tuple(w for w in inputs.workloads if w.name not in impossible))
+
+
+def missed(outcome: Outcome) -> tuple[str, ...]:
+    """Every shortfall of an outcome."""
+    return tuple(text for texts in outcome.shortfalls.values() for text in texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan
 from optimizer.plan_parts import Missing
 from optimizer.recommend import DAYS_PER_MONTH
+from optimizer.running_cost import held_usd_per_hour
 from optimizer.shortfalls import sentences
 from optimizer.whatif.outcome import Measures, Outcome, possible, without_option
 
@@ -26,7 +27,8 @@ def placed(inputs: Inputs, settings: Settings) -> Outcome:
     """The placement of a typical day; workloads that nothing may serve are left out, and told."""
     usual = replace(inputs, spot_capacity=inputs.usual_spot_capacity)
     impossible = unplanned(usual)
-    plan, _ = plan_placement(possible(inputs, impossible), settings)
+    kept = possible(inputs, impossible)
+    plan, outlook = plan_placement(kept, without_advice(settings))
     costs = {row.workload: row.planned_usd_per_day for row in plan.workload_costs}
     misses = {row.workload: row for row in plan.miss_costs}
     running = placed_runs(plan)
@@ -39,14 +41,21 @@ def placed(inputs: Inputs, settings: Settings) -> Outcome:
         for name, cost in costs.items()
     }
     periods = [each.name for each in plan.periods]
-    told = sentences(plan.shortfalls, periods)
-    return outcome(inputs, plan, rows, impossible, hours=24.0, shortfalls=told)
+    held = 24.0 * held_usd_per_hour(kept, list(outlook.held))
+    return replace(outcome(plan, rows, periods, hours=24.0, held=held), impossible=impossible)
+
+
+def without_advice(settings: Settings) -> Settings:
+    """The settings without advice on commitments, which no plan buys and no difference is told of."""
+    placement = settings.placement.model_copy(update={"offer_commitments": False})
+    return settings.model_copy(update={"placement": placement})
 
 
 def scheduled(inputs: Inputs, settings: Settings, horizon: pd.Timedelta) -> Outcome:
     """The capacity of the next hours, its costs told for a day."""
     impossible = unplanned(inputs)
-    made = make(possible(inputs, impossible), horizon, settings)
+    kept = possible(inputs, impossible)
+    made = make(kept, horizon, settings)
     plan = document(made)
     running = scheduled_runs(plan)
     rows = {
@@ -54,8 +63,8 @@ def scheduled(inputs: Inputs, settings: Settings, horizon: pd.Timedelta) -> Outc
         for name, usd in expected_costs(made).items()
     }
     times = [start.isoformat() for start in made.times.starts]
-    told = sentences(plan.shortfalls, times)
-    return outcome(inputs, plan, rows, impossible, hours=plan.horizon_hours, shortfalls=told)
+    held = 24.0 * held_usd_per_hour(kept, list(made.outlook.held))
+    return replace(outcome(plan, rows, times, hours=plan.horizon_hours, held=held), impossible=impossible)
 
 
 def unplanned(inputs: Inputs) -> dict[str, str]:
@@ -69,31 +78,40 @@ def unplanned(inputs: Inputs) -> dict[str, str]:
 
 
 def outcome(
-    inputs: Inputs,
     plan: CapacityPlan | PlacementPlan,
     rows: Mapping[str, Measures],
-    impossible: Mapping[str, str],
+    periods: Sequence[str],
     *,
     hours: float,
-    shortfalls: Iterable[str],
+    held: float,
 ) -> Outcome:
-    """A plan as measures; its proof is of objective and bound over its own span, with costs of change."""
+    """A plan as measures; objective and bound of a placement hold its costs of change too.
+
+    Args:
+        plan: of either kind.
+        rows: measures of each planned workload.
+        periods: names that shortfalls may have.
+        hours: that costs of the plan are of.
+        held: USD per day of workloads that stay as they are.
+    """
     usd_per_day = plan.expected_cost_usd * 24.0 / hours
     total = {
         "usd_per_day": usd_per_day,
         "usd_per_month": usd_per_day * DAYS_PER_MONTH,
-        "left_as_is_usd_per_day": usd_per_day - sum(row["usd_per_day"] for row in rows.values()),
+        "left_as_is_usd_per_day": held,
         "shortfalls": len({(each.workload, each.rule) for each in plan.shortfalls}),
-        "objective_usd": plan.proof.objective_usd,
-        "bound_usd": plan.proof.bound_usd,
         "gap_share": plan.proof.gap_share,
     }
+    if isinstance(plan, PlacementPlan):  # of a capacity plan they are those of its floors alone
+        total |= {"objective_usd": plan.proof.objective_usd, "bound_usd": plan.proof.bound_usd}
+    missed: dict[str, list[Missing]] = {}
+    for each in plan.shortfalls:
+        missed.setdefault(each.workload, []).append(each)
     return Outcome(
         rows={(name, NO_POLICY): row for name, row in rows.items()},
         totals={NO_POLICY: total},
-        fingerprint=inputs.fingerprint,
-        impossible=impossible,
-        shortfalls=tuple(shortfalls),
+        fingerprint=plan.fingerprint,
+        shortfalls={name: tuple(sentences(each, periods)) for name, each in missed.items()},
         notes=plan.notes,
     )
 

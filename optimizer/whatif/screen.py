@@ -12,7 +12,8 @@ from optimizer.bill_screen import columns, whole
 from optimizer.replay.entrants import LABELS
 from optimizer.report.text import change, share
 from optimizer.screen import out, show_files
-from optimizer.whatif.compare import Answers, Compared, plain
+from optimizer.whatif.compare import LEFT, Answers, Compared, plain
+from optimizer.whatif.outcome import missed
 from optimizer.whatif.question import Asking, described
 
 Row = Mapping[str, Any]
@@ -34,7 +35,7 @@ def summary(found: Answers, asking: Asking, files: Sequence[Path] = ()) -> dict[
                 {"policy": policy or None, **{name: plain(value) for name, value in each.items()}}
                 for policy, each in base.totals.items()
             ],
-            "shortfalls": list(base.shortfalls),
+            "shortfalls": list(missed(base)),
             "notes": list(base.notes),
             "fingerprint": base.fingerprint,
         },
@@ -51,7 +52,7 @@ def scenario_summary(each: Compared) -> dict[str, Any]:
         "totals": list(each.totals),
         "workloads": list(each.rows),
         "infeasible": [{"workload": name, "text": why} for name, why in each.outcome.impossible.items()],
-        "shortfalls": list(each.outcome.shortfalls),
+        "shortfalls": list(missed(each.outcome)),
         "notes": list(each.notes),
         "fingerprint": each.outcome.fingerprint,
     }
@@ -65,7 +66,9 @@ def show(found: Answers, asking: Asking, files: Sequence[Path]) -> None:
         show_overview(found)
     for each in found.scenarios:
         say("")
-        say(f"{each.name}: {'; '.join(each.words)}")
+        say(f"{each.name}:")
+        for text in each.words:
+            say(f"  {text}")
         if question["kind"] == "replay":
             show_replay(each)
         else:
@@ -95,31 +98,36 @@ def show_overview(found: Answers) -> None:
             name = "cost_usd" if is_replay else "usd_per_day"
             label = (escape(LABELS.get(str(row["policy"]), str(row["policy"]))),) if is_replay else ()
             last = pair(row, "attainment", share) if is_replay else pair(row, "shortfalls", whole_number)
-            table.add_row(escape(each.name), *label, *costs(row, name), last)
+            table.add_row(escape(without(each.name, row)), *label, *costs(row, name), last)
     whole(table)
+
+
+def without(name: str, total: Row) -> str:
+    """A scenario's name, and whom its total leaves out."""
+    return f"{name}, without {', '.join(total['without'])}" if total["without"] else name
 
 
 def show_plan(each: Compared) -> None:
     """Cost of each workload, and what it runs."""
     table = columns("workload", ">before", ">after", ">change", "runs before", "runs after")
     for row in each.rows:
-        runs = (escape(running(row.get(f"runs_{when}"))) for when in ("before", "after"))
-        table.add_row(escape(row["workload"]), *costs(row, "usd_per_day"), *runs)
+        before, after = (row.get(f"runs_{when}") for when in ("before", "after"))
+        runs = (running(before), "the same" if before == after else running(after))
+        table.add_row(escape(row["workload"]), *costs(row, "usd_per_day"), *map(escape, runs))
     (total,) = each.totals
-    if any(total[f"left_as_is_usd_per_day_{when}"] for when in ("before", "after")):
-        row = {**total, "change_share": None}
-        table.add_row("left as they are", *costs(row, "left_as_is_usd_per_day"), "", "")
-    table.add_row("all", *costs(total, "usd_per_day"), "", "")
-    table.add_row("all, a month", *costs(total, "usd_per_month"), "", "")
+    if any(total.get(f"{LEFT}_{when}") for when in ("before", "after")):
+        table.add_row("left as they are", *costs({**total, "change_share": None}, LEFT), "", "")
+    table.add_row(of_all(total), *costs(total, "usd_per_day"), "", "")
+    table.add_row(f"{of_all(total)}, a month", *costs(total, "usd_per_month"), "", "")
     whole(table)
-    proof = (
-        f"proven gap {pair(total, 'gap_share', share)}, shortfalls {pair(total, 'shortfalls', whole_number)}"
-    )
-    if each.outcome.impossible:
-        names = ", ".join(each.outcome.impossible)
-        say(f"all is not compared: {names} has no option; the others are planned without it")
-    else:
-        say(proof)
+    if not total["without"]:
+        missed_rules = pair(total, "shortfalls", whole_number)
+        say(f"proven gap {pair(total, 'gap_share', share)}, shortfalls {missed_rules}")
+
+
+def of_all(total: Row) -> str:
+    """Whom a total is of."""
+    return escape(f"all but {', '.join(total['without'])}") if total["without"] else "all"
 
 
 def show_replay(each: Compared) -> None:
@@ -127,10 +135,11 @@ def show_replay(each: Compared) -> None:
     heads = (">before", ">after", ">change", ">in time", ">worst hour", ">over optimum", ">launches")
     table = columns("workload", "policy", *heads)
     many = len({row["workload"] for row in each.rows}) > 1
-    totals = [{"workload": "all", **row} for row in each.totals] if many else []
-    for row in [*each.rows, *totals]:
+    rows = [(escape(row["workload"]), row) for row in each.rows]
+    rows += [(of_all(row), row) for row in each.totals if many]
+    for name, row in rows:
         table.add_row(
-            escape(row["workload"]),
+            name,
             LABELS.get(row["policy"], row["policy"]),
             *costs(row, "cost_usd"),
             pair(row, "attainment", share),
@@ -145,12 +154,14 @@ def show_words(found: Answers, each: Compared) -> None:
     """What is impossible, missed or to be known in a scenario alone."""
     for why in each.outcome.impossible.values():
         say(f"infeasible: {why}")
-    for text in each.outcome.shortfalls:
-        if text not in found.base.shortfalls:
+    before, after = missed(found.base), missed(each.outcome)
+    for text in after:
+        if text not in before:
             say(f"shortfall: {text}")
-    for text in found.base.shortfalls:
-        if text not in each.outcome.shortfalls:
-            say(f"no longer: {text}")
+    for name, texts in found.base.shortfalls.items():
+        for text in texts:
+            if name not in each.outcome.impossible and text not in after:
+                say(f"no longer: {text}")
     for note in each.notes:
         say(f"note: {note}")
 
@@ -191,10 +202,10 @@ def whole_number(value: float) -> str:
 
 
 def running(runs: Sequence[Row] | None) -> str:
-    """Options and replicas, such as `3–5 × virginia, at most 12`."""
+    """Options and replicas, such as `3–5 × virginia (to 12)`, each on its line."""
     if runs is None:
         return NONE
-    return " + ".join(one_option(run) for run in runs if run["reach"] > 0) or "nothing"
+    return "\n".join(one_option(run) for run in runs if run["reach"] > 0) or "nothing"
 
 
 def one_option(run: Row) -> str:
