@@ -31,6 +31,7 @@ from optimizer.docs_tables import problem_page, workspace_page
 from optimizer.docs_text import NOTICE, code, table, wrapped
 from optimizer.plan import json_schemas
 from optimizer.solve import compact
+from optimizer.whatif.scenario import scenarios_schema
 
 LISTS: dict[str, type[BaseModel]] = {
     "allocation.rules": OwnerRule,
@@ -58,7 +59,11 @@ COUNTS = ("max_options",)  # ends like seconds, is none
 
 def pages() -> dict[str, str]:
     """Every generated file: path below docs, content."""
-    schemas = {"workloads.schema.json": workloads_schema(), **json_schemas()}
+    schemas = {
+        "workloads.schema.json": workloads_schema(),
+        "scenarios.schema.json": scenarios_schema(),
+        **json_schemas(),
+    }
     return {
         "reference/cli.md": cli_page(),
         "reference/settings.md": settings_page(),

@@ -225,12 +225,14 @@ def whatif(
     Nothing later than the question's moment is read, but for what runs `now` where a replay cannot know.
     """
     from optimizer.whatif.compare import read_changes  # noqa: PLC0415  no plan waits for it
-    from optimizer.whatif.question import answers, moment_of  # noqa: PLC0415
+    from optimizer.whatif.question import PlanQuestion, answers, moment_of  # noqa: PLC0415
 
     layout, settings = Layout(workspace), load_settings(workspace)
     with only_one(layout):
+        progress("reading", 0.0)
         inputs = read_inputs(workspace, moment_of(asking))
-        seen = inputs if len(inputs.fleet) else read_inputs(workspace, now)
+        knows = len(inputs.fleet) or isinstance(asking, PlanQuestion)
+        seen = inputs if knows else read_inputs(workspace, now)
     changes = read_changes(inputs, scenarios)
     return answers(
         asking, inputs, seen.fleet, changes, settings=settings, layout=layout, jobs=jobs, progress=progress

@@ -5,7 +5,7 @@ Names of workloads, options and regions may be patterns (* and ?); of several th
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -73,3 +73,12 @@ class ScenariosFile(Model):
 
     scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1)]
     """Every scenario, in the order of the table."""
+
+
+def scenarios_schema() -> dict[str, Any]:
+    """JSON Schema of a file of scenarios, as published in docs/schemas."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "scenarios.schema.json",
+        **ScenariosFile.model_json_schema(),
+    }
