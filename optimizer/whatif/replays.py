@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,12 @@ def replayed(
     context = Context(inputs.country, inputs.rtt_ms, seen)
     interactive = [w for w in inputs.workloads if w.tier == "interactive"]
     impossible = without_option(inputs, interactive, context)
-    if len(impossible) == len(interactive) > 0:
-        return Outcome({}, {}, inputs.fingerprint, impossible)
+    left = [w for w in interactive if w.name not in impossible]
+    firm = replace(inputs, options=inputs.options.loc[inputs.options["purchase"].ne("spot")])
+    on_spot = without_option(firm, left, context)
+    if len(on_spot) == len(left) and interactive:  # a replay of nothing is no question of its own
+        told = {name: f"{name} is not replayed: nothing on demand may serve it" for name in on_spot}
+        return Outcome({}, {}, inputs.fingerprint, impossible | told)
     found = backtest(possible(inputs, impossible), fleet, asked, folder, jobs=jobs, progress=progress)
     rows = found.rows.loc[found.rows["policy"].isin([CLAIRVOYANT, *asked.names])]
     return Outcome(

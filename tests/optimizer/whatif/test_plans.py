@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
+from optimizer.backtest_capacity import Question
+from optimizer.capacity import expected_cost, expected_costs, make
 from optimizer.config import Settings
 from optimizer.errors import InfeasibleError
 from optimizer.inputs import Inputs
-from optimizer.whatif.compare import Compared, compare, doubts
+from optimizer.whatif.compare import Answers, Compared, compare, doubts
 from optimizer.whatif.plans import placed, scheduled
+from optimizer.whatif.replays import replayed
 from tests.optimizer import worlds
 from tests.optimizer.whatif.scenes import change, committed, scene, tabled
 
@@ -28,13 +32,18 @@ def settings(**placement: Any) -> Settings:
     return worlds.settings(None, **placement).model_copy(update={"budgets": ()})
 
 
-def asked(inputs: Inputs, *changes: Any, kind: str = "placement", **placement: Any) -> tuple[Compared, ...]:
-    """Scenarios beside what is."""
+def answered(inputs: Inputs, *changes: Any, kind: str = "placement", **placement: Any) -> Answers:
+    """What is, and scenarios beside it."""
     if kind == "placement":
         answer = lambda known, _: placed(known, settings(**placement))  # noqa: E731
     else:
         answer = lambda known, _: scheduled(known, settings(), pd.Timedelta(hours=6))  # noqa: E731
-    return compare(inputs, changes, answer, progress=lambda _name, _done: None).scenarios
+    return compare(inputs, changes, answer, progress=lambda _name, _done: None)
+
+
+def asked(inputs: Inputs, *changes: Any, **how: Any) -> tuple[Compared, ...]:
+    """Scenarios beside what is."""
+    return answered(inputs, *changes, **how).scenarios
 
 
 def usd(found: Compared, when: str) -> dict[str, float]:
@@ -137,6 +146,38 @@ def test_what_is_impossible_already_is_no_scenario() -> None:
     assert str(told.value).count("has no admissible option") == 2
 
 
+def test_what_stays_as_it_is_needs_no_option() -> None:
+    kept = worlds.workload("api", do_not_touch=True, residency=["US"])
+    for kind in ("placement", "capacity"):
+        (found,) = asked(scene(worlds.workload("web"), kept), change(residency={"api": ["JP"]}), kind=kind)
+        assert found.outcome.impossible == {}
+        assert found.totals[0]["left_as_is_usd_per_day_after"] == 24.0 * 3 * 2.0
+
+
+def on_spot(**changes: Any) -> Inputs:
+    """A world that one spot pool serves, which usually grants 50 instances and granted none of late."""
+    spot = worlds.option("spot", 0.5, purchase="spot", pool="p")
+    service = worlds.workload("web", spot={"max_share": 1.0})
+    made = worlds.world([service], worlds.catalogue(spot), [worlds.steady(43.0, "web")])
+    seen = pd.DataFrame({"ts": pd.Timestamp(worlds.AS_OF), "pool": ["p"], "capacity": [0.0]})
+    return replace(
+        made, spot_capacity={"p": 0.0}, usual_spot_capacity={"p": 50.0}, spot_history=seen, **changes
+    )
+
+
+def test_a_typical_day_knows_what_pools_usually_grant() -> None:
+    assert placed(on_spot(), settings()).impossible == {}
+    assert "spot_capacity" in scheduled(on_spot(), settings(), pd.Timedelta(hours=6)).impossible["web"]
+
+
+def test_a_replay_of_spot_alone_is_an_answer(tmp_path: Path) -> None:
+    begin = pd.Timestamp(worlds.AS_OF) - pd.Timedelta(hours=6)
+    window = Question(begin, pd.Timestamp(worlds.AS_OF), ("trimtab",))
+    found = replayed(on_spot(), worlds.fleet(), window, tmp_path, jobs=1, progress=lambda _: None)
+    assert found.impossible == {"web": "web is not replayed: nothing on demand may serve it"}
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_shortage_is_told_for_the_workload_that_misses() -> None:
     (found,) = asked(scene(), change(quota={"*": 1}))
     assert found.totals[0]["shortfalls_before"] == 0
@@ -165,6 +206,19 @@ def test_costs_of_workloads_add_up(kind: str) -> None:
         assert rows["web"] + rows["api"] + left == pytest.approx(rows["all"], abs=1e-4)
     if kind == "capacity":
         assert any(run["reach"] > run["most"] for row in found.rows for run in row["runs_after"])
+
+
+def test_loops_on_an_option_beside_the_floors_cost_their_workload() -> None:
+    made = make(wavy_scene(), pd.Timedelta(hours=6), settings())
+    loops = {
+        name: replace(loop, world=replace(loop.world, option_id=("elsewhere",) * len(loop.world.option_id)))
+        for name, loop in made.loops.items()
+    }
+    assert set(loops) == {"web", "api"}
+    for known in (made, replace(made, loops=loops)):
+        assert sum(expected_costs(known).values()) == pytest.approx(expected_cost(known))
+    floors = expected_costs(replace(made, loops={}))
+    assert expected_costs(replace(made, loops=loops))["web"] > floors["web"]
 
 
 def test_work_with_a_deadline_is_multiplied() -> None:
