@@ -23,6 +23,7 @@ from optimizer.whatif.compare import Answers, Compared, compare, doubts
 from optimizer.whatif.plans import placed, scheduled
 from optimizer.whatif.replays import replayed
 from tests.optimizer import worlds
+from tests.optimizer.test_pods import six
 from tests.optimizer.whatif.scenes import change, committed, scene, tabled
 
 GAP = 0.01  # that plans stop at, by default
@@ -195,6 +196,16 @@ def wavy_scene(**changes: Any) -> Inputs:
     running = worlds.fleet({("web", "aws-eu"): 9, ("kept", "aws-eu"): 2})
     made = scene(*declared, commitments=(committed(4.0),), fleet=running, **changes)
     return replace(made, demand=demand.sort_values(["workload", "ts"], ignore_index=True))
+
+
+@pytest.mark.parametrize("kind", ["placement", "capacity"])
+def test_costs_of_pods_add_up(kind: str) -> None:
+    (found,) = asked(six(), change(demand={"*": 2.0}), kind=kind)
+    for when in ("before", "after"):
+        costs = usd(found, when)
+        total = costs.pop("all")
+        assert sum(costs.values()) == pytest.approx(total, abs=1e-4)
+    assert found.totals[0]["change_share"] > 0.1
 
 
 @pytest.mark.parametrize("kind", ["placement", "capacity"])
