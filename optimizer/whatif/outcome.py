@@ -24,7 +24,7 @@ class Outcome:
         rows: measures of each workload.
         totals: of all workloads together, by policy.
         impossible: workloads without an admissible option, and why; nothing else speaks of them.
-        shortfalls: what a shortage forces to be missed, as sentences by workload or budget.
+        shortfalls: what a shortage forces to be missed, as sentences by workload, or budget, and rule.
         notes: what a reader must know.
         fingerprint: of the inputs.
     """
@@ -33,7 +33,7 @@ class Outcome:
     totals: Mapping[str, Measures]
     fingerprint: str
     impossible: Mapping[str, str] = field(default_factory=dict)
-    shortfalls: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shortfalls: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 

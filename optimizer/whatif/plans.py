@@ -94,24 +94,24 @@ def outcome(
         hours: that costs of the plan are of.
         held: USD per day of workloads that stay as they are.
     """
+    missed: dict[tuple[str, str], list[Missing]] = {}
+    for each in plan.shortfalls:
+        missed.setdefault((each.workload, each.rule), []).append(each)
     usd_per_day = plan.expected_cost_usd * 24.0 / hours
     total = {
         "usd_per_day": usd_per_day,
         "usd_per_month": usd_per_day * DAYS_PER_MONTH,
         "left_as_is_usd_per_day": held,
-        "shortfalls": len({(each.workload, each.rule) for each in plan.shortfalls}),
+        "shortfalls": len(missed),
         "gap_share": plan.proof.gap_share,
     }
     if isinstance(plan, PlacementPlan):  # of a capacity plan they are those of its floors alone
         total |= {"objective_usd": plan.proof.objective_usd, "bound_usd": plan.proof.bound_usd}
-    missed: dict[str, list[Missing]] = {}
-    for each in plan.shortfalls:
-        missed.setdefault(each.workload, []).append(each)
     return Outcome(
         rows={(name, NO_POLICY): row for name, row in rows.items()},
         totals={NO_POLICY: total},
         fingerprint=plan.fingerprint,
-        shortfalls={name: tuple(sentences(each, periods)) for name, each in missed.items()},
+        shortfalls={key: tuple(sentences(each, periods)) for key, each in missed.items()},
         notes=plan.notes,
     )
 

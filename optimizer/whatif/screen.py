@@ -154,13 +154,13 @@ def show_words(found: Answers, each: Compared) -> None:
     """What is impossible, missed or to be known in a scenario alone."""
     for why in each.outcome.impossible.values():
         say(f"infeasible: {why}")
-    before, after = missed(found.base), missed(each.outcome)
-    for text in after:
-        if text not in before:
+    before, after = found.base.shortfalls, each.outcome.shortfalls
+    for text in missed(each.outcome):
+        if text not in missed(found.base):
             say(f"shortfall: {text}")
-    for name, texts in found.base.shortfalls.items():
-        for text in texts:
-            if name not in each.outcome.impossible and text not in after:
+    for name, rule in before:
+        if (name, rule) not in after and name not in each.outcome.impossible:
+            for text in before[name, rule]:
                 say(f"no longer: {text}")
     for note in each.notes:
         say(f"note: {note}")
