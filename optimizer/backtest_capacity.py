@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -75,7 +75,7 @@ def backtest(
         InputError: there is nothing to replay; every fault at once.
         InfeasibleError: a workload has no admissible option.
     """
-    faults = [*faults_of(asked), *missing(inputs, asked)]
+    faults = [*faults_of(asked), *unknown_workloads(inputs, asked), *missing(inputs, asked)]
     if faults:
         raise InputError(faults)
     served, notes = cases(inputs, fleet, asked)
@@ -195,9 +195,21 @@ def unknown_policies(names: Sequence[str]) -> list[Fault]:
     ]
 
 
+def unknown_workloads(inputs: Inputs, asked: Question) -> list[Fault]:
+    """A fault for each name that no workload with users has."""
+    every = [workload.name for workload, _ in interactive(inputs, replace(asked, workloads=()))]
+    return [
+        Fault("--workload", repr(name), "the name of an interactive workload", hint(name, every))
+        for name in dict.fromkeys(asked.workloads)
+        if every and name not in every
+    ]
+
+
 def missing(inputs: Inputs, asked: Question) -> list[Fault]:
     """Nothing to replay: no interactive workload, or no demand in the window."""
-    names = [workload.name for workload, _ in interactive(inputs)]
+    names = [workload.name for workload, _ in interactive(inputs, asked)]
+    if not names and asked.workloads:
+        return []  # told above
     if not names:
         found, expected = "no interactive workload", "one with `tier: interactive`, which is the default"
         return [Fault("workloads.yaml", found, expected, "add one: work with a deadline has no traffic")]

@@ -38,6 +38,7 @@ class Question:
         policies: of `optimizer.replay.entrants.NAMES`; none = all.
         seed: of bursts, failures and reclaims.
         ablation: whether Trimtab is also replayed without each of its levers.
+        workloads: names; none = all that have users.
     """
 
     since: pd.Timestamp
@@ -45,6 +46,7 @@ class Question:
     policies: tuple[str, ...] = ()
     seed: int = 0
     ablation: bool = False
+    workloads: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,11 +56,17 @@ class Question:
 
 
 def question(
-    since: datetime, until: datetime, policies: Sequence[str], seed: int, *, ablation: bool = False
+    since: datetime,
+    until: datetime,
+    policies: Sequence[str],
+    seed: int,
+    *,
+    ablation: bool = False,
+    workloads: Sequence[str] = (),
 ) -> Question:
     """The question, its moments cut to whole minutes."""
     begin, end = (pd.Timestamp(moment).tz_convert("UTC").floor(MINUTE) for moment in (since, until))
-    return Question(begin, end, tuple(policies), seed, ablation)
+    return Question(begin, end, tuple(policies), seed, ablation, tuple(workloads))
 
 
 @dataclass(frozen=True)
@@ -145,15 +153,16 @@ def joint(own: Sequence[Served], inputs: Inputs, asked: Question) -> Case:
     )
 
 
-def interactive(inputs: Inputs) -> list[tuple[Workload, float]]:
-    """Workloads with users, and the share of requests that must keep their objective."""
-    return [(w, w.slo.target) for w in inputs.workloads if w.tier == "interactive" and w.slo is not None]
+def interactive(inputs: Inputs, asked: Question) -> list[tuple[Workload, float]]:
+    """Workloads with users that are asked for, and the share of requests that must keep their objective."""
+    found = [(w, w.slo.target) for w in inputs.workloads if w.tier == "interactive" and w.slo is not None]
+    return [(w, target) for w, target in found if w.name in asked.workloads or not asked.workloads]
 
 
 def cases(inputs: Inputs, fleet: pd.DataFrame, asked: Question) -> tuple[list[Served], list[str]]:
     """Every workload that can be replayed, and why others cannot."""
     served, notes = [], []
-    for workload, target in interactive(inputs):
+    for workload, target in interactive(inputs, asked):
         case = case_of(inputs, workload, target, asked)
         if not np.nansum(case.world.requests) > 0:
             notes.append(f"{workload.name} is left out: nothing of it was counted in the window")

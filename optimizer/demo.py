@@ -1,4 +1,4 @@
-"""`trimtab demo`: a filled workspace, ingested, forecast, planned and reported."""
+"""`trimtab demo`: a filled workspace, ingested, forecast, planned and reported; a day of it replayed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from data.synthetic import write_demo
 from optimizer import pipeline
+from optimizer.backtest_cases import question
 from optimizer.errors import Fault, InputError
 from optimizer.pipeline import Progress, Report
 from optimizer.plan import PlacementPlan, read_plan
@@ -20,6 +21,7 @@ AS_OF = datetime(2026, 11, 16, tzinfo=UTC)
 LOADED_AT = datetime(2026, 11, 16, 1, tzinfo=UTC)  # fixed, so that a second run finds the same workspace
 HORIZON = pd.Timedelta(hours=24)
 MARK = ".trimtab/demo"
+REPLAYED, A_DAY = "embeddings", timedelta(days=1)  # before as-of; a service whose replay takes seconds
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def run_demo(workspace: Path, *, seed: int, progress: Progress) -> Demo:
     """
     fill(workspace, seed, progress)
     plans = {kind: workspace / "plans" / f"{kind}.json" for kind in ("placement", "capacity")}
-    reports = tuple(workspace / "reports" / name for name in ("report.html", "report.md"))
+    names = ("report.html", "report.md", "backtest/capacity_backtest.html")
+    reports = tuple(workspace / "reports" / name for name in names)
     before = fingerprint((*plans.values(), *reports))
     sources = [Path(str(resources.files("data") / "samples"))]
     sources += [workspace / name for name in ("exports", "history", "profiles.parquet", "state.json")]
@@ -51,9 +54,12 @@ def run_demo(workspace: Path, *, seed: int, progress: Progress) -> Demo:
     for origin in (AS_OF - timedelta(days=1), AS_OF):  # yesterday's forecast shows what came true
         pipeline.forecast(workspace, as_of=origin, horizon=HORIZON)
     for step, (kind, path) in enumerate(plans.items()):
-        progress(f"planning {kind}", 0.6 + 0.15 * step)
+        progress(f"planning {kind}", 0.6 + 0.12 * step)
         pipeline.plan(workspace, as_of=AS_OF, horizon=HORIZON, kind=kind, out=path)
-    progress("writing the report", 0.9)
+    progress("replaying a day", 0.85)
+    asked = question(AS_OF - A_DAY, AS_OF, (), seed=0, ablation=True, workloads=(REPLAYED,))
+    pipeline.backtest_capacity(workspace, asked, now=AS_OF, jobs=1)
+    progress("writing the report", 0.95)
     report = pipeline.report(workspace, placement=plans["placement"], now=AS_OF)
     made = read_plan(plans["placement"], PlacementPlan)
     changed = before != fingerprint((*plans.values(), *reports))

@@ -262,7 +262,7 @@ def demo_summary(demo: Demo) -> dict[str, Any]:
         "changed": demo.changed,
         "files": [str(path) for path in demo.files],
         "headline": asdict(demo.report.headline),
-        "placement": plan_summary(demo.placement, demo.files[2]),
+        "placement": plan_summary(demo.placement, demo.files[3]),
     }
 
 

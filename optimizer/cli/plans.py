@@ -72,6 +72,10 @@ def backtest(
     out: Annotated[
         Path | None, typer.Option(help="Folder for page and numbers. Default: reports/backtest.")
     ] = None,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a workload, as often as wanted. Default: all."),
+    ] = None,
     ablation: Annotated[
         bool, typer.Option("--ablation/--no-ablation", help="Also Trimtab without each of its levers.")
     ] = False,
@@ -94,7 +98,7 @@ def backtest(
 
     names = policy or []
     begin, end = window(since, until, backtest_capacity.unknown_policies(names))
-    asked = question(begin, end, names, seed, ablation=ablation)
+    asked = question(begin, end, names, seed, ablation=ablation, workloads=workload or ())
     with screen.progress("backtest") as progress:
         found, files = pipeline.backtest_capacity(
             workspace, asked, now=datetime.now(UTC), jobs=jobs or os.cpu_count() or 1, out=out,

@@ -303,6 +303,20 @@ def test_all_faults_at_once_and_nothing_written(
     assert tree(workspace) == before
 
 
+def test_workloads_may_be_named(workspace: Path, tmp_path: Path) -> None:
+    root = copy(workspace, tmp_path)
+    usage = pd.read_parquet(root / "history/usage.parquet")
+    save(root, "history/usage.parquet", pd.concat([usage, usage.assign(workload="talk")]))
+    slo = {"ttft_s": 2.0, "tpot_ms": 60, "target": 0.99}
+    declare(root, {"slo": slo}, {"name": "talk", "slo": slo})
+    told = backtest(root, *DAY, "--policy", "autoscaler", "--workload", "talk").json
+    assert {row["workload"] for row in told["results"]} == {"talk"}
+    bad = backtest(root, *DAY, "--workload", "talc", "--workload", "chat", "--workload", "x")
+    assert (bad.code, len(bad.faults)) == (2, 2)
+    assert "--workload: found 'talc'" in bad.err
+    assert "did you mean 'talk'?" in bad.err
+
+
 def test_no_interactive_workload(workspace: Path, tmp_path: Path) -> None:
     root = copy(workspace, tmp_path)
     batch = "name: chat, model: llm-8b, tier: batch, work_units: 10, deadline: 2026-06-01T00:00:00Z"

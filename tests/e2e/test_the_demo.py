@@ -18,6 +18,7 @@ def test_the_first_run_says_what_it_made(demo: DemoRuns) -> None:
     assert [Path(name).name for name in summary["files"]] == [
         "report.html",
         "report.md",
+        "capacity_backtest.html",
         "placement.json",
         "capacity.json",
     ]
@@ -29,6 +30,17 @@ def test_the_first_run_says_what_it_made(demo: DemoRuns) -> None:
     assert top["saving_usd_per_month_low"] <= saving <= top["saving_usd_per_month_high"]
     assert 0 <= summary["placement"]["gap_share"] <= 0.01
     assert demo.first.err == ""
+
+
+def test_a_day_of_one_service_was_replayed_with_and_without_each_lever(demo: DemoRuns) -> None:
+    found = json.loads((demo.root / "reports/backtest/backtest.json").read_text(encoding="utf-8"))
+    assert (found["from"], found["to"]) == ("2026-11-15T00:00:00+00:00", "2026-11-16T00:00:00+00:00")
+    assert [each["workload"] for each in found["workloads"]] == ["embeddings"]
+    assert {"trimtab", "autoscaler", "clairvoyant"} <= {each["policy"] for each in found["policies"]}
+    assert {each["lever"] for each in found["levers"]} >= {"whole", "floor", "option"}
+    page = (demo.root / "reports/backtest/capacity_backtest.html").read_text(encoding="utf-8")
+    assert found["text"] in page
+    assert found["levers_text"] in page
 
 
 def test_both_plans_are_valid(demo: DemoRuns) -> None:
@@ -49,7 +61,7 @@ def test_the_table_at_the_end(demo: DemoRuns) -> None:
     for words in ("current cost", "planned cost", "saving", "95% quantile", "proven gap", "open:"):
         assert words in demo.second.out
     assert re.search(r"saving +[\d,]+ USD a month \(from -?[\d,]+ USD to [\d,]+ USD\)", demo.second.out)
-    assert demo.second.out.count(str(demo.root)) == 5
+    assert demo.second.out.count(str(demo.root)) == 6
     assert "--kind placement --as-of 2026-11-16T00:00:00+00:00" in demo.second.out
 
 
