@@ -244,12 +244,19 @@ def test_what_runs_now_is_the_usual_and_spot_with_history_is_hedged(
     assert costs["spothedge"] < costs["clairvoyant"]
 
 
-def test_workloads_that_share_a_short_quota_are_replayed_together(workspace: Path, tmp_path: Path) -> None:
-    root = copy(workspace, tmp_path)
+SLO = {"ttft_s": 2.0, "tpot_ms": 60, "target": 0.99}
+
+
+def with_talk(root: Path) -> tuple[Path, pd.DataFrame]:
+    """A second workload with the traffic of the first, and that of the first alone."""
     usage = pd.read_parquet(root / "history/usage.parquet")
     save(root, "history/usage.parquet", pd.concat([usage, usage.assign(workload="talk")]))
-    slo = {"ttft_s": 2.0, "tpot_ms": 60, "target": 0.99}
-    declare(root, {"slo": slo}, {"name": "talk", "slo": slo})
+    declare(root, {"slo": SLO}, {"name": "talk", "slo": SLO})
+    return root, usage
+
+
+def test_workloads_that_share_a_short_quota_are_replayed_together(workspace: Path, tmp_path: Path) -> None:
+    root, usage = with_talk(copy(workspace, tmp_path))
     offer(root, {"option_id": "virginia", "quota": 60.0})
     told = backtest(root, *DAY, "--policy", "autoscaler").json
     assert "chat, talk share quotas or spot pools and were replayed together" in told["notes"]
@@ -258,7 +265,7 @@ def test_workloads_that_share_a_short_quota_are_replayed_together(workspace: Pat
     assert auto["workloads"] == 2
     rows = [row for row in told["results"] if row["policy"] == "autoscaler"]
     assert auto["cost_usd"] == pytest.approx(sum(row["cost_usd"] for row in rows))
-    declare(root, {"slo": slo})
+    declare(root, {"slo": SLO})
     save(root, "history/usage.parquet", usage)
     (alone,) = (
         row for row in backtest(root, *DAY, "--policy", "autoscaler").json["results"]
@@ -304,11 +311,7 @@ def test_all_faults_at_once_and_nothing_written(
 
 
 def test_workloads_may_be_named(workspace: Path, tmp_path: Path) -> None:
-    root = copy(workspace, tmp_path)
-    usage = pd.read_parquet(root / "history/usage.parquet")
-    save(root, "history/usage.parquet", pd.concat([usage, usage.assign(workload="talk")]))
-    slo = {"ttft_s": 2.0, "tpot_ms": 60, "target": 0.99}
-    declare(root, {"slo": slo}, {"name": "talk", "slo": slo})
+    root, _ = with_talk(copy(workspace, tmp_path))
     told = backtest(root, *DAY, "--policy", "autoscaler", "--workload", "talk").json
     assert {row["workload"] for row in told["results"]} == {"talk"}
     bad = backtest(root, *DAY, "--workload", "talc", "--workload", "chat", "--workload", "x")
