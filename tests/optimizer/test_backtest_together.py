@@ -12,7 +12,7 @@ import pytest
 
 from data.workloads import Workload
 from optimizer.backtest_capacity import CapacityBacktest, Question, backtest
-from optimizer.backtest_cases import cases, joined, together
+from optimizer.backtest_cases import cases, joined, joint, together
 from optimizer.backtest_runs import task_of
 from optimizer.inputs import Inputs
 from optimizer.replay.clairvoyant import clairvoyant
@@ -89,8 +89,11 @@ def test_a_younger_workload_joins_with_what_is_known_of_it() -> None:
     load = group.case.whole.load[1]
     assert np.isnan(load[:1440]).all()
     np.testing.assert_array_equal(load[1440:], served[1].case.whole.load[0])
-    alike = np.array([one.case.whole.usd_per_unit[0] for one in served])
-    np.testing.assert_allclose(group.case.whole.usd_per_unit, alike)
+    known = served[1].case
+    quick = replace(known, whole=replace(known.whole, capacity=2 * known.whole.capacity))
+    case = joint((served[0], replace(served[1], case=quick)), inputs, WINDOW)
+    assert case.whole.capacity[:, 0].tolist() == [10.0, 20.0]  # unknown minutes are like those known
+    assert case.whole.capacity[:, 1440].tolist() == [10.0, 10.0]
 
 
 def test_together_they_get_less_than_each_by_itself(both: CapacityBacktest, tmp_path: pathlib.Path) -> None:

@@ -115,6 +115,9 @@ def test_each_workload_has_its_own_head_room() -> None:
     found = clairvoyant(Case(world, 0, np.full(2, 0.999)))
     even, bursty = found.headroom.tolist()
     assert (even, bursty > 1.0) == (1.0, True)
+    bare = plan(world, relaxed(world)).whole.replicas
+    np.testing.assert_array_equal(found.policy.whole.replicas[0], bare[0])
+    assert found.policy.whole.replicas[1].sum() > bare[1].sum()
     assert min(found.replayed.attainment(w) for w in (0, 1)) >= 0.999
 
 

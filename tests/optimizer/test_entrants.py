@@ -79,13 +79,12 @@ def test_everyone_named_and_trimtab_at_other_targets() -> None:
 
 
 def test_each_workload_has_its_usual_hardware() -> None:
-    own = np.array([[2.0] * 10, [2.0] * 10])
-    two = world_with(60 * own, option_id=("o0", "o1"))
+    prices = np.array([1.0, 2.0, 1.0, 2.0])
+    two = world_with(np.ones((2, 10)), price_hourly=prices, option_workload=np.array([0, 0, 1, 1]))
     case = Case(two, 5, np.array([0.99, 0.99]))
-    for w, option in enumerate(("o0", "o1")):
-        usual = UsualPeak(usual=("o0", "o1")).need(case, w)
-        alone = StaticPeak(option_id=option).need(case, w)
-        assert usual.options.tolist() == alone.options.tolist()
+    peak = UsualPeak(usual=("o1", "o3"))
+    assert [peak.need(case, w).options.tolist() for w in (0, 1)] == [[1, 0], [3, 2]]
+    assert peak.need(case, 1).replicas == pytest.approx(StaticPeak("o3").need(case, 1).replicas)
     wide = Case(CHEAP_FIRST, 5, np.array([0.99]))
     assert UsualPeak(usual=("o1",)).need(wide, 0).options[0] == 1
     assert UsualPeak(usual=(None,)).need(wide, 0).options[0] == 3
