@@ -13,7 +13,7 @@ the minute, or that may miss a share of requests, can be a little below. Rounded
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,7 @@ BLOCK = 5  # minutes
 BLOCK_S = 60 * BLOCK
 LIMITS = Limits(gap_share=0.0, nodes=0, seconds=600.0)
 HEADROOM_STEP, MOST_HEADROOM = 0.005, 2.0
+HARDLY = 0.002  # of requests: no reason to buy more where a target is out of reach anyway
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ class Tried:
 def clairvoyant(case: Case, *, seed: int = 0) -> Clairvoyant:
     """The bound, and the plan in which each workload has the least head-room that meets its target.
 
-    Where no head-room up to `MOST_HEADROOM` does, as where a quota is too short for all, it is the plan that
-    misses least among those tried, the cheapest of them.
+    Where no head-room up to `MOST_HEADROOM` does, as where a quota is too short for all, it is the cheapest
+    of the plans tried that misses hardly more than the one that misses least.
     """
     tried: dict[tuple[int, ...], Tried] = {}
 
@@ -113,12 +114,17 @@ def clairvoyant(case: Case, *, seed: int = 0) -> Clairvoyant:
     bound = at(np.zeros(count, dtype=np.int64)).found
     steps = least_steps(lambda steps: at(steps).short(case.target) == 0, most_steps(), count)
     if at(steps).short(case.target).any():
-        ranked = {
-            key: (float(one.short(case.target).sum()), one.replayed.cost_usd) for key, one in tried.items()
-        }
-        steps = np.array(min(ranked, key=lambda key: (*ranked[key], key)))
+        steps = np.array(cheapest(tried, case.target))
     best = at(steps)
     return Clairvoyant(bound.usd_each, bound.unserved, headroom(steps), best.policy, best.replayed)
+
+
+def cheapest(tried: Mapping[tuple[int, ...], Tried], target: Floats) -> tuple[int, ...]:
+    """The steps whose plan costs least among those that miss hardly more than they must."""
+    missed = {steps: float(one.short(target).sum()) for steps, one in tried.items()}
+    least = min(missed.values())
+    close = [steps for steps, short in missed.items() if short <= least + HARDLY]
+    return min(close, key=lambda steps: (tried[steps].replayed.cost_usd, steps))
 
 
 def headroom(steps: Ints) -> Floats:
