@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,12 +124,25 @@ def played(make: Callable[[Any], Any], posed: Sequence[Posed]) -> Made:
     return [summary(simulate(p.case.world, make(p.case), seed=p.seed)) for p in posed]
 
 
-def ours(posed: Sequence[Posed], *, kind: str) -> Made:
-    """Trimtab on demand: the minute loop of weighted statistics, or what a plain autoscaler can do."""
+def ours(posed: Sequence[Posed], *, kind: str, **changes: float) -> Made:
+    """Trimtab on demand: the minute loop of weighted statistics, or what a plain autoscaler can do.
+
+    Args:
+        posed: cases.
+        kind: `terms` or `target`.
+        changes: arrays of the world by name, with what stands in all of them instead.
+    """
     from optimizer.minute_plan import KINDS  # noqa: PLC0415
     from optimizer.replay.ours import minute_loop  # noqa: PLC0415
 
-    return played(partial(minute_loop, forms=KINDS[kind]), posed)
+    return played(partial(minute_loop, forms=KINDS[kind]), [changed(p, changes) for p in posed])
+
+
+def changed(posed: Posed, changes: Mapping[str, float]) -> Posed:
+    """A case in another world."""
+    whole = posed.case.whole
+    other = {name: np.full_like(getattr(whole, name), value) for name, value in changes.items()}
+    return replace(posed, case=replace(posed.case, whole=replace(whole, **other)))
 
 
 def rival(name: str, **knobs: Any) -> Any:
@@ -177,6 +190,17 @@ def judge(posed: Sequence[Posed], made: Made) -> Mapping[str, float]:
     numbers["% late in the worst hour"] = 100 * max(m.worst_hour_late_share for m in made)
     actions = sum(m.actions for m in made) / max(1, sum(p.best.actions for p in posed))
     return numbers | {"actions over clairvoyant's": actions}
+
+
+def actions_judged(posed: Sequence[Posed], made: Made) -> Mapping[str, float]:
+    """How often each trace scales, beside what its capacity costs and whom it fails."""
+    found: dict[str, float] = {}
+    for p, m in zip(posed, made, strict=True):
+        days = p.case.world.minutes / 1440
+        found[f"actions a day, {p.trace}"] = m.actions / days
+        found[f"cost, {p.trace}"] = m.cost_usd / p.best.cost_usd
+        found[f"% late, {p.trace}"] = 100 * m.late_share
+    return found
 
 
 def losses(posed: Sequence[Posed], made: Made) -> Sequence[Losses]:
@@ -231,6 +255,11 @@ SPOKEN = {
 }
 
 
+def known_before(posed: Sequence[Posed]) -> Made:
+    """The clairvoyant's plans."""
+    return [p.best for p in posed]
+
+
 def row(
     name: str, about: str, traces: Callable[[int], Sequence[Trace]], **changes: Any
 ) -> Benchmark[Any, Any]:
@@ -245,6 +274,11 @@ def row(
         most_repeats=1,
         **changes,
     )
+
+
+def actions_at(usd: float) -> Contender[Any, Any]:
+    """Trimtab where a scaling action costs something."""
+    return Contender(f"trimtab, {usd:g} USD an action", partial(ours, kind="terms", action_cost_usd=usd))
 
 
 BENCHMARKS: tuple[Benchmark[Any, Any], ...] = (
@@ -268,5 +302,16 @@ BENCHMARKS: tuple[Benchmark[Any, Any], ...] = (
         sizes={"small": 0, "medium": 1, "large": 3},
         judge=tenants_judged,
         peers=(Contender("trimtab, target + window", partial(ours, kind="target")), *AS_THEY_COME[1:5]),
+    ),
+    row(
+        "capacity-actions",
+        "how often capacity is scaled, and what it costs, by what an action costs",
+        main_traces,
+        sizes={"small": 0, "medium": 1, "large": 1},
+        judge=actions_judged,
+        peers=(
+            *(actions_at(usd) for usd in (0.01, 0.05, 0.1, 0.5, 1.0, 5.0)),
+            Contender("clairvoyant, which does not care", known_before),
+        ),
     ),
 )

@@ -144,6 +144,9 @@ class Workload(Model):
     """Use of spot capacity. Default: no limit."""
     budget_usd_per_day: Positive | None = None
     """Most it may cost in a day, in USD. Default: no limit."""
+    action_cost_usd: Annotated[Number, Field(ge=0)] = 0.0
+    """What it costs to change the count of one option once, up or down by any number, beside the capacity, in
+    USD: risk, churn, attention. Capacity plans scale in later for it. Default: 0."""
     pinned: tuple[Text, ...] = ()
     """Options it must use: option_id or pattern (* and ?). Default: any."""
     excluded: tuple[Text, ...] = ()

@@ -7,7 +7,7 @@ exact replay. One factor a series, and few forms: choosing among hundreds of set
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,10 +20,12 @@ FEW_EPISODES = 6  # hours with late requests: that many are few
 FEW_DAYS = 14  # a history as short as that is short; a calm one counts as much as what forms are made for
 LEAST = 0.9  # a calm history does not say that less would do
 LEAST_COUNT = 1e-9
+ROUNDING = 1e-9  # of a replica, that nobody launches another one for
 MOST = 3.0  # a factor above this would not be capacity for load any more
 HALVINGS = 9
 LEAST_DAYS = 1.0  # of judged history: with less, the factor is that of forms as they are
 WARM_UP = DAY  # minutes whose statistics look back on too little
+WINDOWS_S = tuple(60 * minutes for minutes in (2, 5, 10, 15, 30, 60, 120, 240, 480, DAY))
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Service:
         timeout_s: longest wait before a request is dropped.
         burstiness: variance over mean of arrivals inside a minute.
         target: share of requests that must keep the objective.
+        action_cost_usd: of each minute in which the count of replicas changes, beside the capacity.
     """
 
     capacity: Floats
@@ -47,6 +50,7 @@ class Service:
     timeout_s: float
     burstiness: float
     target: float
+    action_cost_usd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,13 @@ class Fitted:
     """A form with its factor, and what it would have cost and kept on the history it was fitted to.
 
     Attributes:
-        form: chosen.
+        form: chosen, with the window that it holds.
         factor: on everything the form wants, margin included.
-        usd_per_hour: mean cost of the replayed history; NaN where there was no load.
+        usd_per_hour: mean cost of capacity on the replayed history; NaN where there was no load.
         attainment: share of requests in time; NaN where there was too little history.
         days: of history that were replayed.
+        actions_per_hour: minutes of an hour in which the count of replicas changed.
+        action_cost_usd: of each.
     """
 
     form: Form
@@ -66,6 +72,13 @@ class Fitted:
     usd_per_hour: float
     attainment: float
     days: float
+    actions_per_hour: float = 0.0
+    action_cost_usd: float = 0.0
+
+    @property
+    def whole_usd_per_hour(self) -> float:
+        """Capacity and actions."""
+        return self.usd_per_hour + self.actions_per_hour * self.action_cost_usd
 
 
 def fit(load: Floats, service: Service, *, forms: Sequence[Form] = FORMS) -> Fitted:
@@ -89,23 +102,54 @@ def fitted(past: Past, service: Service, end: int, *, forms: Sequence[Form] = FO
     if days < LEAST_DAYS:
         return as_it_is(past, forms[0], service, slice(begin, end), days)
     found = [factored(past, form, service, slice(begin, end), days) for form in forms]
-    return min(found, key=lambda f: f.usd_per_hour)
+    return min(found, key=lambda f: f.whole_usd_per_hour)
 
 
 def as_it_is(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
     """A form with nothing but the margin, where the history is too short to say more."""
-    played = rough_replay(past.load[span], past.needed(form)[span] * (1.0 + MARGIN), service, span)
-    return Fitted(form, 1.0 + MARGIN, played.usd_per_hour, float("nan"), days)
+    played = held_as_pays(past, form, 1.0 + MARGIN, service, span)
+    return replace(played, attainment=float("nan"), days=days)
 
 
 def factored(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
-    """A form with the smallest factor that keeps the objective, and the margin on it."""
+    """A form with the smallest factor that keeps the objective, and the margin on it; held as pays."""
     load, needed = past.load[span], past.needed(form)[span]
     enough = smallest_factor(load, needed, service, span)
     late = rough_replay(load, needed * enough, service, span).late
     factor = trusted(enough, days) * (1.0 + margin(late, days))
-    played = rough_replay(load, needed * factor, service, span)
-    return Fitted(form, factor, played.usd_per_hour, 1.0 - played.late_share, days)
+    return replace(held_as_pays(past, form, factor, service, span), days=days)
+
+
+def held_as_pays(past: Past, form: Form, factor: float, service: Service, span: slice) -> Fitted:
+    """A form with its own window, or the longer one at which capacity and actions cost least together.
+
+    The factor stays: holding longer only adds capacity, so nobody waits longer for fewer actions. Once that
+    capacity alone is dearer than the best so far, what longer windows hold is dearer too.
+    """
+    best = replayed(past, form, factor, service, span)
+    for window_s in WINDOWS_S if service.action_cost_usd > 0 else ():
+        if window_s > form.window_s:
+            tried = replayed(past, replace(form, window_s=window_s), factor, service, span)
+            if tried.usd_per_hour >= best.whole_usd_per_hour:
+                break
+            best = min(best, tried, key=lambda f: f.whole_usd_per_hour)
+    return best
+
+
+def replayed(past: Past, form: Form, factor: float, service: Service, span: slice) -> Fitted:
+    """What a form with its factor would have cost and kept."""
+    load, needed = past.load[span], past.needed(form)[span] * factor
+    played = rough_replay(load, needed, service, span)
+    changes = np.count_nonzero(np.diff(np.ceil(needed / service.capacity[span] - ROUNDING)))
+    return Fitted(
+        form=form,
+        factor=factor,
+        usd_per_hour=played.usd_per_hour,
+        attainment=1.0 - played.late_share,
+        days=len(load) / DAY,
+        actions_per_hour=HOUR * changes / max(1, len(load)),
+        action_cost_usd=service.action_cost_usd,
+    )
 
 
 def trusted(enough: float, days: float) -> float:
@@ -193,7 +237,7 @@ def play(
     Within a minute the queue is a fluid; bursts are an exponential tail in heavy traffic (Kingman 1961).
     """
     wait_s, timeout_s, burstiness = queue
-    wished = np.ceil(needed / capacity - 1e-9)
+    wished = np.ceil(needed / capacity - ROUNDING)
     waiting = 0.0
     for t in range(len(load)):
         if np.isnan(load[t]):

@@ -147,7 +147,16 @@ def loop_text(fitted: Fitted) -> str:
     if np.isnan(fitted.attainment):
         return f"{said}; the history is too short to say how well"
     kept = f"{fitted.attainment:.2%} of requests in time at {fitted.usd_per_hour:.2f} USD an hour"
-    return f"{said}: over the last {fitted.days:.0f} days that would have kept {kept}"
+    return f"{said}: over the last {fitted.days:.0f} days that would have kept {kept}{actions_text(fitted)}"
+
+
+def actions_text(fitted: Fitted) -> str:
+    """How often it scales, where that costs anything."""
+    if not fitted.action_cost_usd > 0:
+        return ""
+    often = f"{24 * fitted.actions_per_hour:.0f} actions a day at {fitted.action_cost_usd:g} USD each"
+    held = f"needs are held for {fitted.form.window_s / 60:g} minutes, which costs least"
+    return f" and {often}; {held}"
 
 
 def rule_of(c: Candidate, made: Made) -> AutoscaleRule:

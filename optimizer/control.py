@@ -57,9 +57,10 @@ def choose(
     known = [c for c in found if not np.isnan(c.fitted.usd_per_hour)]
     if not known:
         return found[0]
-    best = min(known, key=lambda c: c.fitted.usd_per_hour)
+    best = min(known, key=lambda c: c.fitted.whole_usd_per_hour)
     stays = next((c for c in known if world.option_id[c.option] == running), best)
-    return stays if stays.fitted.usd_per_hour <= (1.0 + WORTH_A_MOVE) * best.fitted.usd_per_hour else best
+    dearest = (1.0 + WORTH_A_MOVE) * best.fitted.whole_usd_per_hour
+    return stays if stays.fitted.whole_usd_per_hour <= dearest else best
 
 
 def candidates(world: World, workload: int, running: str = "") -> list[int]:
@@ -89,6 +90,7 @@ def service(world: World, option: int, span: slice, target: float) -> Service:
         boot_minutes=boot_minutes(world, option),
         wait_s=float(np.median(waits)) if len(waits) else 0.0,  # without history nothing is replayed
         timeout_s=float(world.timeout_s[workload]),
+        action_cost_usd=float(world.action_cost_usd[workload]),
         burstiness=float(world.burstiness[workload]),
         target=float(target),
     )

@@ -59,6 +59,7 @@ TINY = {
     "commitments": 6,
     "capacity-traffic": 1,
     "capacity-tenants": 1,
+    "capacity-actions": 1,
 }
 
 
@@ -190,6 +191,16 @@ def test_policies_are_judged_beside_a_clairvoyant(tmp_path: Path, monkeypatch: p
     )
     assert 1.0 < ours["cost over clairvoyant, mean"] < static["cost over clairvoyant, mean"]
     assert ours["% late, invented, worst"] < 1.0
+
+
+def test_actions_that_cost_more_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
+    replays = all_benchmarks()["capacity-actions"]
+    replays.prepare(tmp_path, 1)
+    posed = replays.load(tmp_path)
+    told = {c.name: replays.judge(posed, c.run(posed))["actions a day, invented"] for c in replays.contenders}
+    assert told["trimtab, 5 USD an action"] < 0.7 * told["trimtab, terms"]
+    assert told["trimtab, 0.01 USD an action"] <= told["trimtab, terms"]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ def world_for(parts: Sequence[Served], inputs: Inputs, begin: pd.Timestamp, end:
         requests=np.stack([part.load.requests for part in parts]),
         burstiness=np.array([part.workload.burstiness for part in parts]),
         timeout_s=np.array([part.workload.timeout_s for part in parts]),
+        action_cost_usd=np.array([part.workload.action_cost_usd for part in parts]),
         option_id=tuple(pairs["option_id"].astype(str)),
         option_workload=pairs["workload"].to_numpy(dtype=np.int64),
         price_hourly=pairs["price_hourly"].to_numpy(dtype=float),

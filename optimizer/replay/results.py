@@ -57,9 +57,19 @@ class Replayed:
         return float(1.0 - (missed[arrived > 0] / arrived[arrived > 0]).max(initial=0.0))
 
     @property
+    def scaled(self) -> Ints:
+        """(o) times an option was scaled: minutes in which it launched or stopped anything."""
+        return np.asarray(((self.launched > 0) | (self.stopped > 0)).sum(axis=1))
+
+    @property
     def actions(self) -> int:
-        """Times an option was scaled: minutes in which it launched or stopped anything."""
-        return int(((self.launched > 0) | (self.stopped > 0)).sum())
+        """The same of all options."""
+        return int(self.scaled.sum())
+
+    @property
+    def action_usd(self) -> float:
+        """What these actions cost, beside the capacity."""
+        return float(self.world.action_cost_usd[self.world.option_workload] @ self.scaled)
 
 
 def share_in_time(requests: Floats, late: Floats) -> float:

@@ -22,6 +22,7 @@ SHAPES = {
     "requests": "wt",
     "burstiness": "w",
     "timeout_s": "w",
+    "action_cost_usd": "w",
     "option_workload": "o",
     "price_hourly": "o",
     "boot_s": "o",
@@ -38,6 +39,7 @@ SHAPES = {
 NOT_NEGATIVE = (
     "burstiness",
     "timeout_s",
+    "action_cost_usd",
     "price_hourly",
     "boot_s",
     "failures_per_1000h",
@@ -57,6 +59,7 @@ class World:
             without arrivals and judged as if it were not there.
         burstiness: (w) variance over mean of arrivals inside a minute; 0 = perfectly even.
         timeout_s: (w) longest wait before a request is dropped.
+        action_cost_usd: (w) what it costs to scale one option once, beside the capacity.
         option_id, option_workload: (o) names, and positions of the workloads they serve.
         price_hourly: (o) USD per replica.
         boot_s: (o) from launch until it serves.
@@ -74,6 +77,7 @@ class World:
     requests: Floats
     burstiness: Floats
     timeout_s: Floats
+    action_cost_usd: Floats
     option_id: tuple[str, ...]
     option_workload: Ints
     price_hourly: Floats
