@@ -29,6 +29,7 @@ from optimizer.config import Settings
 from optimizer.coverage import best_cover
 from optimizer.demand import over_intervals
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
+from optimizer.faster_boot import faster_boot_text
 from optimizer.floors import Timeline, with_floor
 from optimizer.formulate import Policy, assemble
 from optimizer.inputs import Inputs
@@ -138,6 +139,14 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
             text = f"a short history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
         else:
             text = loop_text(loop.control.fitted)
+            yield from faster_boot_reasons(c, loop)
+        yield Reason(workload=c.workload.name, text=text)
+
+
+def faster_boot_reasons(c: Candidate, loop: Loop) -> Iterator[Reason]:
+    """What launches that boot faster would save, where that is worth a word."""
+    text = faster_boot_text(loop, c.workload.slo.target) if c.workload.slo else ""
+    if text:
         yield Reason(workload=c.workload.name, text=text)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.calibration import Fitted, Service, fitted
-from optimizer.forms import DAY, Form, Past, past_of
+from optimizer.forms import DAY, Form, Past, forms_for, past_of
 from optimizer.problem import Ints
 from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
 
@@ -53,7 +53,7 @@ def choose(
         if boot not in read:
             read[boot] = past_of(world.load[workload, begin:now], boot)
         asked = service(world, option, slice(begin, now), target)
-        found.append(Control(option, fitted(read[boot], asked, now - begin, forms=forms)))
+        found.append(Control(option, fitted(read[boot], asked, now - begin, forms=forms_for(boot, forms))))
     known = [c for c in found if not np.isnan(c.fitted.usd_per_hour)]
     if not known:
         return found[0]

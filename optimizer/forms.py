@@ -13,8 +13,8 @@ history decides (`optimizer.calibration`). Weights are renewed once an hour, wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -94,6 +94,7 @@ class Form:
         floor_share: of the highest load around the same time yesterday that capacity never falls below.
         floor: (hour) requests/s below which capacity does not fall within the hour, where there is one.
         window_s: how long the largest need is held.
+        level: the statistic that says what the load is now; what a form wants beyond it is head-room.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Form:
     floor_share: float
     floor: Callable[[Hours], Floats] | None = None
     window_s: int = 0
+    level: Statistic = LAST
 
 
 def ramp(h: Hours) -> Weighted:
@@ -158,10 +160,28 @@ def noisy(h: Hours) -> Weighted:
 
 FORMS = (
     Form("ramp", ramp, 0.59),
-    Form("smooth", smooth, 0.59),
+    Form("smooth", smooth, 0.59, level=mean(3)),
     Form("step", step, 0.41),
-    Form("noisy", noisy, 0.55),
+    Form("noisy", noisy, 0.55, level=LEVEL),
 )
+USUAL_BOOT = 5  # minutes that the weights of forms are made for
+
+
+def forms_for(boot_minutes: int, forms: Sequence[Form] = FORMS) -> tuple[Form, ...]:
+    """Forms to choose from: those with less head-room as well, where launches boot faster than usual."""
+    return tuple(forms) if boot_minutes >= USUAL_BOOT else (*forms, *(quick(f, boot_minutes) for f in forms))
+
+
+def quick(form: Form, boot_minutes: int, made_for: int = USUAL_BOOT) -> Form:
+    """A form with less head-room: what has to be covered is the load until a launch serves, a minute more."""
+    share = (boot_minutes + 1) / (made_for + 1)
+
+    def weights(hours: Hours) -> Weighted:
+        less = {statistic: share * weight for statistic, weight in form.weights(hours).items()}
+        level = less.get(form.level, np.zeros_like(hours.last))
+        return {form.level: level + 1.0 - share} | {s: w for s, w in less.items() if s != form.level}
+
+    return replace(form, name=f"{form.name}, quick boot", weights=weights)
 
 
 def plain(target: float) -> Callable[[Hours], Weighted]:
@@ -225,6 +245,13 @@ class Past:
     def each_minute(self, hourly: Floats) -> Floats:
         """(t) what holds from one hour to the next."""
         return np.repeat(hourly, HOUR)[: len(self.load)]
+
+
+def booting_in(past: Past, minutes: int) -> Past:
+    """The same past, for launches that boot in another time: only surprises look so far ahead."""
+    surprises = rises(past.load, minutes + 1)
+    changed = {f"surprise_{half}": fourth_power_mean(surprises, half)[::HOUR] for half in (30, 60)}
+    return replace(past, hours=replace(past.hours, **changed))
 
 
 def past_of(load: Floats, boot_minutes: int) -> Past:
