@@ -145,6 +145,17 @@ def changed(posed: Posed, changes: Mapping[str, float]) -> Posed:
     return replace(posed, case=replace(posed.case, whole=replace(whole, **other)))
 
 
+def standing(posed: Sequence[Posed], *, share: float, call_s: float) -> Made:
+    """Trimtab where every option offers standby at a share of its price."""
+    prices = [share * p.case.whole.price_hourly for p in posed]
+    found = [changed(p, {"standby_boot_s": call_s}) for p in posed]
+    offered = [
+        replace(p, case=replace(p.case, whole=replace(p.case.whole, standby_price_hourly=price)))
+        for p, price in zip(found, prices, strict=True)
+    ]
+    return ours(offered, kind="terms")
+
+
 def rival(name: str, **knobs: Any) -> Any:
     """A rival at its usual settings."""
     from optimizer.replay import hourly_rivals, predictive_scaling, reactive_rivals  # noqa: PLC0415
@@ -312,6 +323,23 @@ BENCHMARKS: tuple[Benchmark[Any, Any], ...] = (
         peers=(
             *(actions_at(usd) for usd in (0.01, 0.05, 0.1, 0.5, 1.0, 5.0)),
             Contender("clairvoyant, which does not care", known_before),
+        ),
+    ),
+    row(
+        "capacity-standby",
+        "what faster boots and pools of replicas that stand by save",
+        main_traces,
+        sizes={"small": 0, "medium": 1, "large": 1},
+        judge=actions_judged,
+        peers=(
+            *(
+                Contender(f"trimtab, boot {s / 60:g} min", partial(ours, kind="terms", boot_s=s))
+                for s in (120.0, 60.0)
+            ),
+            *(
+                Contender(f"trimtab, standby {share:.0%}, {s:g} s", partial(standing, share=share, call_s=s))
+                for share, s in ((0.05, 60.0), (0.1, 60.0), (0.2, 60.0), (0.3, 60.0), (0.1, 120.0))
+            ),
         ),
     ),
 )

@@ -26,6 +26,7 @@ from data.history import (
 from data.live_state import STATE_FILE, State, read_state
 from data.node_room import NODE_ROOM, room_faults
 from data.sheet import Bools, ColumnRule, Part, Sheet
+from data.standby_offers import check_standby, without_empty_columns
 from data.tabular import read_sheet
 from data.workloads import Workload
 from data.workloads_yaml import FILE as WORKLOADS_FILE
@@ -46,6 +47,8 @@ CATALOG = (
     ColumnRule("purchase", "text", "how it is bought", allowed=PURCHASES),
     ColumnRule("price_hourly", "number", "USD per instance-hour", minimum=0),
     ColumnRule("boot_seconds", "number", "seconds until it serves", required=False, minimum=0),
+    ColumnRule("standby_price_hourly", "number", "USD per hour of standing by", required=False, minimum=0),
+    ColumnRule("standby_boot_seconds", "number", "seconds until standby serves", required=False, minimum=0),
     ColumnRule("quota", "number", "instances (null = no limit)", required=False, minimum=0),
     ColumnRule("pool", "text", "the spot pool it shares (null = none)", required=False),
     ColumnRule("failures_per_1000h", "number", "failures in 1000 hours", required=False, minimum=0),
@@ -86,7 +89,8 @@ class WorkspaceFiles:
     Attributes:
         workloads: In the order of the file.
         catalog: A row per option with the columns of CATALOG; boot_seconds filled with 300, no quota = NaN,
-            failures_per_1000h and zones NaN where unknown, accelerator and pool null where there is none.
+            failures_per_1000h and zones NaN where unknown, accelerator and pool null where there is none;
+            the columns of standby only where an option has one.
         profiles: A row per model and accelerator, or model and instance type; columns of PROFILE.
         demand: workload, ts, interval_s, requests, tokens_in, tokens_out, is_gap; sorted by workload and ts.
         events: ts, workload, option_id, event; in order of time.
@@ -234,7 +238,8 @@ def catalog_part(sheet: Sheet) -> Part:
             "accelerator_count", uncounted, "a whole number of accelerators, 1 or more", "correct it"
         )
     boot_seconds = sheet.frame["boot_seconds"].fillna(BOOT_SECONDS)
-    frame = sheet.frame.assign(boot_seconds=boot_seconds)
+    check_standby(sheet, boot_seconds)
+    frame = without_empty_columns(sheet.frame.assign(boot_seconds=boot_seconds))
     return Part(frame, tuple(sheet.faults), _defaulted(sheet))
 
 

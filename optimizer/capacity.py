@@ -139,7 +139,7 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
             text = f"a short history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
         else:
             text = loop_text(loop.control.fitted)
-            yield from faster_boot_reasons(c, loop)
+            yield from (pool_reasons if loop.control.standby else faster_boot_reasons)(c, loop)
         yield Reason(workload=c.workload.name, text=text)
 
 
@@ -147,6 +147,19 @@ def faster_boot_reasons(c: Candidate, loop: Loop) -> Iterator[Reason]:
     """What launches that boot faster would save, where that is worth a word."""
     text = faster_boot_text(loop, c.workload.slo.target) if c.workload.slo else ""
     if text:
+        yield Reason(workload=c.workload.name, text=text)
+
+
+def pool_reasons(c: Candidate, loop: Loop) -> Iterator[Reason]:
+    """What the standby pool is for and what it saves."""
+    control, without = loop.control, loop.control.without
+    if without is not None:
+        price = loop.world.standby_price_hourly[control.option]
+        less = 1.0 - control.fitted.whole_usd_per_hour / without.whole_usd_per_hour
+        text = (
+            f"{control.standby} replicas of {loop.option_id} stand by at {price:.4g} USD an hour each, as "
+            f"many as load ever asked for within a boot; they allow less head-room, which saves {less:.0%}"
+        )
         yield Reason(workload=c.workload.name, text=text)
 
 

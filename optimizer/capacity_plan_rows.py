@@ -49,6 +49,14 @@ class Made:
         (own,) = (c.workload.max_replicas for c in self.outlook.candidates if c.workload.name == name)
         return np.inf if own is None else own
 
+    def standby(self, name: str, option_id: str) -> int | None:
+        """Replicas of an option that should stand by for a workload; None where it has no standby."""
+        loop = self.loops.get(name)
+        if loop is None or not loop.has_standby(option_id):
+            return None
+        own = loop.control.standby if option_id == loop.option_id else 0
+        return int(min(own, self.most_replicas(name)))
+
 
 def allocations(made: Made) -> Iterator[Allocation]:
     """Rows of every option in use, intervals of equal count joined; options of the loop always have one.
@@ -75,6 +83,7 @@ def allocations(made: Made) -> Iterator[Allocation]:
                 replicas=count,
                 max_replicas=max(count, most.get((workload, option_id), 0)),
                 pods=inside if i is not None and problem.nodes.is_shared[i] else None,
+                standby=made.standby(workload, option_id),
             )
 
 

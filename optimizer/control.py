@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.calibration import Fitted, Service, fitted
+from optimizer.calibration import WARM_UP, Fitted, Service, fitted
 from optimizer.forms import DAY, Form, Past, forms_for, past_of
 from optimizer.problem import Ints
+from optimizer.replay.standby_pool import empty_pool
 from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
+from optimizer.standby import Pooled, with_pool
 
 HISTORY = 28 * DAY  # minutes that a fit looks back on
 DEAR = 1.6  # times the cheapest per request: above that an option is not tried
@@ -25,10 +27,14 @@ class Control:
     Attributes:
         option: position in the world; the loop adds replicas of it.
         fitted: the form and its factor.
+        standby: replicas that stand by.
+        without: the form and its factor without them, where they do.
     """
 
     option: int
     fitted: Fitted
+    standby: int = 0
+    without: Fitted | None = None
 
 
 def choose(
@@ -53,7 +59,8 @@ def choose(
         if boot not in read:
             read[boot] = past_of(world.load[workload, begin:now], boot)
         asked = service(world, option, slice(begin, now), target)
-        found.append(Control(option, fitted(read[boot], asked, now - begin, forms=forms_for(boot, forms))))
+        usual = fitted(read[boot], asked, now - begin, forms=forms_for(boot, forms))
+        found.append(with_standby(world, Control(option, usual), read[boot], asked))
     known = [c for c in found if not np.isnan(c.fitted.usd_per_hour)]
     if not known:
         return found[0]
@@ -94,6 +101,29 @@ def service(world: World, option: int, span: slice, target: float) -> Service:
         burstiness=float(world.burstiness[workload]),
         target=float(target),
     )
+
+
+def with_standby(world: World, usual: Control, past: Past, asked: Service) -> Control:
+    """The same with replicas that stand by, where the option offers that and it pays."""
+    option = usual.option
+    if not world.has_standby[option] or not len(past.load):
+        return usual
+    pool = Pooled(asked, float(world.standby_price_hourly[option]), call_minutes(world, option))
+    span = slice(min(WARM_UP, len(past.load) // 2), len(past.load))
+    found, size = with_pool(past, usual.fitted, pool, span)
+    quota = UNLIMITED if world.quota_pool[option] == NONE else world.quota[world.quota_pool[option]]
+    return Control(option, found, min(size, int(quota)), usual.fitted) if size else usual
+
+
+def call_minutes(world: World, option: int) -> int:
+    """Whole minutes until a replica serves that stands by; those of a boot where none do."""
+    pool = empty_pool(world.boot_s[[option]], world.standby_boot_s[[option]], 1)
+    return boot_minutes(world, option) - int(pool.called_at[0])
+
+
+def reach_minutes(world: World, control: Control) -> int:
+    """Whole minutes until more capacity serves."""
+    return (call_minutes if control.standby else boot_minutes)(world, control.option)
 
 
 def boot_minutes(world: World, option: int) -> int:

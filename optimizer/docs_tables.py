@@ -148,6 +148,8 @@ FILES: dict[str, File] = {
         {
             "boot_seconds": f"{BOOT_SECONDS:g}",
             "failures_per_1000h": "from the risk model",
+            "standby_price_hourly": "no standby",
+            "standby_boot_seconds": "no standby",
             "zones": "unknown",
         },
     ),

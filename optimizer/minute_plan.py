@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
-from optimizer.control import Control, boot_minutes, candidates, choose, room
+from optimizer.control import Control, candidates, choose, reach_minutes, room
 from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Past, around_yesterday, past_of
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
@@ -74,6 +74,11 @@ class Loop:
     def highest(self) -> float:
         """Requests/s of the busiest minute of the last week."""
         return float(np.nanmax(self.past.load[-WEEK:], initial=0.0))
+
+    def has_standby(self, option_id: str) -> bool:
+        """Whether replicas of an option may stand by."""
+        known = option_id in self.world.option_id
+        return known and bool(self.world.has_standby[self.world.option_id.index(option_id)])
 
     def rule(self) -> AutoscaleRule:
         """The loop's rule as it stands in the plan, weights as of now."""
@@ -159,7 +164,7 @@ def loop_of(c: Candidate, inputs: Inputs, kind: str) -> Loop | None:
     target, running = c.workload.slo.target, most_running(inputs, c.workload.name)
     control = choose(world, 0, world.minutes, target, KINDS[kind], running=running)
     now = np.append(world.load[0], np.nan)  # the minute that begins: its load is not known
-    return Loop(world, control, past_of(now, boot_minutes(world, control.option)))
+    return Loop(world, control, past_of(now, reach_minutes(world, control)))
 
 
 def most_running(inputs: Inputs, name: str) -> str:

@@ -45,7 +45,7 @@ class Allocation(Part):
     """Replicas wished of one option while `from` <= now < `to`; rows of one option add up.
 
     `pods` run on these replicas, which are then nodes of the workload's own; None where replicas serve
-    themselves.
+    themselves. `standby` more have booted and wait to be called; absent where the option has none.
     """
 
     workload: str
@@ -55,6 +55,7 @@ class Allocation(Part):
     replicas: Count
     max_replicas: Count
     pods: Count | None = None
+    standby: Count | None = Field(None, exclude_if=lambda count: count is None)
 
 
 class Term(Part):

@@ -3,7 +3,8 @@
 How the world behaves is what a user's cloud charges for: launches serve nothing until they have booted and
 are paid for from launch, stops are immediate, replicas fail and are launched again, spot pools take back
 what they no longer grant, launches beyond capacity or quota are denied and asked for again each minute, a
-backlog is carried over, and a commitment once taken is paid to the end.
+backlog is carried over, and a commitment once taken is paid to the end. Where an option offers standby,
+replicas may wait at its price and serve sooner once called (`optimizer.replay.standby_pool`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from optimizer.problem import Floats, Ints
 from optimizer.replay.minutes import Counts, Fleet, Minutes, Offered, add_reactive, run
 from optimizer.replay.queue import SECONDS, bursts
 from optimizer.replay.results import Replayed
+from optimizer.replay.standby_pool import empty_pool
 from optimizer.replay.world import World
 
 STRETCH = 1440  # minutes whose seconds are held at once
@@ -32,11 +34,13 @@ class Orders:
         replicas, most: (o, minute) wished, and how far the loop may go.
         needed: (w, minute) requests/s that the loop wants served; 0 = no loop. That of a minute may know
             the load of the minutes before it.
+        standby: (o, minute) replicas that should stand by besides; None = none.
     """
 
     replicas: Ints
     most: Ints
     needed: Floats
+    standby: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ class Play:
             replicas=orders.replicas[:, given].astype(np.int64),
             most=orders.most[:, given].astype(np.int64),
             needed=orders.needed[:, given].astype(np.float64),
+            standby=standing_by(orders, world)[:, given],
         )
         self.run(stretch)
         self.minute += steps
@@ -153,7 +158,8 @@ class Play:
         """Hands minutes to the compiled loop, all arrays laid out alike, or it would be compiled again."""
         alike = Minutes._make(map(np.ascontiguousarray, stretch))
         if self.minute == 0:
-            self.fleet.ready[:] = first_fleet(self.offered, alike)
+            ready, standby = first_fleet(self.offered, alike)
+            self.fleet.ready[:], self.fleet.pool.ready[:] = ready, standby
         run(self.offered, alike, self.fleet, self.counts, (self.minute, self.lag), self.chance)
 
     def result(self) -> Replayed:
@@ -167,6 +173,7 @@ class Play:
             replicas=running,
             most=running,
             needed=np.zeros((len(world.workloads), 1)),
+            standby=np.zeros_like(running),
         )
         self.run(after)
         return Replayed(world=world, **{name: part[:, :-1] for name, part in self.counts._asdict().items()})
@@ -195,34 +202,55 @@ def idle(world: World, options: Offered, lag: int) -> Fleet:
     """Nothing runs and nobody waits."""
     count, workloads = len(world.option_id), len(world.workloads)
     ring = int(np.ceil(world.timeout_s.max(initial=0.0))) + lag + SPARE_S
+    ages = int(options.boot_minutes.max(initial=0)) + 1
     return Fleet(
         ready=np.zeros(count, dtype=np.int64),
-        booting=np.zeros((count, int(options.boot_minutes.max(initial=0)) + 1), dtype=np.int64),
+        booting=np.zeros((count, ages), dtype=np.int64),
         paid=np.zeros(count, dtype=np.int64),
         used=np.zeros(workloads),
         arrived=np.zeros((workloads, ring)),
         left=np.zeros((workloads, ring)),
+        pool=empty_pool(world.boot_s, world.standby_boot_s, ages),
     )
 
 
 def blank(world: World) -> Counts:
     """Nothing counted yet, in the minutes of the world and in one after them."""
     minutes = world.minutes + 1
-    ready, paid, launched, stopped, failed, reclaimed, denied = np.zeros(
-        (7, len(world.option_id), minutes), dtype=np.int64
+    ready, paid, launched, stopped, failed, reclaimed, denied, standby = np.zeros(
+        (8, len(world.option_id), minutes), dtype=np.int64
     )
     late, dropped = np.zeros((2, len(world.workloads), minutes))
-    return Counts(ready, paid, launched, stopped, failed, reclaimed, denied, late, dropped)
+    return Counts(ready, paid, launched, stopped, failed, reclaimed, denied, standby, late, dropped)
 
 
-def first_fleet(options: Offered, stretch: Minutes) -> Ints:
-    """(o) replicas that the first minute wishes, as far as pools and quotas grant them."""
+def standing_by(orders: Orders, world: World) -> Ints:
+    """(o, minute) replicas that should stand by.
+
+    Raises:
+        ValueError: an option that has no standby, or less than none.
+    """
+    if orders.standby is None:
+        return np.zeros(orders.replicas.shape, dtype=np.int64)
+    if bool((orders.standby < 0).any() or (orders.standby[~world.has_standby] > 0).any()):
+        raise ValueError("orders for standby that is not offered")
+    return orders.standby.astype(np.int64)
+
+
+def first_fleet(options: Offered, stretch: Minutes) -> tuple[Ints, Ints]:
+    """(o) replicas that the first minute wishes to run and to stand by, as pools and quotas grant them."""
     wished = stretch.replicas[:, 0].copy()
     for w in range(len(options.timeout_s)):
         add_reactive(options, stretch, 0, w, wished)
-    for group, limits in ((options.pool, stretch.pool_capacity[:, 0]), (options.quota_pool, options.quota)):
-        left = limits.copy()
-        for i in np.flatnonzero(group >= 0):
-            wished[i] = min(wished[i], left[group[i]])
-            left[group[i]] -= wished[i]
-    return np.asarray(wished)
+    granted(wished, options.pool, stretch.pool_capacity[:, 0].copy())
+    left, standby = options.quota.copy(), stretch.standby[:, 0].copy()
+    for counts in (wished, standby):  # what runs first
+        granted(counts, options.quota_pool, left)
+    return wished, standby
+
+
+def granted(wished: Ints, group: Ints, left: Ints) -> None:
+    """Cuts counts to what their group has left, and takes them from it."""
+    for i in np.flatnonzero(group >= 0):
+        wished[i] = min(wished[i], left[group[i]])
+        left[group[i]] -= wished[i]

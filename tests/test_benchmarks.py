@@ -60,6 +60,7 @@ TINY = {
     "capacity-traffic": 1,
     "capacity-tenants": 1,
     "capacity-actions": 1,
+    "capacity-standby": 1,
 }
 
 
@@ -201,6 +202,16 @@ def test_actions_that_cost_more_are_fewer(tmp_path: Path, monkeypatch: pytest.Mo
     told = {c.name: replays.judge(posed, c.run(posed))["actions a day, invented"] for c in replays.contenders}
     assert told["trimtab, 5 USD an action"] < 0.7 * told["trimtab, terms"]
     assert told["trimtab, 0.01 USD an action"] <= told["trimtab, terms"]
+
+
+def test_standby_and_fast_boots_are_cheaper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
+    replays = all_benchmarks()["capacity-standby"]
+    replays.prepare(tmp_path, 1)
+    posed = replays.load(tmp_path)
+    cost = {c.name: replays.judge(posed, c.run(posed))["cost, invented"] for c in replays.contenders}
+    assert cost["trimtab, boot 1 min"] < cost["trimtab, boot 2 min"] < cost["trimtab, terms"]
+    assert cost["trimtab, standby 5%, 60 s"] <= cost["trimtab, standby 30%, 60 s"] <= cost["trimtab, terms"]
 
 
 @pytest.mark.parametrize(

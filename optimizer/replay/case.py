@@ -50,10 +50,13 @@ class Known:
     def orders(self, world: World, seen: Seen) -> Orders:  # noqa: ARG002 - what is wished does not depend on it
         """The rest of them."""
         rest = slice(seen.minute, None)
-        return Orders(self.whole.replicas[:, rest], self.whole.most[:, rest], self.whole.needed[:, rest])
+        whole = self.whole
+        standby = None if whole.standby is None else whole.standby[:, rest]
+        return Orders(whole.replicas[:, rest], whole.most[:, rest], whole.needed[:, rest], standby)
 
 
 def no_replicas(world: World) -> Orders:
-    """Nothing wished; to be filled."""
-    options, workloads = (len(world.option_id), world.minutes), (len(world.workloads), world.minutes)
-    return Orders(np.zeros(options, dtype=np.int64), np.zeros(options, dtype=np.int64), np.zeros(workloads))
+    """Nothing wished; to be filled. Standby is None where no option offers it."""
+    replicas, most, standby = np.zeros((3, len(world.option_id), world.minutes), dtype=np.int64)
+    needed = np.zeros((len(world.workloads), world.minutes))
+    return Orders(replicas, most, needed, standby if world.has_standby.any() else None)

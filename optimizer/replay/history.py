@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data.standby_offers import standby_offers
 from data.workloads import Workload
 from optimizer.admissible import Context, admissible
 from optimizer.inputs import Inputs
@@ -87,6 +88,7 @@ def world_for(parts: Sequence[Served], inputs: Inputs, begin: pd.Timestamp, end:
         pairs["max_concurrency"] = 0.0
     quotas = pairs.groupby("option_id", sort=True)["quota"].first()
     pools = sorted(pairs["pool"].dropna().unique())
+    standby_price, standby_boot_s = standby_offers(pairs)
     return World(
         start=begin,
         workloads=tuple(part.workload.name for part in parts),
@@ -98,6 +100,8 @@ def world_for(parts: Sequence[Served], inputs: Inputs, begin: pd.Timestamp, end:
         option_workload=pairs["workload"].to_numpy(dtype=np.int64),
         price_hourly=pairs["price_hourly"].to_numpy(dtype=float),
         boot_s=pairs["boot_seconds"].to_numpy(dtype=float),
+        standby_price_hourly=standby_price,
+        standby_boot_s=standby_boot_s,
         failures_per_1000h=pairs["failures_per_1000h"].fillna(0.0).to_numpy(dtype=float),
         concurrency=pairs["max_concurrency"].fillna(0.0).to_numpy(dtype=float),
         is_committed=pairs["purchase"].eq("commitment").to_numpy(dtype=bool),

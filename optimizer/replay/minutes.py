@@ -13,6 +13,7 @@ import numpy as np
 from optimizer.compiled import compiled
 from optimizer.problem import Bools, Floats, Ints
 from optimizer.replay.queue import SECONDS, late_of_second, serve_second
+from optimizer.replay.standby_pool import Pool, call, grow_older, inside, shrink, take_back, take_over
 
 NEAR = 1e-9
 
@@ -43,6 +44,7 @@ class Minutes(NamedTuple):
     replicas: Ints  # (o, t)
     most: Ints  # (o, t)
     needed: Floats  # (w, t) requests/s that the loop wants served; 0 = no loop
+    standby: Ints  # (o, t)
 
 
 class Fleet(NamedTuple):
@@ -54,18 +56,20 @@ class Fleet(NamedTuple):
     used: Floats  # (w) share of capacity in use in the last minute
     arrived: Floats  # (w, ring) curves of `optimizer.replay.queue`
     left: Floats  # (w, ring)
+    pool: Pool  # what stands by
 
 
 class Counts(NamedTuple):
     """What is counted, from the beginning of the replay: (o, minute) replicas, (w, minute) requests."""
 
     ready: Ints  # that serve in the minute, or in a part of it
-    paid: Ints
+    paid: Ints  # in full: what runs or boots
     launched: Ints
     stopped: Ints
     failed: Ints
     reclaimed: Ints
     denied: Ints
+    standby: Ints  # that stand by
     late: Floats
     dropped: Floats
 
@@ -99,11 +103,13 @@ def run(
         wished[:] = minutes.replicas[:, t]
         for w in range(len(offered.timeout_s)):
             add_reactive(offered, minutes, t, w, wished)
-        stop(fleet, wished, counts.stopped[:, now])
+        stop(fleet, wished, minutes.standby[:, t], counts.stopped[:, now])
         launch(offered, minutes.pool_capacity[:, t], fleet, wished, counts, now)
+        refill(offered, minutes.standby[:, t], fleet, counts, now)
         for w in range(len(offered.timeout_s)):
             serve(offered, minutes, t, w, fleet, counts, now, lag)
         boot(offered.boot_minutes, fleet)
+        grow_older(fleet.pool)
 
 
 @compiled
@@ -114,11 +120,11 @@ def held(fleet: Fleet, option: int) -> int:
 
 @compiled
 def carried(shared: Ints, groups: int, fleet: Fleet) -> Ints:
-    """(group) replicas of all options that share a pool or a quota."""
+    """(group) replicas of all options that share a pool or a quota, those that stand by among them."""
     total = np.zeros(groups, dtype=np.int64)
     for i in range(len(shared)):
         if shared[i] >= 0:
-            total[shared[i]] += held(fleet, i)
+            total[shared[i]] += held(fleet, i) + inside(fleet.pool, i)
     return total
 
 
@@ -185,16 +191,21 @@ def add_reactive(offered: Offered, minutes: Minutes, t: int, w: int, wished: Int
 
 
 @compiled
-def stop(fleet: Fleet, wished: Ints, stopped: Ints) -> None:
-    """What is beyond the wish ends at once, the youngest first: those on their way are cancelled."""
+def stop(fleet: Fleet, wished: Ints, standby: Ints, stopped: Ints) -> None:
+    """What is beyond the wish ends at once, the youngest first: those on their way are cancelled.
+
+    It goes to the standby pool where that has fewer than it should.
+    """
     for i in range(len(wished)):
         beyond = held(fleet, i) - wished[i]
         if beyond <= 0:
             continue
         stopped[i] = beyond
+        take_back(fleet.pool, i, standby[i], max(0, beyond - fleet.booting[i].sum()))
         for age in range(fleet.booting.shape[1]):
             ended = min(beyond, fleet.booting[i, age])
             fleet.booting[i, age] -= ended
+            take_over(fleet.pool, i, standby[i], ended, age)
             beyond -= ended
         fleet.ready[i] -= beyond
 
@@ -203,12 +214,17 @@ def stop(fleet: Fleet, wished: Ints, stopped: Ints) -> None:
 def launch(
     offered: Offered, pool_capacity: Ints, fleet: Fleet, wished: Ints, counts: Counts, now: int
 ) -> None:
-    """What is missing starts, as far as pools and quotas grant it; the rest is denied and asked for again."""
+    """What is missing is called from standby, then launched as far as pools and quotas grant it.
+
+    The rest is denied and asked for again.
+    """
     in_pool = carried(offered.pool, len(pool_capacity), fleet)
     in_quota = carried(offered.quota_pool, len(offered.quota), fleet)
     for i in offered.by_price:
         running, p, q = held(fleet, i), offered.pool[i], offered.quota_pool[i]
         missing = max(0, wished[i] - running)
+        called = call(fleet.pool, i, missing, fleet.booting)
+        missing, running = missing - called, running + called
         granted = missing
         if p >= 0:
             granted = min(granted, max(0, pool_capacity[p] - in_pool[p]))
@@ -219,12 +235,28 @@ def launch(
         if q >= 0:
             in_quota[q] += granted
         fleet.booting[i, 0] += granted
-        counts.launched[i, now] = granted
+        counts.launched[i, now] = called + granted
         counts.denied[i, now] = missing - granted
         fleet.paid[i] = (
             max(fleet.paid[i], running + granted) if offered.is_committed[i] else running + granted
         )
         counts.paid[i, now] = fleet.paid[i]
+
+
+@compiled
+def refill(offered: Offered, standby: Ints, fleet: Fleet, counts: Counts, now: int) -> None:
+    """Standby pools are filled as far as quotas leave room beside what runs, or cut to what is wished."""
+    pool = fleet.pool
+    in_quota = carried(offered.quota_pool, len(offered.quota), fleet)
+    for i in offered.by_price:
+        shrink(pool, i, standby[i])
+        launched, q = standby[i] - inside(pool, i), offered.quota_pool[i]
+        if launched > 0 and q >= 0:
+            launched = min(launched, max(0, offered.quota[q] - in_quota[q]))
+            in_quota[q] += launched
+        pool.warming[i, 0] += launched
+        counts.paid[i, now] += pool.warming[i].sum()
+        counts.standby[i, now] = pool.ready[i]
 
 
 @compiled

@@ -40,6 +40,8 @@ def place(orders: Orders, world: World, workload: int, rows: list[Allocation]) -
         span = slice(max(0, begin), world.minutes if row.end == last else max(0, end))
         orders.replicas[position[row.option_id], span] += row.replicas
         orders.most[position[row.option_id], span] += row.max_replicas
+        if orders.standby is not None:
+            orders.standby[position[row.option_id], span] += row.standby or 0
 
 
 def minute_of(world: World, moment: object) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from optimizer.control import Control, boot_minutes, choose, room
+from optimizer.control import Control, choose, reach_minutes, room
 from optimizer.forms import DAY, FORMS, Form, past_of
 from optimizer.replay.case import Case, Known, no_replicas
 from optimizer.simulate import Orders
@@ -37,6 +37,8 @@ def fill(orders: Orders, case: Case, workload: int, chosen: Chooser) -> None:
         span = slice(begin, min(begin + DAY, case.world.minutes))
         now, end = case.begin + span.start, case.begin + span.stop
         control = chosen(workload, now)
-        past = past_of(load[:end], boot_minutes(case.whole, control.option))
+        past = past_of(load[:end], reach_minutes(case.whole, control))
         orders.needed[workload, span] = control.fitted.factor * past.needed(control.fitted.form)[now:end]
+        if orders.standby is not None:
+            orders.standby[control.option, span] = control.standby
         orders.most[:, span] += room(case.whole, workload, control.option)[:, None]

@@ -18,8 +18,9 @@ class Replayed:
 
     Attributes:
         world: it was played in.
-        ready, paid: (o, t) replicas that served at the beginning of the minute, and those paid for.
+        ready, paid: (o, t) replicas that served at the beginning of the minute, and those paid for in full.
         launched, stopped, failed, reclaimed, denied: (o, t) replicas.
+        standby: (o, t) replicas that stood by, paid at the price of that.
         late: (w, t) requests of each minute that missed their objective, those dropped included.
         dropped: (w, t) requests that waited longer than their timeout.
     """
@@ -32,13 +33,16 @@ class Replayed:
     failed: Ints
     reclaimed: Ints
     denied: Ints
+    standby: Ints
     late: Floats
     dropped: Floats
 
     @property
     def usd(self) -> Floats:
         """(t) cost of each minute."""
-        return np.asarray(self.world.price_hourly @ self.paid / MINUTES_PER_HOUR)
+        standby_price = np.nan_to_num(self.world.standby_price_hourly)
+        hourly = self.world.price_hourly @ self.paid + standby_price @ self.standby
+        return np.asarray(hourly / MINUTES_PER_HOUR)
 
     @property
     def cost_usd(self) -> float:

@@ -26,6 +26,8 @@ SHAPES = {
     "option_workload": "o",
     "price_hourly": "o",
     "boot_s": "o",
+    "standby_price_hourly": "o",
+    "standby_boot_s": "o",
     "failures_per_1000h": "o",
     "concurrency": "o",
     "is_committed": "o",
@@ -63,6 +65,8 @@ class World:
         option_id, option_workload: (o) names, and positions of the workloads they serve.
         price_hourly: (o) USD per replica.
         boot_s: (o) from launch until it serves.
+        standby_price_hourly: (o) USD of a replica that has booted and stands by; NaN where there is none.
+        standby_boot_s: (o) from its call until it serves, at most boot_s; NaN likewise.
         failures_per_1000h: (o) of a replica that is ready.
         concurrency: (o) requests that one replica has in hand when full.
         is_committed: (o) paid until the end once launched.
@@ -82,6 +86,8 @@ class World:
     option_workload: Ints
     price_hourly: Floats
     boot_s: Floats
+    standby_price_hourly: Floats
+    standby_boot_s: Floats
     failures_per_1000h: Floats
     concurrency: Floats
     is_committed: Bools
@@ -106,6 +112,11 @@ class World:
     def is_spot(self) -> Bools:
         """(o) whether a pool may take it back."""
         return np.asarray(self.pool != NONE)
+
+    @property
+    def has_standby(self) -> Bools:
+        """(o) whether replicas of it may stand by."""
+        return ~np.isnan(self.standby_price_hourly)
 
     @cached_property
     def usd_per_unit(self) -> Floats:
@@ -154,8 +165,22 @@ def wrong_amounts(world: World) -> list[Fault]:
     ]
     if bool((world.requests < 0).any()):
         found.append(fault("requests", "a negative amount", "counts, or NaN where nobody counted"))
+    found += wrong_standby(world)
     if bool((np.diff(world.option_workload) < 0).any()):
         found.append(fault("option_workload", "options in another order", "options in order of workloads"))
+    return found
+
+
+def wrong_standby(world: World) -> list[Fault]:
+    """Standby with one number only, below 0, or that serves later than a launch would."""
+    price, boot_s = world.standby_price_hourly, world.standby_boot_s
+    found = []
+    if bool((np.isnan(price) != np.isnan(boot_s)).any()):
+        found.append(fault("standby_boot_s", "one of price and boot alone", "both or none of each option"))
+    if bool((price < 0).any()):
+        found.append(fault("standby_price_hourly", "a negative amount", "at least 0, NaN without standby"))
+    if bool(((boot_s < 0) | (boot_s > world.boot_s)).any()):
+        found.append(fault("standby_boot_s", "amounts out of range", "from 0 to boot_s"))
     return found
 
 

@@ -140,6 +140,18 @@ def cell(table: str, row: int, column: str, value: object) -> Callable[[Files], 
     return spoil
 
 
+def standby(row: int, price: float | None, seconds: float | None) -> Callable[[Files], None]:
+    """One option that offers standby, of all of them."""
+
+    def spoil(files: Files) -> None:
+        none = [np.nan] * len(files.catalog)
+        files.catalog = files.catalog.assign(standby_price_hourly=none, standby_boot_seconds=none)
+        for name, value in (("standby_price_hourly", price), ("standby_boot_seconds", seconds)):
+            files.catalog.loc[row, name] = np.nan if value is None else value
+
+    return spoil
+
+
 def column(table: str, name: str, value: Callable[[pd.Series], object]) -> Callable[[Files], None]:
     """Spoil one column."""
 
@@ -228,6 +240,12 @@ BAD: dict[str, Callable[[Files], None]] = {
     "empty option_id": cell("catalog", 1, "option_id", ""),
     "unknown purchase": cell("catalog", 0, "purchase", "reserved"),
     "negative boot": cell("catalog", 1, "boot_seconds", -1),
+    "standby without a price": standby(0, None, 60.0),
+    "standby without a boot": standby(0, 0.1, None),
+    "standby slower than a boot": standby(0, 0.1, 301.0),
+    "standby of spot": standby(1, 0.1, 60.0),
+    "negative standby": standby(0, -0.1, 60.0),
+    "endless standby": standby(0, float("inf"), 60.0),
     "negative quota": cell("catalog", 0, "quota", -5),
     "negative failures": cell("catalog", 0, "failures_per_1000h", -0.1),
     "uncounted accelerator": cell("catalog", 0, "accelerator_count", None),
@@ -287,6 +305,21 @@ def test_each_fault_is_one_clear_line(case: str, tmp_path: Path) -> None:
     (line,) = faults(files, tmp_path)
     expected = MESSAGES[case]
     assert line == expected or (expected.endswith(" …") and line.startswith(expected[:-1]))
+
+
+def test_standby_is_read_where_an_option_offers_it(tmp_path: Path) -> None:
+    offered, none = Files(), Files()
+    standby(0, 0.1, 300.0)(offered)
+    standby(0, None, None)(none)
+    names = {"standby_price_hourly", "standby_boot_seconds"}
+    read = read_workspace(offered.write(tmp_path / "offered")).catalog
+    assert read is not None
+    assert read.loc[0, sorted(names)].tolist() == [300.0, 0.1]
+    assert read.loc[1:, sorted(names)].isna().to_numpy().all()
+    for files in (none, Files()):
+        read = read_workspace(files.write(tmp_path / str(id(files)))).catalog
+        assert read is not None
+        assert not names & set(read)
 
 
 def test_every_message_has_its_case() -> None:

@@ -33,6 +33,8 @@ def world_with(requests: object, **changes: object) -> World:
         option_workload=np.zeros(options, dtype=np.int64) if workloads == 1 else np.arange(options),
         price_hourly=np.ones(options),
         boot_s=np.full(options, 300.0),
+        standby_price_hourly=np.full(options, np.nan),
+        standby_boot_s=np.full(options, np.nan),
         failures_per_1000h=np.zeros(options),
         concurrency=np.zeros(options),
         is_committed=np.zeros(options, dtype=bool),

@@ -1,0 +1,127 @@
+"""Whether a pool of replicas that stand by pays, as the history says.
+
+With a pool the loop may keep less head-room: what load asks for suddenly is called and serves soon, and the
+pool is filled again by launches. It is as large as the most that the history ever asked for within a boot
+time: smaller ones are cheaper on the history and run dry on the next jump. The replay is the rough one of
+`optimizer.calibration`; what serves in a minute is the least that was wished since a call takes, and no more
+than the least that was wished since a boot takes plus the pool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from optimizer.calibration import (
+    HALVINGS,
+    MARGIN,
+    MOST,
+    ROUNDING,
+    Fitted,
+    Rough,
+    Service,
+    allowed_share,
+    margin,
+    rough_replay,
+    trusted,
+)
+from optimizer.forms import HOUR, USUAL_BOOT, Form, Past, booting_in, quick
+from optimizer.problem import Floats
+
+WORTH_A_POOL = 0.02  # of the cost that it must save
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A service with replicas that stand by.
+
+    Attributes:
+        service: what a replica does that is launched; capacity has the minutes of the loads below.
+        price_hourly: USD of a replica that stands by.
+        call_minutes: from a call until it serves.
+        size: replicas of the pool.
+    """
+
+    service: Service
+    price_hourly: float
+    call_minutes: int
+    size: int = 0
+
+    def wished(self, needed: Floats) -> Floats:
+        """(t) replicas that the loop wishes to run."""
+        return np.ceil(needed / self.service.capacity - ROUNDING)
+
+    def most_called(self, needed: Floats) -> int:
+        """Replicas of which a launch would still boot and a call serves: the most at any time."""
+        wished = self.wished(needed)
+        missed = least(wished, self.call_minutes) - least(wished, self.service.boot_minutes)
+        return int(missed.max(initial=0.0))
+
+    def replay(self, load: Floats, needed: Floats) -> Rough:
+        """Cost and lateness; for each replica called another is launched, at the full price as it boots."""
+        service, wished = self.service, self.wished(needed)
+        booted = least(wished, service.boot_minutes)
+        ready = np.minimum(least(wished, self.call_minutes), booted + self.size)
+        at_once = replace(service, boot_minutes=0)
+        played = rough_replay(load, ready * service.capacity, at_once, slice(None))
+        launched = np.minimum(self.size, wished - booted)
+        full = float((wished + launched).mean()) * service.price_hourly
+        return replace(played, usd_per_hour=full + float((self.size - launched).mean()) * self.price_hourly)
+
+    def smallest_factor(self, load: Floats, needed: Floats) -> float:
+        """By bisection, as without a pool."""
+        most = self.replay(load, needed * MOST).late_share
+        allowed = allowed_share(1.0 - self.service.target, most)
+        low, high = 0.0, MOST
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            late = self.replay(load, needed * middle).late_share
+            low, high = (low, middle) if late <= allowed else (middle, high)
+        return high
+
+
+def least(wished: Floats, minutes: int) -> Floats:
+    """(t) the least that was wished in the last minutes, this one included."""
+    return pd.Series(wished).rolling(minutes + 1, min_periods=1).min().to_numpy(dtype=float)
+
+
+def with_pool(past: Past, usual: Fitted, pool: Pooled, span: slice) -> tuple[Fitted, int]:
+    """How a workload is served with a pool and the pool's size; as usual and 0 where none pays.
+
+    Args:
+        past: of the workload.
+        usual: how it is served without.
+        pool: what standing by offers; the size is found here.
+        span: minutes that are replayed.
+    """
+    if np.isnan(usual.attainment) or pool.call_minutes >= min(pool.service.boot_minutes, USUAL_BOOT):
+        return usual, 0
+    form = quick(usual.form, pool.call_minutes, min(pool.service.boot_minutes, USUAL_BOOT))
+    load, needed = past.load[span], booting_in(past, pool.call_minutes).needed(form)[span]
+    pool = replace(pool, service=replace(pool.service, capacity=pool.service.capacity[span]))
+    pool = replace(pool, size=pool.most_called(needed * (1.0 + MARGIN)))
+    found = fitted_to(usual, form, load, needed, pool)
+    saved = usual.whole_usd_per_hour - found.whole_usd_per_hour
+    if not pool.size or saved < WORTH_A_POOL * usual.whole_usd_per_hour:
+        return usual, 0
+    alone = fitted_to(usual, form, load, needed, replace(pool, size=0))  # it may be the form that saves
+    return (found, pool.size) if found.whole_usd_per_hour < alone.whole_usd_per_hour else (usual, 0)
+
+
+def fitted_to(usual: Fitted, form: Form, load: Floats, needed: Floats, pool: Pooled) -> Fitted:
+    """A form with the smallest factor that keeps the objective beside a pool, and the margin on it."""
+    enough = pool.smallest_factor(load, needed)
+    late = pool.replay(load, needed * enough).late
+    factor = trusted(enough, usual.days) * (1.0 + margin(late, usual.days))
+    played = pool.replay(load, needed * factor)
+    changes = np.count_nonzero(np.diff(pool.wished(needed * factor)))
+    return replace(
+        usual,
+        form=form,
+        factor=factor,
+        usd_per_hour=played.usd_per_hour,
+        attainment=1.0 - played.late_share,
+        actions_per_hour=HOUR * changes / max(1, len(load)),
+    )
