@@ -65,6 +65,7 @@ class Fitted:
         days: of history that were replayed.
         actions_per_hour: minutes of an hour in which the count of replicas changed.
         action_cost_usd: of each.
+        own_window_s: window of the form as the factor was fitted to it.
     """
 
     form: Form
@@ -74,6 +75,12 @@ class Fitted:
     days: float
     actions_per_hour: float = 0.0
     action_cost_usd: float = 0.0
+    own_window_s: int = 0
+
+    @property
+    def unheld(self) -> Form:
+        """The form as the factor was fitted to it."""
+        return replace(self.form, window_s=self.own_window_s)
 
     @property
     def whole_usd_per_hour(self) -> float:
@@ -133,7 +140,7 @@ def held_as_pays(past: Past, form: Form, factor: float, service: Service, span: 
             if tried.usd_per_hour >= best.whole_usd_per_hour:
                 break
             best = min(best, tried, key=lambda f: f.whole_usd_per_hour)
-    return best
+    return replace(best, own_window_s=form.window_s)
 
 
 def replayed(past: Past, form: Form, factor: float, service: Service, span: slice) -> Fitted:

@@ -108,11 +108,15 @@ def with_standby(world: World, usual: Control, past: Past, asked: Service) -> Co
     option = usual.option
     if not world.has_standby[option] or not len(past.load):
         return usual
-    pool = Pooled(asked, float(world.standby_price_hourly[option]), call_minutes(world, option))
     span = slice(min(WARM_UP, len(past.load) // 2), len(past.load))
-    found, size = with_pool(past, usual.fitted, pool, span)
+    found, size = with_pool(past, usual.fitted, pool_of(world, option, asked), span)
     quota = UNLIMITED if world.quota_pool[option] == NONE else world.quota[world.quota_pool[option]]
     return Control(option, found, min(size, int(quota)), usual.fitted) if size else usual
+
+
+def pool_of(world: World, option: int, asked: Service) -> Pooled:
+    """What an option offers to stand by, nothing standing by yet."""
+    return Pooled(asked, float(world.standby_price_hourly[option]), call_minutes(world, option))
 
 
 def call_minutes(world: World, option: int) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.calibration import fitted
+from optimizer.calibration import WARM_UP, fitted, replayed
 from optimizer.control import boot_minutes, service
 from optimizer.forms import USUAL_BOOT, booting_in, quick
 from optimizer.minute_plan import Loop
@@ -23,18 +23,24 @@ HOURS_PER_MONTH = 730
 
 
 def faster_boots(loop: Loop, target: float) -> Iterator[tuple[int, float]]:
-    """Shorter boots in minutes and USD per hour that capacity would have cost with them.
+    """Shorter boots in minutes and the share of the cost of capacity that they would have saved.
+
+    Both are replayed without holding on for the sake of actions.
 
     Args:
         loop: how the workload is served now.
         target: share of requests that must keep their objective.
     """
-    minutes, form = loop.world.minutes, loop.control.fitted.form
+    minutes, now = loop.world.minutes, loop.control.fitted
     asked = service(loop.world, loop.control.option, slice(0, minutes), target)
+    asked = replace(asked, action_cost_usd=0.0)
+    span = slice(min(WARM_UP, minutes // 2), minutes)
+    usual = replayed(loop.past, now.unheld, now.factor, asked, span).usd_per_hour
     made_for = min(asked.boot_minutes, USUAL_BOOT)
     for boot in (b for b in BOOTS if b < made_for):
         past, faster = booting_in(loop.past, boot), replace(asked, boot_minutes=boot)
-        yield boot, fitted(past, faster, minutes, forms=[quick(form, boot, made_for), form]).usd_per_hour
+        found = fitted(past, faster, minutes, forms=[quick(now.unheld, boot, made_for)])
+        yield boot, 1.0 - found.usd_per_hour / usual
 
 
 def faster_boot_text(loop: Loop, target: float) -> str:
@@ -42,11 +48,11 @@ def faster_boot_text(loop: Loop, target: float) -> str:
     now = loop.control.fitted
     if np.isnan(now.attainment) or not now.usd_per_hour > 0:
         return ""
-    saved = [(boot, now.usd_per_hour - usd) for boot, usd in faster_boots(loop, target)]
+    monthly = now.usd_per_hour * HOURS_PER_MONTH
     told = [
-        f"{minutes_text(boot)} about {usd / now.usd_per_hour:.0%} ({usd * HOURS_PER_MONTH:,.0f} USD a month)"
-        for boot, usd in saved
-        if usd >= WORTH_SAYING * now.usd_per_hour
+        f"{minutes_text(boot)} about {share:.0%} ({share * monthly:,.0f} USD a month)"
+        for boot, share in faster_boots(loop, target)
+        if share >= WORTH_SAYING
     ]
     if not told:
         return ""

@@ -27,7 +27,7 @@ from optimizer.calibration import (
     rough_replay,
     trusted,
 )
-from optimizer.forms import HOUR, USUAL_BOOT, Form, Past, booting_in, quick
+from optimizer.forms import HOUR, USUAL_BOOT, Past, booting_in, quick
 from optimizer.problem import Floats
 
 WORTH_A_POOL = 0.02  # of the cost that it must save
@@ -48,6 +48,10 @@ class Pooled:
     price_hourly: float
     call_minutes: int
     size: int = 0
+
+    def within(self, span: slice) -> Pooled:
+        """The same for some of the minutes."""
+        return replace(self, service=replace(self.service, capacity=self.service.capacity[span]))
 
     def wished(self, needed: Floats) -> Floats:
         """(t) replicas that the loop wishes to run."""
@@ -98,28 +102,36 @@ def with_pool(past: Past, usual: Fitted, pool: Pooled, span: slice) -> tuple[Fit
     """
     if np.isnan(usual.attainment) or pool.call_minutes >= min(pool.service.boot_minutes, USUAL_BOOT):
         return usual, 0
-    form = quick(usual.form, pool.call_minutes, min(pool.service.boot_minutes, USUAL_BOOT))
-    load, needed = past.load[span], booting_in(past, pool.call_minutes).needed(form)[span]
-    pool = replace(pool, service=replace(pool.service, capacity=pool.service.capacity[span]))
+    made_for = min(pool.service.boot_minutes, USUAL_BOOT)
+    forms = [quick(form, pool.call_minutes, made_for) for form in (usual.unheld, usual.form)]
+    past, pool = booting_in(past, pool.call_minutes), pool.within(span)
+    load, (needed, held) = past.load[span], [past.needed(form)[span] for form in forms]
     pool = replace(pool, size=pool.most_called(needed * (1.0 + MARGIN)))
-    found = fitted_to(usual, form, load, needed, pool)
-    saved = usual.whole_usd_per_hour - found.whole_usd_per_hour
-    if not pool.size or saved < WORTH_A_POOL * usual.whole_usd_per_hour:
+    usual_usd, quicker = usual.whole_usd_per_hour, replace(usual, form=forms[1])
+    found = fitted_to(quicker, load, needed, held, pool)
+    if not pool.size or usual_usd - found.whole_usd_per_hour < WORTH_A_POOL * usual_usd:
         return usual, 0
-    alone = fitted_to(usual, form, load, needed, replace(pool, size=0))  # it may be the form that saves
+    alone = fitted_to(quicker, load, needed, held, replace(pool, size=0))  # it may be the form that saves
     return (found, pool.size) if found.whole_usd_per_hour < alone.whole_usd_per_hour else (usual, 0)
 
 
-def fitted_to(usual: Fitted, form: Form, load: Floats, needed: Floats, pool: Pooled) -> Fitted:
-    """A form with the smallest factor that keeps the objective beside a pool, and the margin on it."""
+def fitted_to(to: Fitted, load: Floats, needed: Floats, held: Floats, pool: Pooled) -> Fitted:
+    """A form with the smallest factor that keeps the objective beside a pool, and the margin on it.
+
+    Args:
+        to: the form, and what stays of a fit.
+        load: (t) requests/s.
+        needed: (t) by the form as factors are fitted to it.
+        held: (t) the same as long as actions make it pay to hold.
+        pool: of some size.
+    """
     enough = pool.smallest_factor(load, needed)
     late = pool.replay(load, needed * enough).late
-    factor = trusted(enough, usual.days) * (1.0 + margin(late, usual.days))
-    played = pool.replay(load, needed * factor)
-    changes = np.count_nonzero(np.diff(pool.wished(needed * factor)))
+    factor = trusted(enough, to.days) * (1.0 + margin(late, to.days))
+    played = pool.replay(load, held * factor)
+    changes = np.count_nonzero(np.diff(pool.wished(held * factor)))
     return replace(
-        usual,
-        form=form,
+        to,
         factor=factor,
         usd_per_hour=played.usd_per_hour,
         attainment=1.0 - played.late_share,

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 
 from optimizer.calibration import WARM_UP, Service, fitted, smallest_factor, trusted
-from optimizer.control import HISTORY, Control, boot_minutes, choose, service
-from optimizer.forms import FORMS, TARGETS, Form, Past, past_of
+from optimizer.control import HISTORY, Control, boot_minutes, choose, pool_of, service, with_standby
+from optimizer.forms import FORMS, TARGETS, Form, Past, booting_in, forms_for, past_of
 from optimizer.problem import Floats
 from optimizer.replay.case import Case, Known
 from optimizer.replay.ours import followed
@@ -82,7 +82,8 @@ def on_option(case: Case, workload: int, now: int, option_id: str) -> Control:
     own = case.whole.options_of(workload).tolist()
     option = next(i for i in own if case.whole.option_id[i] == option_id)
     past, asked, end = known(case, now, option)
-    return Control(option, fitted(past, asked, end))
+    usual = Control(option, fitted(past, asked, end, forms=forms_for(asked.boot_minutes)))
+    return with_standby(case.whole, usual, past, asked)
 
 
 def known(case: Case, now: int, option: int) -> tuple[Past, Service, int]:
@@ -98,9 +99,14 @@ def bare_factor(case: Case, now: int, control: Control) -> float:
     if np.isnan(control.fitted.attainment):
         return 1.0
     past, asked, end = known(case, now, control.option)
-    span = slice(min(WARM_UP, end // 2), end)
-    needed = past.needed(control.fitted.form)[span]
-    return trusted(smallest_factor(past.load[span], needed, asked, span), control.fitted.days)
+    span, form = slice(min(WARM_UP, end // 2), end), control.fitted.unheld
+    if control.standby:
+        pool = replace(pool_of(case.whole, control.option, asked), size=control.standby)
+        sooner = booting_in(past, pool.call_minutes).needed(form)[span]
+        enough = pool.within(span).smallest_factor(past.load[span], sooner)
+    else:
+        enough = smallest_factor(past.load[span], past.needed(form)[span], asked, span)
+    return trusted(enough, control.fitted.days)
 
 
 @dataclass(frozen=True)

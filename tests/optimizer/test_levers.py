@@ -42,7 +42,7 @@ def test_every_lever_changes_what_is_ordered_unless_the_policy_does_without(whol
     chosen = choose(whole.whole, 0, whole.begin, 0.99, FORMS).fitted
     orders = Without(lever, ("o1",))(whole).whole
     same = np.array_equal(orders.needed[0], needed(whole, WHOLE)) and bool((orders.most[0] > 0).all())
-    assert same == (lever == f"form-{chosen.form.name}")
+    assert same == (lever == f"form-{chosen.form.name.removesuffix(', quick boot')}")
 
 
 def test_what_is_left_is_what_the_lever_says(whole: Case) -> None:
@@ -59,6 +59,17 @@ def test_what_is_left_is_what_the_lever_says(whole: Case) -> None:
     assert (usual.most[0].max(), usual.most[1].min() > 0) == (0, True)  # the cheaper one is never used
     nothing_usual = Without("option", (None,))(whole).whole
     np.testing.assert_array_equal(nothing_usual.needed[0], needed(whole, WHOLE))
+
+
+def test_beside_a_standby_pool_the_margin_is_that_of_the_pool() -> None:
+    offer = {"standby_price_hourly": np.full(2, 0.01), "standby_boot_s": np.full(2, 60.0)}
+    pooled = case(boot_s=np.full(2, 300.0), **offer)
+    orders = Without("margin")(pooled).whole
+    assert orders.standby is not None
+    assert orders.standby[0].min() > 0
+    bare = needed(pooled, WHOLE) / orders.needed[0]
+    assert bare == pytest.approx(np.full(DAY, bare[0]))
+    assert 1.0 < bare[0] < 1.1 + 1e-9
 
 
 def test_without_history_the_margin_is_all_there_is_to_take() -> None:
