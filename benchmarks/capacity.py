@@ -292,6 +292,23 @@ def actions_at(usd: float) -> Contender[Any, Any]:
     return Contender(f"trimtab, {usd:g} USD an action", partial(ours, kind="terms", action_cost_usd=usd))
 
 
+def booting(seconds: float) -> Contender[Any, Any]:
+    """Trimtab where launches boot in so long."""
+    return Contender(f"trimtab, boot {seconds / 60:g} min", partial(ours, kind="terms", boot_s=seconds))
+
+
+def standing_at(share: float, call_s: int) -> Contender[Any, Any]:
+    """Trimtab with standby at a share of the price."""
+    run = partial(standing, share=share, call_s=float(call_s))
+    return Contender(f"trimtab, standby {share:.0%}, {call_s} s", run)
+
+
+def choices(name: str, about: str, *peers: Contender[Any, Any]) -> Benchmark[Any, Any]:
+    """Trimtab beside itself in other worlds."""
+    sizes = {"small": 0, "medium": 1, "large": 1}
+    return row(name, about, main_traces, sizes=sizes, judge=actions_judged, peers=peers)
+
+
 BENCHMARKS: tuple[Benchmark[Any, Any], ...] = (
     row(
         "capacity-traffic",
@@ -314,32 +331,16 @@ BENCHMARKS: tuple[Benchmark[Any, Any], ...] = (
         judge=tenants_judged,
         peers=(Contender("trimtab, target + window", partial(ours, kind="target")), *AS_THEY_COME[1:5]),
     ),
-    row(
+    choices(
         "capacity-actions",
         "how often capacity is scaled, and what it costs, by what an action costs",
-        main_traces,
-        sizes={"small": 0, "medium": 1, "large": 1},
-        judge=actions_judged,
-        peers=(
-            *(actions_at(usd) for usd in (0.01, 0.05, 0.1, 0.5, 1.0, 5.0)),
-            Contender("clairvoyant, which does not care", known_before),
-        ),
+        *(actions_at(usd) for usd in (0.01, 0.05, 0.1, 0.5, 1.0, 5.0)),
+        Contender("clairvoyant, which does not care", known_before),
     ),
-    row(
+    choices(
         "capacity-standby",
         "what faster boots and pools of replicas that stand by save",
-        main_traces,
-        sizes={"small": 0, "medium": 1, "large": 1},
-        judge=actions_judged,
-        peers=(
-            *(
-                Contender(f"trimtab, boot {s / 60:g} min", partial(ours, kind="terms", boot_s=s))
-                for s in (120.0, 60.0)
-            ),
-            *(
-                Contender(f"trimtab, standby {share:.0%}, {s:g} s", partial(standing, share=share, call_s=s))
-                for share, s in ((0.05, 60.0), (0.1, 60.0), (0.2, 60.0), (0.3, 60.0), (0.1, 120.0))
-            ),
-        ),
+        *(booting(seconds) for seconds in (120.0, 60.0)),
+        *(standing_at(share, s) for share, s in ((0.05, 60), (0.1, 60), (0.2, 60), (0.3, 60), (0.1, 120))),
     ),
 )

@@ -194,22 +194,23 @@ def test_policies_are_judged_beside_a_clairvoyant(tmp_path: Path, monkeypatch: p
     assert ours["% late, invented, worst"] < 1.0
 
 
+def told(name: str, number: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """One number of every contender of a capacity benchmark, on invented traffic."""
+    monkeypatch.setenv("TRIMTAB_SHARED", str(folder / "nowhere"))
+    replays = all_benchmarks()[name]
+    replays.prepare(folder, 1)
+    posed = replays.load(folder)
+    return {c.name: replays.judge(posed, c.run(posed))[f"{number}, invented"] for c in replays.contenders}
+
+
 def test_actions_that_cost_more_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
-    replays = all_benchmarks()["capacity-actions"]
-    replays.prepare(tmp_path, 1)
-    posed = replays.load(tmp_path)
-    told = {c.name: replays.judge(posed, c.run(posed))["actions a day, invented"] for c in replays.contenders}
-    assert told["trimtab, 5 USD an action"] < 0.7 * told["trimtab, terms"]
-    assert told["trimtab, 0.01 USD an action"] <= told["trimtab, terms"]
+    often = told("capacity-actions", "actions a day", tmp_path, monkeypatch)
+    assert often["trimtab, 5 USD an action"] < 0.7 * often["trimtab, terms"]
+    assert often["trimtab, 0.01 USD an action"] <= often["trimtab, terms"]
 
 
 def test_standby_and_fast_boots_are_cheaper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
-    replays = all_benchmarks()["capacity-standby"]
-    replays.prepare(tmp_path, 1)
-    posed = replays.load(tmp_path)
-    cost = {c.name: replays.judge(posed, c.run(posed))["cost, invented"] for c in replays.contenders}
+    cost = told("capacity-standby", "cost", tmp_path, monkeypatch)
     assert cost["trimtab, boot 1 min"] < cost["trimtab, boot 2 min"] < cost["trimtab, terms"]
     assert cost["trimtab, standby 5%, 60 s"] <= cost["trimtab, standby 30%, 60 s"] <= cost["trimtab, terms"]
 
