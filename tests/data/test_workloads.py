@@ -62,6 +62,7 @@ workloads:
     max_replicas: 40
     spot: {max_share: 0.5, min_on_demand_replicas: 2}
     budget_usd_per_day: 900
+    action_cost_usd: 0.25
     pinned: [aws-*-od]
     excluded: ["*h100*"]
     do_not_touch: true
