@@ -180,6 +180,7 @@ def test_defaults() -> None:
         "max_replicas": None,
         "spot": {"max_share": 1, "min_on_demand_replicas": 0},
         "budget_usd_per_day": None,
+        "action_cost_usd": 0,
         "pinned": (),
         "excluded": (),
         "do_not_touch": False,
@@ -338,8 +339,8 @@ def test_all_faults_of_a_file_come_together_in_its_order() -> None:
     assert [line.split(":")[0] for line in told(text)] == [
         "workloads.yaml, row 5, column workloads[0].slo.target",
         "workloads.yaml, row 14, column workloads[0].owner",
-        "workloads.yaml, row 34, column workloads[1].name",
-        "workloads.yaml, row 41, column workloads[1].model",
+        "workloads.yaml, row 35, column workloads[1].name",
+        "workloads.yaml, row 42, column workloads[1].model",
     ]
     with pytest.raises(InputError) as refused:
         read_workloads(text)
