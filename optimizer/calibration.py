@@ -193,7 +193,7 @@ def smallest_factor(load: Floats, needed: Floats, service: Service, span: slice)
     low, high = 0.0, MOST
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        late = rough_replay(load, needed * middle, service, span).late_share
+        late = rough_replay(load, needed * middle, service, span, at_most=allowed).late_share
         low, high = (low, middle) if late <= allowed else (middle, high)
     return high
 
@@ -220,12 +220,15 @@ class Rough:
     late: Floats
 
 
-def rough_replay(load: Floats, needed: Floats, service: Service, span: slice) -> Rough:
-    """Capacity that follows a need, a minute at a time."""
-    late = np.zeros(len(load))
+def rough_replay(
+    load: Floats, needed: Floats, service: Service, span: slice, *, at_most: float = np.inf
+) -> Rough:
+    """Capacity that follows a need, a minute at a time; given up, all late, once a share is late."""
+    late, requests = np.zeros(len(load)), max(60.0 * float(np.nansum(load)), 1e-12)
     queue = (service.wait_s, service.timeout_s, service.burstiness)
-    replicas = play(load, service.capacity[span], needed, service.boot_minutes, queue, late)
-    share = float(late.sum()) / max(60.0 * float(np.nansum(load)), 1e-12)
+    limit = at_most * requests
+    replicas = play(load, service.capacity[span], needed, service.boot_minutes, queue, late, limit)
+    share = float(late.sum()) / requests if np.isfinite(replicas) else 1.0
     return Rough(replicas * service.price_hourly, share, late)
 
 
@@ -237,20 +240,24 @@ def play(
     boot_minutes: int,
     queue: tuple[float, float, float],
     late: Floats,
+    most_late: float = np.inf,
 ) -> float:
-    """Mean replicas; fills in the requests of each minute that are late.
+    """Mean replicas; fills in the requests of each minute that are late. Infinite once too many are.
 
     The youngest stop first, so what serves in a minute is the least that was wished since a boot time ago.
     Within a minute the queue is a fluid; bursts are an exponential tail in heavy traffic (Kingman 1961).
     """
     wait_s, timeout_s, burstiness = queue
     wished = np.ceil(needed / capacity - ROUNDING)
-    waiting = 0.0
+    waiting = total = 0.0
     for t in range(len(load)):
         if np.isnan(load[t]):
             waiting = 0.0
             continue
-        rate = wished[max(0, t - boot_minutes) : t + 1].min() * capacity[t]
+        least = wished[t]
+        for before in range(max(0, t - boot_minutes), t):
+            least = min(least, wished[before])
+        rate = least * capacity[t]
         share = 1.0
         if rate > 0.0:
             share = 0.0
@@ -262,4 +269,7 @@ def play(
                 share = max(share, min(1.0, (high - rate * wait_s) / max(high - low, 1e-12)))
             waiting = after
         late[t] = share * 60.0 * load[t]
+        total += late[t]
+        if total > most_late:
+            return np.inf
     return float(wished.mean())

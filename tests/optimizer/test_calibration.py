@@ -7,7 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimizer.calibration import MARGIN, Service, few, fit, margin, play, smallest_factor, trusted
+from optimizer.calibration import (
+    HALVINGS,
+    MARGIN,
+    MOST,
+    Service,
+    few,
+    fit,
+    margin,
+    play,
+    rough_replay,
+    smallest_factor,
+    trusted,
+)
 from optimizer.forms import DAY, FORMS, past_of
 from optimizer.reactive import LAST
 from optimizer.simulate import simulate
@@ -69,6 +81,21 @@ def test_the_factor_keeps_the_objective_on_the_history_and_no_smaller_one_does(l
     late = np.zeros(len(needed))
     play(load[span], asked.capacity[span], needed * (least - 0.05), 5, (2.0, 30.0, 1.0), late)
     assert 1 - late.sum() / (60 * load[span].sum()) < asked.target
+
+
+def test_giving_up_early_finds_the_factor_that_whole_replays_find() -> None:
+    load = scattered(3)
+    asked, span = service(len(load)), slice(DAY, len(load))
+    load, needed = load[span], past_of(load, 5).needed(FORMS[0])[span]
+    shares = {
+        k: rough_replay(load, needed * k, asked, span).late_share
+        for k in np.linspace(0, MOST, 2**HALVINGS + 1)
+    }
+    first = min(k for k, share in shares.items() if share <= 1 - asked.target)
+    assert smallest_factor(load, needed, asked, span) == first
+    assert rough_replay(load, needed * (first / 2), asked, span, at_most=0.001).late_share == 1.0
+    whole = rough_replay(load, needed * first, asked, span, at_most=0.001)
+    assert whole.late_share == shares[first]
 
 
 def test_a_stricter_objective_never_costs_less() -> None:
