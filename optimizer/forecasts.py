@@ -84,7 +84,7 @@ def actuals(inputs: Inputs, origins: Iterable[datetime]) -> pd.DataFrame:
 
 def as_it_was(inputs: Inputs, workload: str, moment: datetime) -> Inputs:
     """The inputs with the demand of one workload that had begun by a moment: a grid counts by starts."""
-    own = inputs.demand.loc[inputs.demand["workload"].eq(workload)]
+    own = inputs.history_of(workload)
     return replace(inputs, as_of=moment, demand=own.loc[own["ts"] < moment])
 
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data.catalogue import rtt_ms
@@ -80,6 +82,19 @@ class Inputs:
         """What filters and problems know of places and pools."""
         return Context(self.country, self.rtt_ms, self.spot_capacity)
 
+    def history_of(self, workload: str) -> pd.DataFrame:
+        """Rows of demand of one workload; of thousands, none is looked for among all rows."""
+        return self.demand.iloc[self._rows_of.get(workload, slice(0, 0))]
+
+    @cached_property
+    def _rows_of(self) -> Mapping[str, slice | np.ndarray]:
+        """Rows of demand by workload: stretches, as long as it is sorted."""
+        codes, names = pd.factorize(self.demand["workload"])
+        edges = np.append(np.flatnonzero(np.diff(codes, prepend=-2)), len(codes))
+        if len(edges) - 1 > len(names):
+            return {str(name): np.flatnonzero(codes == code) for code, name in enumerate(names)}
+        return {str(names[codes[i]]): slice(i, j) for i, j in pairwise(edges)}
+
     @cached_property
     def unpriced(self) -> tuple[str, ...]:
         """Workloads that run an option the catalogue lacks: what they cost now is not known."""
@@ -144,7 +159,9 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
     notes += lake.unused_commitments()
     profiles = files.profiles if files.profiles is not None else lake.table("profiles")
     require(workspace, options, profiles, files)
-    demand = files.demand if files.demand is not None else lake.demand()
+    demand = files.demand  # sorted
+    if demand is None:
+        demand = lake.demand().sort_values(["workload", "ts"], ignore_index=True)
     options = options.assign(
         boot_seconds=options["boot_seconds"].astype(float).fillna(DEFAULT_BOOT_SECONDS),
         accelerator_count=options["accelerator_count"].astype(float).fillna(0.0),
@@ -161,7 +178,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         workloads=files.workloads,
         options=options.sort_values("option_id", ignore_index=True),
         profiles=profiles.sort_values(["model", "accelerator", "instance_type"], ignore_index=True),
-        demand=demand.sort_values(["workload", "ts"], ignore_index=True),
+        demand=demand,
         events=files.events if files.events is not None else lake.table("events"),
         fleet=on_demand_ids(fleet, options),
         spot_capacity=granted(capacity, as_of),

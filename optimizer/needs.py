@@ -81,7 +81,7 @@ def look_ahead(
     held: dict[str, str] = {}
     candidates = []
     for workload in inputs.workloads:
-        history = inputs.demand.loc[inputs.demand["workload"].eq(workload.name)]
+        history = inputs.history_of(workload.name)
         why = held_because(workload, history, inputs.as_of)
         if why is not None:
             held[workload.name] = why

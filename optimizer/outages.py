@@ -20,7 +20,7 @@ def without_outages(inputs: Inputs, series: pd.DataFrame) -> Inputs:
         inputs: what is known.
         series: the workload's demand by slot, as `optimizer.demand.demand_series` gives it.
     """
-    demand = inputs.demand.loc[inputs.demand["workload"].eq(series["unique_id"].iloc[0])]
+    demand = inputs.history_of(str(series["unique_id"].iloc[0]))
     slot = slot_of(series)
     flagged = flag_outages(check_series(series, slot))[0]
     if not flagged.any():

@@ -56,7 +56,7 @@ def world_of(inputs: Inputs, names: tuple[str, ...], begin: pd.Timestamp, end: p
 
 def served(workload: Workload, inputs: Inputs, begin: pd.Timestamp, end: pd.Timestamp) -> Served:
     """One workload's minutes and options; spot pools whose capacity nobody saw are left out."""
-    history = inputs.demand.loc[inputs.demand["workload"].eq(workload.name)]
+    history = inputs.history_of(workload.name)
     tokens = tokens_of(workload, history, inputs.demand)
     seen = {str(pool): 1.0 for pool in inputs.spot_history["pool"].unique()}
     pairs = pair_options(workload, inputs.options, inputs.profiles, tokens)

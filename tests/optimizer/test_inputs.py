@@ -104,6 +104,17 @@ def test_the_fingerprint_goes_by_values_not_by_how_they_are_held() -> None:
     assert fingerprint(workload=base.demand["workload"] + "x") != base.fingerprint
 
 
+def test_a_workloads_rows_are_found_whatever_the_order_of_all() -> None:
+    counted = [steady(rate, name) for rate, name in ((1.0, "b"), (2.0, "a"), (3.0, "c"))]
+    sorted_ = world([workload()], catalogue(option("o")), counted)
+    mixed = replace(sorted_, demand=sorted_.demand.sample(frac=1, random_state=0, ignore_index=True))
+    for inputs in (sorted_, mixed):
+        for name in "abc":
+            expected = inputs.demand.loc[inputs.demand["workload"].eq(name)]
+            pd.testing.assert_frame_equal(inputs.history_of(name), expected)
+        assert inputs.history_of("none").empty
+
+
 def test_a_missing_catalogue_falls_back_to_list_prices_and_says_so(tmp_path: Path) -> None:
     read = read_inputs(write(tmp_path, prices=False), AS_OF)
     assert any("built-in public list prices" in note for note in read.notes)
