@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,6 +17,7 @@ import numpy as np
 from optimizer.errors import TrimtabError
 from optimizer.layout import taking_place, writing_in
 from optimizer.problem import Floats
+from optimizer.processes import processes
 from optimizer.replay.case import Case
 from optimizer.replay.clairvoyant import clairvoyant
 from optimizer.replay.entrants import Entrant
@@ -29,7 +26,6 @@ from optimizer.replay.results import MINUTES_PER_HOUR, Replayed
 from optimizer.simulate import simulate
 
 STRIP_POINTS = 600  # more are not seen in a drawing
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 ENDED = "a replay was ended from outside, as systems do when memory runs out"
 
 Progress = Callable[[float], None]
@@ -145,10 +141,7 @@ def made(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[str, Results]]:
     if jobs < 2:
         yield from ((task.key, play(task)) for task in tasks)
         return
-    with (
-        environment(ONE_THREAD),  # spawned: a fork would inherit threads of the lake that are not there
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_on_interrupt) as pool,
-    ):
+    with processes(jobs) as pool:
         waiting = {pool.submit(play, task): task.key for task in tasks}
         try:
             for future in as_completed(waiting):
@@ -157,26 +150,6 @@ def made(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[str, Results]]:
             raise TrimtabError(f"{ENDED}; what was finished is kept: try again, with --jobs 1") from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def end_on_interrupt() -> None:
-    """Make a process end at Ctrl-C without a word: the one that began it tells."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Variables that processes begun meanwhile inherit."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def play(task: Task) -> Results:

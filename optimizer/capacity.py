@@ -33,8 +33,9 @@ from optimizer.faster_boot import faster_boot_text
 from optimizer.floors import Timeline, with_floor
 from optimizer.formulate import Policy, assemble
 from optimizer.inputs import Inputs
+from optimizer.loops import loops_of
 from optimizer.minute_load import MINUTE
-from optimizer.minute_plan import Loop, loop_of
+from optimizer.minute_plan import Loop
 from optimizer.needs import Candidate, Outlook, look_ahead, needs
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
@@ -76,10 +77,7 @@ def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> Made:
         levels=sorted({*LEVELS, level}),
         beforehand=before,
     )
-    loops = {
-        c.workload.name: loop_of(c, inputs, settings.planning.autoscale.kind) for c in outlook.candidates
-    }
-    known = {name: loop for name, loop in loops.items() if loop is not None}
+    known = loops_of(outlook.candidates, inputs, settings.planning.autoscale.kind)
     times = hours.beginning_with(MINUTE) if known else hours
     solved = None
     if outlook.candidates:
@@ -138,27 +136,26 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
             quantile = made.settings.planning.demand_quantile
             text = f"a short history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
         else:
-            text = loop_text(loop.control.fitted)
-            yield from (pool_reasons if loop.control.standby else faster_boot_reasons)(c, loop)
+            text = loop_text(loop.fitted)
+            yield from (pool_reasons if loop.standby else faster_boot_reasons)(c, loop)
         yield Reason(workload=c.workload.name, text=text)
 
 
 def faster_boot_reasons(c: Candidate, loop: Loop) -> Iterator[Reason]:
     """What launches that boot faster would save, where that is worth a word."""
-    text = faster_boot_text(loop, c.workload.slo.target) if c.workload.slo else ""
+    text = faster_boot_text(loop)
     if text:
         yield Reason(workload=c.workload.name, text=text)
 
 
 def pool_reasons(c: Candidate, loop: Loop) -> Iterator[Reason]:
     """What the standby pool is for and what it saves."""
-    control, without = loop.control, loop.control.without
-    if without is not None:
-        price = loop.world.standby_price_hourly[control.option]
-        less = 1.0 - control.fitted.whole_usd_per_hour / without.whole_usd_per_hour
+    if loop.without is not None:
+        less = 1.0 - loop.fitted.whole_usd_per_hour / loop.without.whole_usd_per_hour
         text = (
-            f"{control.standby} replicas of {loop.option_id} stand by at {price:.4g} USD an hour each, as "
-            f"many as load ever asked for within a boot; they allow less head-room, which saves {less:.0%}"
+            f"{loop.standby} replicas of {loop.option_id} stand by at {loop.standby_price_hourly:.4g} USD an "
+            f"hour each, as many as load ever asked for within a boot; they allow less head-room, which saves "
+            f"{less:.0%}"
         )
         yield Reason(workload=c.workload.name, text=text)
 

@@ -54,7 +54,7 @@ class Made:
         loop = self.loops.get(name)
         if loop is None or not loop.has_standby(option_id):
             return None
-        own = loop.control.standby if option_id == loop.option_id else 0
+        own = loop.standby if option_id == loop.option_id else 0
         return int(min(own, self.most_replicas(name)))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
@@ -38,7 +39,14 @@ class Control:
 
 
 def choose(
-    world: World, workload: int, now: int, target: float, forms: Sequence[Form], *, running: str = ""
+    world: World,
+    workload: int,
+    now: int,
+    target: float,
+    forms: Sequence[Form],
+    *,
+    running: str = "",
+    past: Callable[[int], Past] | None = None,
 ) -> Control:
     """The option and form that would have been cheapest until now.
 
@@ -50,17 +58,18 @@ def choose(
         forms: to choose from.
         running: option that serves it now: left only for one that is clearly cheaper, for a move to another
             option has to boot.
+        past: by boot time, what is read off the load from the first minute that counts to now or beyond.
     """
     begin = max(0, now - HISTORY)
     found = []
-    read: dict[int, Past] = {}  # by boot time: options mostly share one
+    read = past or cache(
+        partial(past_of, world.load[workload, begin:now])
+    )  # options mostly share a boot time
     for option in candidates(world, workload, running):
         boot = boot_minutes(world, option)
-        if boot not in read:
-            read[boot] = past_of(world.load[workload, begin:now], boot)
         asked = service(world, option, slice(begin, now), target)
-        usual = fitted(read[boot], asked, now - begin, forms=forms_for(boot, forms))
-        found.append(with_standby(world, Control(option, usual), read[boot], asked))
+        usual = fitted(read(boot), asked, now - begin, forms=forms_for(boot, forms))
+        found.append(with_standby(world, Control(option, usual), read(boot), asked))
     known = [c for c in found if not np.isnan(c.fitted.usd_per_hour)]
     if not known:
         return found[0]

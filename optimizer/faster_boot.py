@@ -9,55 +9,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optimizer.calibration import WARM_UP, fitted, replayed
-from optimizer.control import boot_minutes, service
-from optimizer.forms import USUAL_BOOT, booting_in, quick
-from optimizer.minute_plan import Loop
+from optimizer.control import Control, service
+from optimizer.forms import USUAL_BOOT, Past, booting_in, quick
+from optimizer.replay.world import World
+
+if TYPE_CHECKING:
+    from optimizer.minute_plan import Loop
 
 BOOTS = (2, 1)  # minutes that images and weights at hand boot in
 WORTH_SAYING = 0.02  # share of the cost
 HOURS_PER_MONTH = 730
 
 
-def faster_boots(loop: Loop, target: float) -> Iterator[tuple[int, float]]:
+def faster_boots(world: World, control: Control, past: Past, target: float) -> Iterator[tuple[int, float]]:
     """Shorter boots in minutes and the share of the cost of capacity that they would have saved.
 
-    Both are replayed without holding on for the sake of actions.
+    Both are replayed without holding on for the sake of actions. Nothing where the history does not say what
+    the boots that there are cost.
 
     Args:
-        loop: how the workload is served now.
+        world: history of one workload.
+        control: how it is served now.
+        past: what is read off its load, for the boot time that there is.
         target: share of requests that must keep their objective.
     """
-    minutes, now = loop.world.minutes, loop.control.fitted
-    asked = service(loop.world, loop.control.option, slice(0, minutes), target)
+    minutes, now = world.minutes, control.fitted
+    if np.isnan(now.attainment) or not now.usd_per_hour > 0:
+        return
+    asked = service(world, control.option, slice(0, minutes), target)
     asked = replace(asked, action_cost_usd=0.0)
     span = slice(min(WARM_UP, minutes // 2), minutes)
-    usual = replayed(loop.past, now.unheld, now.factor, asked, span).usd_per_hour
+    usual = replayed(past, now.unheld, now.factor, asked, span).usd_per_hour
     made_for = min(asked.boot_minutes, USUAL_BOOT)
     for boot in (b for b in BOOTS if b < made_for):
-        past, faster = booting_in(loop.past, boot), replace(asked, boot_minutes=boot)
-        found = fitted(past, faster, minutes, forms=[quick(now.unheld, boot, made_for)])
+        sooner, faster = booting_in(past, boot), replace(asked, boot_minutes=boot)
+        found = fitted(sooner, faster, minutes, forms=[quick(now.unheld, boot, made_for)])
         yield boot, 1.0 - found.usd_per_hour / usual
 
 
-def faster_boot_text(loop: Loop, target: float) -> str:
+def faster_boot_text(loop: Loop) -> str:
     """A sentence on what shorter boots save; empty where that is next to nothing, or not known."""
-    now = loop.control.fitted
-    if np.isnan(now.attainment) or not now.usd_per_hour > 0:
-        return ""
-    monthly = now.usd_per_hour * HOURS_PER_MONTH
+    monthly = loop.fitted.usd_per_hour * HOURS_PER_MONTH
     told = [
         f"{minutes_text(boot)} about {share:.0%} ({share * monthly:,.0f} USD a month)"
-        for boot, share in faster_boots(loop, target)
+        for boot, share in loop.faster_boots
         if share >= WORTH_SAYING
     ]
     if not told:
         return ""
-    boots = f"{loop.option_id} boots in {minutes_text(boot_minutes(loop.world, loop.control.option))}"
-    return f"{boots}: images and weights at hand that boot in {', in '.join(told)} would save"
+    boots = f"{loop.option_id} boots in {minutes_text(loop.boot_minutes)}"
+    return f"{boots}: images and weights at hand that boot in {', '.join(told)} would save"
 
 
 def minutes_text(minutes: int) -> str:

@@ -66,7 +66,7 @@ def with_floor(need: Need, loop: Loop | None, times: Timeline, offers: Sequence[
 def reachable(need: Need, loop: Loop) -> float:
     """What the loop's options can serve within quotas and max_replicas, in the unit of the need."""
     capacity = need.pairs.set_index("option_id")["capacity"]
-    limits = loop.limits()
+    limits = loop.limits
     counts = pd.Series(limits, dtype=float).clip(upper=need.workload.max_replicas or np.inf)
     return float((counts * capacity.reindex(counts.index)).sum())
 

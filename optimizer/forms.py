@@ -14,7 +14,7 @@ history decides (`optimizer.calibration`). Weights are renewed once an hour, wit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -79,6 +79,10 @@ class Hours:
     surprise_30: Floats
     surprise_60: Floats
     scatter: Floats
+
+    def last_one(self) -> Hours:
+        """(1) what is known at the beginning of the last hour."""
+        return Hours(**{field.name: getattr(self, field.name)[-1:] for field in fields(self)})
 
 
 Weighted: TypeAlias = Mapping[Statistic, Floats]

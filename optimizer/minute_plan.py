@@ -7,14 +7,18 @@ Monday after a Sunday) raises the floor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 
 from data.workloads import Workload
-from optimizer.control import Control, candidates, choose, reach_minutes, room
-from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Past, around_yesterday, past_of
+from optimizer.calibration import Fitted
+from optimizer.control import Control, boot_minutes, candidates, choose, reach_minutes, room
+from optimizer.faster_boot import faster_boots
+from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Hours, Past, around_yesterday, past_of
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
 from optimizer.needs import Candidate
@@ -33,59 +37,85 @@ KINDS: dict[str, tuple[Form, ...]] = {"terms": FORMS, "target": TARGETS}
 
 @dataclass(frozen=True)
 class Loop:
-    """How the minute loop serves one workload from as-of on.
+    """How the minute loop serves one workload from as-of on, and no more: plans hold those of thousands.
 
     Attributes:
-        world: its last weeks.
-        control: the option that the loop adds, the form and its factor.
-        past: what the form reads off the load, up to the minute that begins at as-of.
+        option_id: the option that the loop adds.
+        price_hourly: USD of one replica of it.
+        fitted: the form and its factor.
+        load: (t) requests/s of the last weeks; NaN where nobody counted.
+        hours: (1) what is known as as-of begins.
+        needed: requests/s that the form wants served then, before the factor.
+        capacities: requests/s of one replica of each option, as long as requests are now.
+        limits: replicas that quotas leave to the loop, by option: its own first, then dearer ones.
+        boot_minutes: until a launch of its option serves.
+        standby: replicas of its option that stand by.
+        standby_price_hourly: USD of one of them; NaN where none may.
+        without: the form and factor without them, where they stand by.
+        standby_options: options whose replicas may stand by.
+        faster_boots: shorter boots in minutes, and the share of the cost that they would have saved.
     """
 
-    world: World
-    control: Control
-    past: Past
+    option_id: str
+    price_hourly: float
+    fitted: Fitted
+    load: Floats
+    hours: Hours
+    needed: float
+    capacities: Mapping[str, float]
+    limits: Mapping[str, int]
+    boot_minutes: int
+    standby: int
+    standby_price_hourly: float
+    without: Fitted | None
+    standby_options: frozenset[str]
+    faster_boots: tuple[tuple[int, float], ...] = ()
 
-    @property
-    def option_id(self) -> str:
-        """The option that the loop adds."""
-        return self.world.option_id[self.control.option]
+    @classmethod
+    def of(cls, world: World, control: Control, past: Past) -> Loop:
+        """From the world of the last weeks, what serves it, and what is read off its load up to as-of."""
+        own, now = control.option, np.median(world.capacity[:, -NOW:], axis=1)
+        return cls(
+            option_id=world.option_id[own],
+            price_hourly=float(world.price_hourly[own]),
+            fitted=control.fitted,
+            load=past.load[:-1],
+            hours=past.hours.last_one(),
+            needed=float(past.needed(control.fitted.form)[-1]),
+            capacities=dict(zip(world.option_id, now.tolist(), strict=True)),
+            limits=limits(world, own),
+            boot_minutes=boot_minutes(world, own),
+            standby=control.standby,
+            standby_price_hourly=float(world.standby_price_hourly[own]),
+            without=control.without,
+            standby_options=frozenset(np.array(world.option_id)[world.has_standby].tolist()),
+        )
 
     @property
     def capacity(self) -> float:
-        """Requests/s of one replica of it, as long as requests are now."""
-        return self.capacity_of(self.control.option)
-
-    def capacity_of(self, option: int) -> float:
-        """The same of any option: median of a quarter of an hour, for a minute alone may be an outlier."""
-        return float(np.median(self.world.capacity[option, -NOW:]))
-
-    @property
-    def price_hourly(self) -> float:
-        """USD of one replica of it."""
-        return float(self.world.price_hourly[self.control.option])
+        """Requests/s of one replica of its option."""
+        return self.capacities[self.option_id]
 
     @property
     def usd_per_unit(self) -> float:
         """USD of an hour per request/s of load, as the history was served."""
-        load = float(np.nanmean(self.past.load))
-        return self.control.fitted.usd_per_hour / load if load > 0 else float("nan")
+        load = float(np.nanmean(self.load))
+        return self.fitted.usd_per_hour / load if load > 0 else float("nan")
 
     @property
     def highest(self) -> float:
         """Requests/s of the busiest minute of the last week."""
-        return float(np.nanmax(self.past.load[-WEEK:], initial=0.0))
+        return float(np.nanmax(self.load[1 - WEEK :], initial=0.0))
 
     def has_standby(self, option_id: str) -> bool:
         """Whether replicas of an option may stand by."""
-        known = option_id in self.world.option_id
-        return known and bool(self.world.has_standby[self.world.option_id.index(option_id)])
+        return option_id in self.standby_options
 
     def rule(self) -> AutoscaleRule:
         """The loop's rule as it stands in the plan, weights as of now."""
-        form, factor = self.control.fitted.form, self.control.fitted.factor
+        form, factor = self.fitted.form, self.fitted.factor
         weights = {
-            statistic: factor * float(by_hour[-1])
-            for statistic, by_hour in form.weights(self.past.hours).items()
+            statistic: factor * float(by_hour[-1]) for statistic, by_hour in form.weights(self.hours).items()
         }
         if list(weights) == [LAST]:
             target = min(1.0, 1.0 / weights[LAST])
@@ -95,41 +125,38 @@ class Loop:
 
     def floor(self, minutes: int) -> Floats:
         """(minute) requests/s of capacity from as-of on that the loop does not go below."""
-        form, factor = self.control.fitted.form, self.control.fitted.factor
-        known = self.past.load[:-1]
+        form, factor = self.fitted.form, self.fitted.factor
+        known = self.load
         days = int(np.ceil(minutes / DAY)) + 1
         same_time = around_yesterday(np.concatenate([known, np.tile(known[-DAY:], days)]))
         floor = form.floor_share * same_time[len(known) :][:minutes]
         if form.floor is not None:
-            floor[:HOUR] = np.maximum(floor[:HOUR], form.floor(self.past.hours)[-1])
-        floor[0] = max(floor[0], self.past.needed(form)[-1])
+            floor[:HOUR] = np.maximum(floor[:HOUR], form.floor(self.hours)[-1])
+        floor[0] = max(floor[0], self.needed)
         return factor * floor
-
-    def limits(self) -> dict[str, int]:
-        """Replicas that quotas leave to the loop, by option: its own first, then dearer ones."""
-        limits: Ints = room(self.world, 0, self.control.option)
-        own = self.control.option
-        ranked = sorted(np.flatnonzero(limits), key=lambda i: (i != own, self.world.usd_per_unit[i], i))
-        return {self.world.option_id[i]: int(limits[i]) for i in ranked}
 
     def reach(self, most_replicas: float) -> float:
         """Requests/s that its options serve within quotas, so many replicas of each at most."""
-        return sum(
-            min(count, most_replicas) * self.capacity_of(self.world.option_id.index(option_id))
-            for option_id, count in self.limits().items()
-        )
+        return sum(min(count, most_replicas) * self.capacities[name] for name, count in self.limits.items())
 
     def most(self, headroom_factor: float) -> dict[str, int]:
         """How far the loop may go, by option: the busiest minute several times over, within quotas."""
         wish = headroom_factor * self.highest
         found: dict[str, int] = {}
-        for option_id, limit in self.limits().items():
-            capacity = self.capacity_of(self.world.option_id.index(option_id))
+        for option_id, limit in self.limits.items():
+            capacity = self.capacities[option_id]
             count = min(limit, int(np.ceil(max(0.0, wish) / capacity)))
             if count > 0:
                 found[option_id] = count
                 wish -= count * capacity
         return found
+
+
+def limits(world: World, option: int) -> dict[str, int]:
+    """Replicas that quotas leave to a loop of an option, by option: its own first, then dearer ones."""
+    left: Ints = room(world, 0, option)
+    ranked = sorted(np.flatnonzero(left), key=lambda i: (i != option, world.usd_per_unit[i], i))
+    return {world.option_id[i]: int(left[i]) for i in ranked}
 
 
 def is_plain(workload: Workload) -> bool:
@@ -162,9 +189,12 @@ def loop_of(c: Candidate, inputs: Inputs, kind: str) -> Loop | None:
     begin = int(counted[0]) // HOUR * HOUR
     world = world.between(begin, world.minutes)
     target, running = c.workload.slo.target, most_running(inputs, c.workload.name)
-    control = choose(world, 0, world.minutes, target, KINDS[kind], running=running)
     now = np.append(world.load[0], np.nan)  # the minute that begins: its load is not known
-    return Loop(world, control, past_of(now, reach_minutes(world, control)))
+    past = cache(partial(past_of, now))
+    control = choose(world, 0, world.minutes, target, KINDS[kind], running=running, past=past)
+    read = past(reach_minutes(world, control))
+    faster = () if control.standby else tuple(faster_boots(world, control, read, target))
+    return replace(Loop.of(world, control, read), faster_boots=faster)
 
 
 def most_running(inputs: Inputs, name: str) -> str:
