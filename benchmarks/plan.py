@@ -18,9 +18,14 @@ from benchmarks.registry import Benchmark, Contender, Prepared
 GAP_SHARE = 0.005
 TRIMTAB = "from optimizer.cli import main; main()"
 IMPORTS = "import optimizer.pipeline"
-WORKLOADS = """\
+MINUTE = pd.Timedelta(minutes=1)
+TOTALS = ("requests", "tokens_in", "tokens_out")
+COLUMNS = ("ts", *TOTALS)
+MANY_DAYS = 14
+SERVICE = "model: llm-8b, slo: {ttft_s: 2.0, tpot_ms: 60, target: 0.999}, burstiness: 4.0"
+WORKLOADS = f"""\
 workloads:
-  - {name: chat, model: llm-8b, slo: {ttft_s: 2.0, tpot_ms: 60, target: 0.999}, burstiness: 4.0}
+  - {{name: chat, {SERVICE}}}
 """
 
 
@@ -42,16 +47,42 @@ def prepare_workspace(folder: Path, days: int) -> Prepared:
             shutil.copyfile(path, root / path.name)
     else:
         invented_workspace(root)
-    history, source = traffic("servegen_m-small", days)
-    minutes = history.loc[history.index.repeat(10)].reset_index(drop=True)
-    totals = ["requests", "tokens_in", "tokens_out"]
-    minutes[totals] /= 10
-    ts = pd.date_range(START, periods=len(minutes), freq="1min", unit="us")
-    usage = minutes.loc[~minutes["is_gap"], totals].assign(ts=ts[~minutes["is_gap"]], workload="chat")
-    usage.to_parquet(root / "history" / "usage.parquet", index=False)
-    (folder / "as_of").write_text((ts[-1] + pd.Timedelta(minutes=1)).isoformat(), encoding="utf-8")
+    usage, source = minutes_of("servegen_m-small", days)
+    end = usage["ts"].iloc[-1] + MINUTE
+    usage = usage.loc[~usage["is_gap"]].assign(workload="chat")
+    usage[[*COLUMNS, "workload"]].to_parquet(root / "history" / "usage.parquet", index=False)
+    (folder / "as_of").write_text(end.isoformat(), encoding="utf-8")
     where = "llm-8b" if found else f"workspace {GENERATED}"
     return Prepared(f"{where} with {days} days of minutes of {source}", len(usage), "history rows")
+
+
+def minutes_of(series: str, days: int) -> tuple[pd.DataFrame, str]:
+    """A trace in 10-minute steps as so many days of minutes; days repeat."""
+    history, source = traffic(series, days)
+    minutes = history.loc[history.index.repeat(10)].reset_index(drop=True)
+    minutes[list(TOTALS)] /= 10
+    return minutes.assign(ts=pd.date_range(START, periods=len(minutes), freq="1min", unit="us")), source
+
+
+def prepare_many(folder: Path, count: int) -> Prepared:
+    """So many LLM services with 14 days of minutes each: two traces, shifted, scaled and scattered."""
+    prepared = prepare_workspace(folder, MANY_DAYS)
+    root, random = folder / "workspace", np.random.default_rng(0)
+    traces = [minutes_of(name, MANY_DAYS)[0] for name in ("servegen_m-small", "servegen_m-mid")]
+    names = [f"service-{i:04d}" for i in range(count)]
+    parts = []
+    for i, name in enumerate(names):
+        trace, shift = traces[i % len(traces)], int(random.integers(MANY_DAYS * 1440))
+        scale = random.lognormal(-1.5, 1.0) * random.lognormal(0.0, 0.1, len(trace))
+        moved = {total: np.roll(trace[total].to_numpy(), shift) * scale for total in TOTALS}
+        part = pd.DataFrame({"ts": trace["ts"], **moved, "workload": name})
+        parts.append(part.loc[~np.roll(trace["is_gap"].to_numpy(), shift)])
+    usage = pd.concat(parts, ignore_index=True)
+    usage.to_parquet(root / "history" / "usage.parquet", index=False)
+    lines = [f"  - {{name: {name}, {SERVICE}}}" for name in names]
+    (root / "workloads.yaml").write_text("\n".join(["workloads:", *lines, ""]), encoding="utf-8")
+    source = f"{count} services, each {prepared.source}, shifted, scaled and scattered"
+    return Prepared(source, len(usage), "history rows")
 
 
 def invented_workspace(root: Path) -> None:
@@ -104,5 +135,15 @@ BENCHMARKS = (
         judge=judge_plan,
         subject=Contender("trimtab plan", whole_process),
         peers=(Contender("of it: imports", imports_alone),),
+    ),
+    Benchmark(
+        name="plan-capacity-many",
+        about="The same for many services with 14 days of minutes each, which share quotas.",
+        sizes={"small": 20, "medium": 100, "large": 1_000},
+        prepare=prepare_many,
+        load=load_workspace,
+        judge=judge_plan,
+        subject=Contender("trimtab plan", whole_process),
+        most_repeats=1,
     ),
 )

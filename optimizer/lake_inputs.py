@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -119,7 +120,7 @@ class LakeTables:
 
     def commitments(self, options: pd.DataFrame) -> tuple[Offer, ...]:
         """Commitments running at as-of, each with the machines it reaches at their committed price."""
-        rows = self.active_commitments()
+        rows = self.active_commitments
         columns = ("commitment", "cost_per_hour", "provider", "category", "period_end", *SCOPE)
         return tuple(
             Offer(
@@ -134,10 +135,11 @@ class LakeTables:
 
     def unused_commitments(self) -> list[str]:
         """A note for each running commitment whose cost or provider is not known well enough to plan with."""
-        rows = self.active_commitments()
+        rows = self.active_commitments
         why = "its provider, or its cost in USD, is not known"
         return [f"commitment {name} is not used: {why}" for name in rows.loc[~usable(rows), "commitment"]]
 
+    @cached_property
     def active_commitments(self) -> pd.DataFrame:
         """View `commitments_active` at as-of; empty where there is no lake."""
         if self.lake is None:

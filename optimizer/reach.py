@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_flow
 
 from optimizer.problem import Floats, Ints, Problem
 
@@ -41,6 +39,9 @@ def reaches(problem: Problem, w: int) -> np.ndarray:
 
 def largest_flow(asked: Floats, room: Floats, reached: np.ndarray) -> float:
     """Most that can flow from origins that ask for so much into options with so much room."""
+    from scipy.sparse import csr_array  # noqa: PLC0415  a tenth of a second that only routes should cost
+    from scipy.sparse.csgraph import maximum_flow  # noqa: PLC0415  the same
+
     total = float(asked.sum())
     if total <= 0:
         return float(room.sum())

@@ -46,6 +46,7 @@ TINY = {
     "forecast-many": 3,
     "forecast-again": 2,
     "plan-capacity": 1,
+    "plan-capacity-many": 2,
     "placement-100x1": 1,
     "placement-solvers": 1,
     "placement-100x24": 1,
@@ -178,6 +179,11 @@ def test_the_whole_plan_process_gives_cost_and_gap_of_generated_input(
     found = judged(all_benchmarks()["plan-capacity"], tmp_path, monkeypatch)
     assert found["trimtab plan"]["USD"] > 0
     assert found["trimtab plan"]["gap"] <= plan.GAP_SHARE
+
+
+def test_many_services_are_planned_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(all_benchmarks()["plan-capacity-many"], tmp_path, monkeypatch)
+    assert found["trimtab plan"]["USD"] > 0
 
 
 def test_policies_are_judged_beside_a_clairvoyant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from optimizer.check import check
 from optimizer.problem import Problem, cost
 from optimizer.solve import solve
-from optimizer.solve.components import components, only_with, together
+from optimizer.solve.components import components, connected, only_with, together
 from optimizer.solve.small import solve_component
 from tests.optimizer.problems import C, N, O, W, problem
 
@@ -193,3 +195,18 @@ def test_what_is_left_out_stays_barred_where_its_fleet_counts(ramp: float) -> No
     assert placement.replicas.sum(axis=1).tolist() == [0, 2, 0]
     assert check(p, placement) == ()
     assert placement.covered[0].tolist() == [[0.0, 0.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_tied_together_is_one_component_as_scipy_has_it(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    size, count = int(random.integers(1, 80)), int(random.integers(0, 80))
+    one, other = random.integers(0, size, count), random.integers(0, size, count)
+    graph = coo_array((np.ones(count), (one, other)), shape=(size, size))
+    expected = connected_components(graph, directed=False)[1]
+    np.testing.assert_array_equal(connected(one, other, size), expected)
+
+
+def test_a_long_chain_is_one_component() -> None:
+    order = np.random.default_rng(0).permutation(5_000)
+    assert connected(order[:-1], order[1:], 5_000).max() == 0
