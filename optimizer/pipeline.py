@@ -39,7 +39,6 @@ from optimizer.marginal import Price, prices_of_type
 from optimizer.members import members_of
 from optimizer.notify import send as send_alerts
 from optimizer.notify import send_test
-from optimizer.placement import plan_placement
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.report.data import Headline
 from optimizer.reporting import record_plan, report_data
@@ -200,6 +199,8 @@ def plan(
         inputs = read_inputs(workspace, as_of)
         progress("forecasting and solving", 0.2)
         if kind == "placement":
+            from optimizer.placement import plan_placement  # noqa: PLC0415  no plan for machines waits for it
+
             made, outlook = plan_placement(inputs, settings, save_problem=save_problem)
         else:
             made, outlook = plan_capacity(inputs, horizon, settings)
