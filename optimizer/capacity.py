@@ -227,7 +227,7 @@ def usually_running(made: Made, problem: Problem, solution: Solution) -> tuple[P
 
 def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:
     """(T) replicas that a loop is expected to run at the median forecast, as it ran on the history."""
-    own = made.outlook.forecasts.loc[made.outlook.forecasts["unique_id"].eq(name)]
+    own = made.outlook.forecast_of(name)
     requests = over_intervals(own, made.times.starts, made.times.ends, "q0.5", how="total")
     if not loop.price_hourly > 0:
         return np.zeros(len(requests))  # what is free costs nothing, however many run

@@ -179,7 +179,7 @@ def forecast_rows(outlook: Outlook, times: Timeline) -> Iterator[ForecastRow]:
     for c in outlook.candidates:
         if c.series is None:
             continue
-        own = outlook.forecasts.loc[outlook.forecasts["unique_id"].eq(c.workload.name)]
+        own = outlook.forecast_of(c.workload.name)
         totals = {level: over_intervals(own, starts, ends, f"q{level:g}", how="total") for level in LEVELS}
         for t, (start, end) in enumerate(zip(starts, ends, strict=True)):
             yield ForecastRow(

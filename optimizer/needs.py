@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,14 @@ class Outlook:
     candidates: tuple[Candidate, ...]
     held: Mapping[str, str]  # workload to the reason it is not planned
     forecasts: pd.DataFrame  # unique_id, ds, model, q…, slot_s; requests/s
+
+    def forecast_of(self, workload: str) -> pd.DataFrame:
+        """Rows of one workload; of thousands, none is looked for among all rows."""
+        return self.forecasts.iloc[self._rows_of.get(workload, [])]
+
+    @cached_property
+    def _rows_of(self) -> Mapping[str, np.ndarray]:
+        return {str(name): rows for name, rows in self.forecasts.groupby("unique_id").indices.items()}
 
 
 def look_ahead(
@@ -172,18 +181,17 @@ def needs(
         level: quantile that capacity covers.
     """
     return tuple(
-        Need(c.workload, c.pairs, needed(c, outlook.forecasts, starts, length, level))
-        for c in outlook.candidates
+        Need(c.workload, c.pairs, needed(c, outlook, starts, length, level)) for c in outlook.candidates
     )
 
 
 def needed(
-    c: Candidate, forecasts: pd.DataFrame, starts: pd.DatetimeIndex, length: pd.Timedelta, level: float
+    c: Candidate, outlook: Outlook, starts: pd.DatetimeIndex, length: pd.Timedelta, level: float
 ) -> Floats:
     """(T,) capacity of one workload, boot time ahead: what starts now serves only after it has booted."""
     if c.series is None:
         return work_rate(c.workload, starts)
-    own = forecasts.loc[forecasts["unique_id"].eq(c.workload.name)]
+    own = outlook.forecast_of(c.workload.name)
     boot = pd.Timedelta(seconds=float(c.reference["boot_seconds"]))
     load = over_intervals(own, starts, starts + length + boot, f"q{level:g}", how="max")
     return with_queueing(c, load)

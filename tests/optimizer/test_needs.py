@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optimizer.errors import InfeasibleError
 from optimizer.inputs import Inputs
 from optimizer.known import Beforehand, known_of
-from optimizer.needs import Candidate, look_ahead, needed, needs, tokens_of, with_queueing, work_rate
+from optimizer.needs import Candidate, Outlook, look_ahead, needed, needs, tokens_of, with_queueing, work_rate
 from tests.optimizer.worlds import AS_OF, batch, catalogue, history, option, steady, workload, world
 
 HOUR = pd.Timedelta(hours=1)
@@ -25,10 +25,13 @@ def candidate_of(boot_s: float = 0.0, **changes: object) -> Candidate:
     return Candidate(workload(**changes), pairs, pairs.iloc[0], None, history([1.0]))
 
 
-def rising(slots: int = 12) -> pd.DataFrame:
+def rising(slots: int = 12) -> Outlook:
+    """Every slot one request/s more; another workload's slots stand between."""
     ds = pd.Series([AS_OF + timedelta(minutes=10 * k) for k in range(slots)], dtype="datetime64[us, UTC]")
     rate = np.arange(1.0, slots + 1)
-    return pd.DataFrame({"unique_id": "web", "ds": ds, "q0.5": rate, "q0.99": 10 * rate, "slot_s": 600.0})
+    own = pd.DataFrame({"unique_id": "web", "ds": ds, "q0.5": rate, "q0.99": 10 * rate, "slot_s": 600.0})
+    other = own.assign(unique_id="api", **{"q0.5": 1e6, "q0.99": 1e6})
+    return Outlook((), {}, pd.concat([own, other]).sort_values("ds", ignore_index=True))
 
 
 def starts(count: int = 2, step: pd.Timedelta = HOUR / 6) -> pd.DatetimeIndex:
