@@ -65,7 +65,9 @@ class Outlook:
 
     @cached_property
     def _rows_of(self) -> Mapping[str, np.ndarray]:
-        return {str(name): rows for name, rows in self.forecasts.groupby("unique_id").indices.items()}
+        return {
+            str(name): np.asarray(rows) for name, rows in self.forecasts.groupby("unique_id").indices.items()
+        }
 
 
 def look_ahead(

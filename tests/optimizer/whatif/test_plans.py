@@ -222,7 +222,12 @@ def test_costs_of_workloads_add_up(kind: str) -> None:
 def test_loops_on_an_option_beside_the_floors_cost_their_workload() -> None:
     made = make(wavy_scene(), pd.Timedelta(hours=6), settings())
     loops = {
-        name: replace(loop, world=replace(loop.world, option_id=("elsewhere",) * len(loop.world.option_id)))
+        name: replace(
+            loop,
+            option_id="elsewhere",
+            capacities={"elsewhere": loop.capacity},
+            limits={"elsewhere": loop.limits[loop.option_id]},
+        )
         for name, loop in made.loops.items()
     }
     assert set(loops) == {"web", "api"}
