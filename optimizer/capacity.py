@@ -154,8 +154,8 @@ def pool_reasons(c: Candidate, loop: Loop) -> Iterator[Reason]:
         less = 1.0 - loop.fitted.whole_usd_per_hour / loop.without.whole_usd_per_hour
         text = (
             f"{loop.standby} replicas of {loop.option_id} stand by at {loop.standby_price_hourly:.4g} USD an "
-            f"hour each, as many as load ever asked for within a boot; they allow less head-room, which saves "
-            f"{less:.0%}"
+            f"hour each, as many as load ever asked for within a boot; they allow less head-room, which "
+            f"saves {less:.0%}"
         )
         yield Reason(workload=c.workload.name, text=text)
 

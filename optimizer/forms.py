@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -179,18 +180,24 @@ def forms_for(boot_minutes: int, forms: Sequence[Form] = FORMS) -> tuple[Form, .
 def quick(form: Form, boot_minutes: int, made_for: int = USUAL_BOOT) -> Form:
     """A form with less head-room: what has to be covered is the load until a launch serves, a minute more."""
     share = (boot_minutes + 1) / (made_for + 1)
+    return replace(form, name=f"{form.name}, quick boot", weights=partial(lessened, form, share))
 
-    def weights(hours: Hours) -> Weighted:
-        less = {statistic: share * weight for statistic, weight in form.weights(hours).items()}
-        level = less.get(form.level, np.zeros_like(hours.last))
-        return {form.level: level + 1.0 - share} | {s: w for s, w in less.items() if s != form.level}
 
-    return replace(form, name=f"{form.name}, quick boot", weights=weights)
+def lessened(form: Form, share: float, hours: Hours) -> Weighted:
+    """A form's weights times a share, and what the share leaves on its level."""
+    less = {statistic: share * weight for statistic, weight in form.weights(hours).items()}
+    level = less.get(form.level, np.zeros_like(hours.last))
+    return {form.level: level + 1.0 - share} | {s: w for s, w in less.items() if s != form.level}
 
 
 def plain(target: float) -> Callable[[Hours], Weighted]:
     """What a horizontal autoscaler can do: the last load over a target utilisation."""
-    return lambda h: {LAST: np.full_like(h.last, 1.0 / target)}
+    return partial(over_target, target)
+
+
+def over_target(target: float, hours: Hours) -> Weighted:
+    """Of one target; a function of the module, for loops are fitted in other processes too."""
+    return {LAST: np.full_like(hours.last, 1.0 / target)}
 
 
 def usual(h: Hours) -> Floats:

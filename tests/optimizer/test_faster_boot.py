@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from optimizer.capacity import plan_capacity
-from optimizer.faster_boot import faster_boots
 from optimizer.forms import DAY, FORMS, TARGETS, USUAL_BOOT, booting_in, forms_for, past_of, quick
 from optimizer.inputs import Inputs
 from optimizer.minute_plan import Loop, loop_of
@@ -85,8 +84,8 @@ def test_fast_boots_are_cheaper_in_the_exact_replay_and_keep_the_objective() -> 
 def test_the_plan_says_what_a_faster_boot_would_save() -> None:
     inputs = of(300.0, ramps(6))
     found = loop(inputs)
-    two, one = (share for _, share in faster_boots(found, 0.999))
-    monthly = found.control.fitted.usd_per_hour * 730
+    two, one = (share for _, share in found.faster_boots)
+    monthly = found.fitted.usd_per_hour * 730
     assert one > two > 0.02
     told = plan_capacity(inputs, 24 * HOUR, settings())[0].reasons[-2].text
     expected = (
@@ -118,7 +117,7 @@ def test_holding_for_the_sake_of_actions_is_not_taken_for_what_a_boot_saves() ->
         )
         for cost in (0.0, 2.0)
     )
-    assert held.control.fitted.form.window_s > 0
-    assert held.control.fitted.unheld.window_s == 0
-    shares = [[share for _, share in faster_boots(found, 0.999)] for found in (usual, held)]
+    assert held.fitted.form.window_s > 0
+    assert held.fitted.unheld.window_s == 0
+    shares = [[share for _, share in found.faster_boots] for found in (usual, held)]
     assert shares[1] == pytest.approx(shares[0])

@@ -14,6 +14,7 @@ from optimizer import loops
 from optimizer.errors import TrimtabError
 from optimizer.inputs import Inputs
 from optimizer.loops import loops_of
+from optimizer.minute_plan import KINDS
 from optimizer.needs import Candidate, look_ahead
 from tests.optimizer.worlds import catalogue, history, option, workload, world
 
@@ -39,14 +40,15 @@ def candidates(inputs: Inputs) -> tuple[Candidate, ...]:
     return look_ahead(inputs, horizon=pd.Timedelta(hours=1), levels=[0.5]).candidates
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_loops_are_the_same_however_many_processes_fit_them(
-    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+    kind: str, inputs: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = candidates(inputs)
-    alone = loops_of(asked, inputs, "terms")
+    alone = loops_of(asked, inputs, kind)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     with mock.patch.object(loops, "processes", wraps=loops.processes) as begun:
-        together = loops_of(asked, inputs, "terms", few=1)
+        together = loops_of(asked, inputs, kind, few=1)
     assert begun.call_count == 1
     assert list(together) == list(alone) == [f"w{i:02d}" for i in range(COUNT - 1)]
     assert alone["w03"].option_id == "b"
