@@ -115,9 +115,10 @@ def service(world: World, option: int, span: slice, target: float) -> Service:
 def with_standby(world: World, usual: Control, past: Past, asked: Service) -> Control:
     """The same with replicas that stand by, where the option offers that and it pays."""
     option = usual.option
-    if not world.has_standby[option] or not len(past.load):
+    minutes = len(asked.capacity)  # the past may reach beyond the history
+    if not world.has_standby[option] or not minutes:
         return usual
-    span = slice(min(WARM_UP, len(past.load) // 2), len(past.load))
+    span = slice(min(WARM_UP, minutes // 2), minutes)
     found, size = with_pool(past, usual.fitted, pool_of(world, option, asked), span)
     quota = UNLIMITED if world.quota_pool[option] == NONE else world.quota[world.quota_pool[option]]
     return Control(option, found, min(size, int(quota)), usual.fitted) if size else usual

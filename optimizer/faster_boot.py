@@ -63,7 +63,7 @@ def faster_boot_text(loop: Loop) -> str:
     if not told:
         return ""
     boots = f"{loop.option_id} boots in {minutes_text(loop.boot_minutes)}"
-    return f"{boots}: images and weights at hand that boot in {', '.join(told)} would save"
+    return f"{boots}: images and weights at hand that boot in {', in '.join(told)} would save"
 
 
 def minutes_text(minutes: int) -> str:
