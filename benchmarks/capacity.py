@@ -60,15 +60,18 @@ class Posed:
 Made = Sequence[Played]
 
 
-def prepare(traces: Callable[[int], Sequence[Trace]]) -> Callable[[Path, int], Prepared]:
-    """Cases of every trace and seed, with the clairvoyant's cost."""
+def prepare(
+    traces: Callable[[int], Sequence[Trace]], spot: Callable[[Trace, int], pd.DataFrame] | None = None
+) -> Callable[[Path, int], Prepared]:
+    """Cases of every trace and seed, with the clairvoyant's cost; `spot` gives the history of spot pools."""
 
     def write(folder: Path, seeds: int) -> Prepared:
         minutes, names = 0, []
         real = bool(shared(*NEEDED))
         for seed in range(seeds):
             for trace in traces(seed) if real else invented(seed):
-                posed = pose(folder / f"{len(names)}", trace, seed)
+                pools = None if spot is None else spot(trace, seed)
+                posed = pose(folder / f"{len(names)}", trace, seed, pools)
                 (folder / f"{len(names):03d}.pickle").write_bytes(pickle.dumps(posed))
                 minutes += posed.case.world.minutes
                 names.append(trace.name)
@@ -79,8 +82,8 @@ def prepare(traces: Callable[[int], Sequence[Trace]]) -> Callable[[Path, int], P
     return write
 
 
-def pose(root: Path, trace: Trace, seed: int) -> Posed:
-    """A trace in the example workspace, as the product reads it."""
+def pose(root: Path, trace: Trace, seed: int, pools: pd.DataFrame | None = None) -> Posed:
+    """A trace in the example workspace, as the product reads it, with a history of its spot pools."""
     from optimizer.inputs import read_inputs  # noqa: PLC0415 - the product, imported where it is used
     from optimizer.replay.case import Case  # noqa: PLC0415
     from optimizer.replay.clairvoyant import clairvoyant  # noqa: PLC0415
@@ -94,6 +97,8 @@ def pose(root: Path, trace: Trace, seed: int) -> Posed:
         invented_workspace(root)
     usage = trace.usage()
     usage.to_parquet(root / "history/usage.parquet")
+    if pools is not None:
+        pools.to_parquet(root / "history/spot_capacity.parquet")
     begin, end = usage["ts"].iloc[0], usage["ts"].iloc[-1] + MINUTE
     world = world_of(read_inputs(root, end.to_pydatetime()), ("chat",), begin, end)
     case = Case(world, trace.begin, np.array([TARGET]))
@@ -158,9 +163,14 @@ def standing(posed: Sequence[Posed], *, share: float, call_s: float) -> Made:
 
 def rival(name: str, **knobs: Any) -> Any:
     """A rival at its usual settings."""
-    from optimizer.replay import hourly_rivals, predictive_scaling, reactive_rivals  # noqa: PLC0415
+    from optimizer.replay import (  # noqa: PLC0415
+        hourly_rivals,
+        predictive_scaling,
+        reactive_rivals,
+        spot_rivals,
+    )
 
-    for module in (reactive_rivals, predictive_scaling, hourly_rivals):
+    for module in (reactive_rivals, predictive_scaling, hourly_rivals, spot_rivals):
         if hasattr(module, name):
             return getattr(module, name)(**knobs)
     raise KeyError(name)

@@ -86,11 +86,18 @@ def prepare_many(folder: Path, count: int) -> Prepared:
 
 
 def invented_workspace(root: Path) -> None:
-    """Two ways to buy one GPU type."""
+    """Two ways to buy one GPU type on demand, and four spot pools."""
     (root / "workloads.yaml").write_text(WORKLOADS, encoding="utf-8")
-    catalog = pd.DataFrame({"option_id": ["od", "big-od"], "instance_type": ["g1", "g8"]})
-    catalog = catalog.assign(provider="cloud", region="region-0", purchase="on_demand", accelerator="GPU")
-    catalog = catalog.assign(accelerator_count=[1, 8], price_hourly=[1.0, 7.5], quota=500.0)
+    firm = {"purchase": "on_demand", "pool": None}
+    rows = [
+        {"option_id": "od", "instance_type": "g1", "accelerator_count": 1, "price_hourly": 1.0, **firm},
+        {"option_id": "big-od", "instance_type": "g8", "accelerator_count": 8, "price_hourly": 7.5, **firm},
+    ]
+    spot = {"instance_type": "g1", "accelerator_count": 1, "purchase": "spot"}
+    for k, letter in enumerate("abcd"):
+        name = f"spot-{letter}"
+        rows.append({"option_id": name, "price_hourly": 0.3 + 0.02 * k, "pool": name, **spot})
+    catalog = pd.DataFrame(rows).assign(provider="cloud", region="region-0", accelerator="GPU", quota=500.0)
     catalog.to_parquet(root / "catalog.parquet", index=False)
     profile = {"model": "llm-8b", "accelerator": "GPU", "prefill_tps": 7500.0, "decode_tps": 1500.0}
     profiles = pd.DataFrame([{**profile, "max_concurrency": 48.0, "tpot_ms": 35.0}])

@@ -17,7 +17,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 SIZES = ("small", "medium", "large")
-SUBJECTS = ("ingest", "forecast", "anomalies", "plan", "capacity", "placement", "commitments")
+SUBJECTS = ("ingest", "forecast", "anomalies", "plan", "capacity", "spot", "placement", "commitments")
 
 
 class Unavailable(Exception):  # noqa: N818 - not an error: the peer is shown as left out, with this reason

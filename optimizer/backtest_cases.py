@@ -19,7 +19,7 @@ from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
 from optimizer.problem import Floats
 from optimizer.replay.case import Case
-from optimizer.replay.entrants import NAMES, OURS, SPOT, Usual, usual_of
+from optimizer.replay.entrants import LABELS, NAMES, ON_SPOT, OURS, Usual, usual_of
 from optimizer.replay.history import world_of
 from optimizer.replay.wishes import LEAST_CAPACITY, firm_options
 from optimizer.replay.world import NONE, UNLIMITED, World
@@ -209,8 +209,10 @@ def said_of(one: Served, asked: Question, *, has_spot: bool) -> Iterator[str]:
         yield f"{missing_share} of the window was not counted; it costs, but nobody misses it"
     if "static-peak" in asked.names and one.usual.option_id:
         yield f"usual hardware is {one.usual.option_id} ({one.usual.why})"
-    if SPOT in asked.names and not has_spot:
-        yield "no spot pool with history may serve it, so SpotHedge is left out"
+    left_out = [LABELS[name] for name in asked.names if name in ON_SPOT]
+    if left_out and not has_spot:
+        verb = "is" if len(left_out) == 1 else "are"
+        yield f"no spot pool with history may serve it, so {' and '.join(left_out)} {verb} left out"
 
 
 def shared(groups: Sequence[Group]) -> list[str]:

@@ -28,6 +28,8 @@ from benchmarks.registry import (
     chosen,
 )
 from benchmarks.results import document, markdown, rows, write
+from benchmarks.spot import POOLS, TOGETHER, spot_history
+from benchmarks.traces import invented
 from optimizer.check import check
 from optimizer.problem import cost
 from optimizer.solve import baselines, solve
@@ -62,6 +64,8 @@ TINY = {
     "capacity-tenants": 1,
     "capacity-actions": 1,
     "capacity-standby": 1,
+    "spot-pools": 1,
+    "spot-correlated": 1,
 }
 
 
@@ -219,6 +223,32 @@ def test_standby_and_fast_boots_are_cheaper(tmp_path: Path, monkeypatch: pytest.
     cost = told("capacity-standby", "cost", tmp_path, monkeypatch)
     assert cost["trimtab, boot 1 min"] < cost["trimtab, boot 2 min"] < cost["trimtab, terms"]
     assert cost["trimtab, standby 5%, 60 s"] <= cost["trimtab, standby 30%, 60 s"] <= cost["trimtab, terms"]
+
+
+def test_spot_is_judged_beside_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
+    pools = all_benchmarks()["spot-pools"]
+    pools.prepare(tmp_path, 1)
+    posed = pools.load(tmp_path)
+    (case,) = (one.case for one in posed)
+    up = (case.whole.pool_capacity > 0).mean()
+    assert 0.4 < up < 0.85  # two thirds of the time
+    found = {c.name: pools.judge(posed, c.run(posed)) for c in pools.contenders[:2]}
+    spot, firm = found["trimtab, spot"], found["trimtab, on demand"]
+    assert spot["cost over clairvoyant, mean"] < 0.9 * firm["cost over clairvoyant, mean"]
+
+
+def test_pools_that_follow_another_are_down_with_it_more_often() -> None:
+    (trace,) = invented(0)
+    down = [
+        spot_history(trace, 0, correlated=correlated)
+        .pivot(index="ts", columns="pool", values="capacity")
+        .eq(0)
+        for correlated in (False, True)
+    ]
+    leader, follower = (POOLS[p] for p in TOGETHER)
+    assert (down[1][leader] == down[0][leader]).all()
+    assert (down[1][leader] & down[1][follower]).sum() > (down[0][leader] & down[0][follower]).sum()
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,16 @@ from optimizer.replay.levers import LEVERS, Without
 from optimizer.replay.ours import minute_loop
 from optimizer.replay.predictive_scaling import PredictiveScaling
 from optimizer.replay.reactive_rivals import Autoscaler, CarefulOperator, StaticPeak
+from optimizer.replay.spot_loop import SpotLoop
 from optimizer.replay.spot_rivals import SpotHedge
 from optimizer.replay.wishes import Need, firm_options
 
-OURS, PLAIN, CLAIRVOYANT, SPOT = "trimtab", "autoscaler", "clairvoyant", "spothedge"
+OURS, PLAIN, CLAIRVOYANT = "trimtab", "autoscaler", "clairvoyant"
+OURS_ON_SPOT, SPOT = "trimtab-spot", "spothedge"
 LABELS = {
     OURS: "Trimtab",
     "trimtab-target": "Trimtab for a plain autoscaler",
+    OURS_ON_SPOT: "Trimtab with spot",
     "static-peak": "static peak on the usual hardware",
     "static-peak-best": "static peak on the cheapest hardware",
     PLAIN: "autoscaler at 70%",
@@ -32,6 +35,7 @@ LABELS = {
     SPOT: "SpotHedge",
     CLAIRVOYANT: "clairvoyant optimum",
 }
+ON_SPOT = (OURS_ON_SPOT, SPOT)  # left out where no pool has history
 NAMES = tuple(name for name in LABELS if name != CLAIRVOYANT)  # it is no choice: all are measured by it
 SHOWN_TARGETS = (0.99, 0.995, 0.999, 0.9995)
 CONSUMER = re.compile(r"geforce|gtx|titan|rtx[ -]?[2-5]0[5-9]0", re.IGNORECASE)
@@ -86,11 +90,12 @@ def entrants(names: Sequence[str], usual: tuple[str | None, ...], *, has_spot: b
     Args:
         names: of `NAMES`.
         usual: (w) option of the static peak on usual hardware.
-        has_spot: whether spot pools have history; without, a policy of spot is left out.
+        has_spot: whether spot pools have history; without, policies of spot are left out.
     """
     makers: dict[str, Maker] = {
         OURS: Ours(),
         "trimtab-target": Ours(is_for_target=True),
+        OURS_ON_SPOT: SpotLoop(),
         "static-peak": UsualPeak(usual=usual),
         "static-peak-best": StaticPeak(),
         PLAIN: Autoscaler(),
@@ -100,7 +105,7 @@ def entrants(names: Sequence[str], usual: tuple[str | None, ...], *, has_spot: b
         "sageserve": SageServe(),
         SPOT: SpotHedge(),
     }
-    chosen = [name for name in NAMES if name in names and (has_spot or name != SPOT)]
+    chosen = [name for name in NAMES if name in names and (has_spot or name not in ON_SPOT)]
     found = [Entrant(CLAIRVOYANT, None), *(Entrant(name, makers[name]) for name in chosen)]
     if OURS in chosen:
         found += [Entrant(at_target(target), makers[OURS], target) for target in SHOWN_TARGETS]

@@ -96,6 +96,8 @@ def world_for(parts: Sequence[Served], inputs: Inputs, begin: pd.Timestamp, end:
         burstiness=np.array([part.workload.burstiness for part in parts]),
         timeout_s=np.array([part.workload.timeout_s for part in parts]),
         action_cost_usd=np.array([part.workload.action_cost_usd for part in parts]),
+        firm_share=np.array([1.0 - part.workload.spot.max_share for part in parts]),
+        firm_replicas=np.array([part.workload.spot.min_on_demand_replicas for part in parts]),
         option_id=tuple(pairs["option_id"].astype(str)),
         option_workload=pairs["workload"].to_numpy(dtype=np.int64),
         price_hourly=pairs["price_hourly"].to_numpy(dtype=float),

@@ -23,6 +23,8 @@ SHAPES = {
     "burstiness": "w",
     "timeout_s": "w",
     "action_cost_usd": "w",
+    "firm_share": "w",
+    "firm_replicas": "w",
     "option_workload": "o",
     "price_hourly": "o",
     "boot_s": "o",
@@ -42,6 +44,8 @@ NOT_NEGATIVE = (
     "burstiness",
     "timeout_s",
     "action_cost_usd",
+    "firm_share",
+    "firm_replicas",
     "price_hourly",
     "boot_s",
     "failures_per_1000h",
@@ -62,6 +66,7 @@ class World:
         burstiness: (w) variance over mean of arrivals inside a minute; 0 = perfectly even.
         timeout_s: (w) longest wait before a request is dropped.
         action_cost_usd: (w) what it costs to scale one option once, beside the capacity.
+        firm_share, firm_replicas: (w) share of demand, and replicas, that spot may not carry.
         option_id, option_workload: (o) names, and positions of the workloads they serve.
         price_hourly: (o) USD per replica.
         boot_s: (o) from launch until it serves.
@@ -82,6 +87,8 @@ class World:
     burstiness: Floats
     timeout_s: Floats
     action_cost_usd: Floats
+    firm_share: Floats
+    firm_replicas: Ints
     option_id: tuple[str, ...]
     option_workload: Ints
     price_hourly: Floats

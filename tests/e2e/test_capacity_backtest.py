@@ -89,7 +89,7 @@ def test_the_document_says_what_was_asked_and_what_came_of_it(ran: Ran) -> None:
     assert {each["policy"] for each in told["policies"]} == set(EVERYONE)
     assert told["text"].startswith("On this day Trimtab would have cost $")
     assert "A plain autoscaler would have cost $" in told["text"]
-    assert any("SpotHedge is left out" in note for note in told["notes"])
+    assert any("Trimtab with spot and SpotHedge are left out" in note for note in told["notes"])
 
 
 def test_every_key_is_documented(workspace: Path, ran: Ran) -> None:

@@ -29,6 +29,8 @@ def world_with(requests: object, **changes: object) -> World:
         burstiness=np.zeros(workloads),
         timeout_s=np.full(workloads, 30.0),
         action_cost_usd=np.zeros(workloads),
+        firm_share=np.zeros(workloads),
+        firm_replicas=np.zeros(workloads, dtype=np.int64),
         option_id=tuple(f"o{i}" for i in range(options)),
         option_workload=np.zeros(options, dtype=np.int64) if workloads == 1 else np.arange(options),
         price_hourly=np.ones(options),

@@ -1,0 +1,76 @@
+"""What is read off the history of spot pools: how often they are lost, alone and together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimizer.pool_losses import PoolLosses
+
+WINDOW = 6
+
+
+def alternating(minutes: int, up: int, down: int, shift: int = 0) -> np.ndarray:
+    """(t) ten replicas for so many minutes, then none."""
+    return np.where((np.arange(minutes) + shift) % (up + down) < up, 10, 0)
+
+
+def test_a_pool_that_is_lost_every_four_hours_is_lost_in_six_of_240_windows() -> None:
+    losses = PoolLosses.of(np.array([alternating(20_000, 240, 120)]), WINDOW)
+    assert losses.chance[0] == pytest.approx(5 / 240, rel=0.1)  # the window begins before the last minute
+
+
+def test_pools_that_go_down_together_are_lost_together() -> None:
+    one = alternating(20_000, 240, 120)
+    together = PoolLosses.of(np.array([one, one]), WINDOW).patterns((0, 1))
+    apart = PoolLosses.of(np.array([one, alternating(20_000, 240, 120, 100)]), WINDOW).patterns((0, 1))
+    both = np.array([True, True])
+    assert probability(together, both) == pytest.approx(5 / 240, rel=0.15)
+    assert probability(apart, both) < 1e-3
+
+
+def test_what_was_never_seen_together_is_as_rare_as_of_independent_pools() -> None:
+    """Two pools of which one is never up when the other goes down: independence is the least there is."""
+    losses = PoolLosses.of(
+        np.array([alternating(20_000, 240, 120), alternating(20_000, 240, 120, 60)]), WINDOW
+    )
+    found = probability(losses.patterns((0, 1)), np.array([True, True]))
+    assert found == pytest.approx(losses.chance.prod(), rel=1e-6)
+
+
+def test_a_smaller_grant_is_no_loss() -> None:
+    shrinking = np.where(np.arange(5000) % 200 < 100, 10, 6)
+    assert not PoolLosses.of(np.array([shrinking]), WINDOW).is_lost.any()
+
+
+def test_without_history_a_pool_is_as_likely_lost_as_not() -> None:
+    losses = PoolLosses.of(np.zeros((2, 0), dtype=np.int64), WINDOW)
+    assert losses.chance.tolist() == [0.5, 0.5]
+    assert losses.patterns((0, 1)).probability == pytest.approx([0.25] * 4)
+
+
+def test_a_new_pool_is_taken_for_one_like_the_others() -> None:
+    known = alternating(20_000, 240, 120)
+    new = np.where(np.arange(20_000) >= 19_990, 10, 0)
+    chance = PoolLosses.of(np.array([known, known, new]), WINDOW).chance
+    assert chance[2] == pytest.approx(chance[0], rel=0.05)
+
+
+@given(
+    grants=st.lists(
+        st.lists(st.sampled_from([0, 1, 5, 40]), min_size=30, max_size=30), min_size=1, max_size=4
+    ),
+    window=st.integers(1, 40),
+)
+def test_patterns_are_a_distribution(grants: list[list[int]], window: int) -> None:
+    found = PoolLosses.of(np.array(grants), window).patterns(tuple(range(len(grants))))
+    assert found.probability.sum() == pytest.approx(1.0)
+    assert (found.probability > 0).all()
+    assert len(np.unique(found.is_lost, axis=0)) == len(found.is_lost)
+
+
+def probability(patterns: object, is_lost: np.ndarray) -> float:
+    """Of one pattern."""
+    return float(patterns.probability[(patterns.is_lost == is_lost).all(axis=1)].sum())  # type: ignore[attr-defined]
