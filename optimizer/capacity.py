@@ -21,7 +21,7 @@ from optimizer.capacity_plan_rows import (
     allocations,
     forecast_rows,
     held_rows,
-    quotas_wanted_twice,
+    quotas_held,
     reacting,
     workload_names,
 )
@@ -35,7 +35,7 @@ from optimizer.formulate import Policy, assemble
 from optimizer.inputs import Inputs
 from optimizer.loops import loops_of
 from optimizer.minute_load import MINUTE
-from optimizer.minute_plan import Loop
+from optimizer.minute_plan import Loop, sharing
 from optimizer.needs import Candidate, Outlook, look_ahead, needs
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
@@ -77,7 +77,7 @@ def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> Made:
         levels=sorted({*LEVELS, level}),
         beforehand=before,
     )
-    known = loops_of(outlook.candidates, inputs, settings.planning.autoscale.kind)
+    known = sharing(loops_of(outlook.candidates, inputs, settings.planning.autoscale.kind))
     times = hours.beginning_with(MINUTE) if known else hours
     solved = None
     if outlook.candidates:
@@ -101,7 +101,7 @@ def document(made: Made) -> CapacityPlan:
     """The plan as a document with its hash."""
     inputs, outlook, solved = made.inputs, made.outlook, made.solved
     hours, held = float(made.times.hours.sum()), list(outlook.held)
-    rows = (*allocations(made), *held_rows(inputs, outlook, made.times))
+    rows, kept = list(allocations(made)), held_rows(inputs, outlook, made.times)
     return sealed(
         CapacityPlan(
             as_of=inputs.as_of,
@@ -109,7 +109,7 @@ def document(made: Made) -> CapacityPlan:
             demand_quantile=made.settings.planning.demand_quantile,
             expected_cost_usd=expected_cost(made) + held_usd_per_hour(inputs, held) * hours,
             current_cost_usd=present_cost(inputs, held, solved, hours),
-            allocations=rows,
+            allocations=(*rows, *kept),
             autoscale={c.workload.name: rule_of(c, made) for c in reacting(outlook)},
             forecast=tuple(forecast_rows(outlook, made.hours)),
             proof=proof(solved[1] if solved else None),
@@ -120,7 +120,7 @@ def document(made: Made) -> CapacityPlan:
                 *inputs.notes,
                 *own_nodes(outlook),
                 *pods_left(inputs, outlook),
-                *quotas_wanted_twice(rows, inputs.options),
+                *quotas_held(rows, kept, inputs),
             ),
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,

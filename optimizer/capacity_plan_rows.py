@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from optimizer.config import Settings
 from optimizer.demand import over_intervals
@@ -19,10 +18,12 @@ from optimizer.needs import Candidate, Outlook
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan_parts import Allocation, ForecastRow
 from optimizer.problem import Ints, Problem
+from optimizer.quota_shares import divided
 from optimizer.rows import rows_of
 from optimizer.solve import Solution
 
 LEVELS = (0.1, 0.5, 0.9)
+Key: TypeAlias = tuple[str, str]  # a workload and an option
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,20 @@ def allocations(made: Made) -> Iterator[Allocation]:
     counts = np.rint(instances(problem, solution.placement)).astype(np.int64)
     position = {key: i for i, key in enumerate(zip(workload_names(problem), problem.option_id, strict=True))}
     most = limits(made, {key: counts[i] for key, i in position.items()})
-    idle = [(0, 0)] * len(made.times.starts)
+    idle = np.zeros(len(made.times.starts), dtype=np.int64)
     for workload, option_id in sorted({*most, *(key for key, i in position.items() if counts[i].max() > 0)}):
         i = position.get((workload, option_id))
-        row = idle if i is None else list(zip(counts[i].tolist(), pods[i].tolist(), strict=True))
-        for (count, inside), steps in runs(row):
+        planned, held = (idle, idle) if i is None else (counts[i], pods[i])
+        highest = np.maximum(planned, most.get((workload, option_id), idle))
+        row = list(zip(planned.tolist(), held.tolist(), highest.tolist(), strict=True))
+        for (count, inside, at_most), steps in runs(row):
             yield Allocation(
                 workload=workload,
                 option_id=option_id,
                 start=made.times.starts[steps[0]].to_pydatetime(),
                 end=made.times.ends[steps[-1]].to_pydatetime(),
                 replicas=count,
-                max_replicas=max(count, most.get((workload, option_id), 0)),
+                max_replicas=at_most,
                 pods=inside if i is not None and problem.nodes.is_shared[i] else None,
                 standby=made.standby(workload, option_id),
             )
@@ -98,18 +101,70 @@ def runs(counts: Sequence[Any]) -> Iterator[tuple[Any, list[int]]]:
         yield count, list(run)
 
 
-def limits(made: Made, planned: Mapping[tuple[str, str], Ints]) -> dict[tuple[str, str], int]:
-    """How far the loop may go, by workload and option: machines that no provider reclaims take surprises.
+def limits(made: Made, planned: Mapping[Key, Ints]) -> dict[Key, Ints]:
+    """(T) how far the loop may go, by workload and option: machines that no provider reclaims take surprises.
 
     The limits let a workload reach headroom_factor times what its busiest minute needed, so that they bind
-    only where a quota or max_replicas does. They add up: max_replicas leaves room for what else is planned.
+    only where a quota or max_replicas does. They add up: max_replicas leaves room for what else is planned,
+    and those of all workloads are within quotas. They are the same throughout, unless shares have to give way
+    to what is planned of an option for others.
     """
+    quotas = {
+        option_id: int(quota)
+        for option_id, quota in rows_of(made.inputs.options.dropna(subset=["quota"]), "option_id", "quota")
+    }
+    length = len(made.times.starts)
+    whole = reached(made, planned, {})
+    if not beyond({key: int(row.max()) for key, row in planned.items()} | whole, quotas):
+        return {key: np.full(length, count) for key, count in whole.items()}
+    steps = [
+        within_quotas(made, {key: row[t : t + 1] for key, row in planned.items()}, quotas)
+        for t in range(length)
+    ]
+    keys = {key for step in steps for key in step}
+    return {key: np.array([step.get(key, 0) for step in steps]) for key in sorted(keys)}
+
+
+def within_quotas(made: Made, planned: Mapping[Key, Ints], quotas: Mapping[str, int]) -> dict[Key, int]:
+    """The same of one interval; what a quota leaves beside all that is planned is divided by wishes."""
+    least = {key: int(row[0]) for key, row in planned.items()}
+    granted: dict[Key, int] = {}
+    open_quotas = dict(quotas)
+    while True:
+        found = reached(made, planned, granted)
+        over = beyond(least | found, open_quotas)
+        for option_id in over:  # what it grants no more may be wished of the next option
+            taken = sum(count for key, count in least.items() if key[1] == option_id)
+            more = {key: n - least.get(key, 0) for key, n in found.items() if key[1] == option_id}
+            users = [key for key, count in more.items() if count > 0]
+            parts = divided(max(0, open_quotas.pop(option_id) - taken), [more[key] for key in users])
+            added = dict(zip(users, parts, strict=True))
+            granted |= {key: least.get(key, 0) + added.get(key, 0) for key in more}
+        if not over:
+            return found
+
+
+def beyond(counts: Mapping[Key, int], quotas: Mapping[str, int]) -> list[str]:
+    """Options of which all workloads together have more than the quota."""
+    total = dict.fromkeys(quotas, 0)
+    for (_, option_id), count in counts.items():
+        if option_id in total:
+            total[option_id] += count
+    return [option_id for option_id, count in total.items() if count > quotas[option_id]]
+
+
+def reached(made: Made, planned: Mapping[Key, Ints], granted: Mapping[Key, int]) -> dict[Key, int]:
+    """How far the loop may go beside what is planned; `granted` limits some options of some workloads."""
     factor = made.settings.planning.autoscale.headroom_factor
-    found: dict[tuple[str, str], int] = {}
+    found: dict[Key, int] = {}
     for c in made.outlook.candidates:
         name = c.workload.name
         loop = made.loops.get(name)
-        wished = loop.most(factor) if loop else most_on_cheapest(c, made, factor)
+        own = {option: count for (w, option), count in granted.items() if w == name}
+        if loop:
+            wished = loop.within(own, loop.standby).most(factor)
+        else:
+            wished = {o: min(n, own.get(o, n)) for o, n in most_on_cheapest(c, made, factor).items()}
         left = np.inf if c.workload.max_replicas is None else c.workload.max_replicas
         beside = sum(
             (row for (w, option), row in planned.items() if w == name and option not in wished), np.zeros(1)
@@ -137,18 +192,19 @@ def most_on_cheapest(c: Candidate, made: Made, factor: float) -> dict[str, int]:
     return {problem.option_id[best]: int(min(wish, limit))}
 
 
-def quotas_wanted_twice(rows: Sequence[Allocation], options: pd.DataFrame) -> Iterator[str]:
-    """Options of which loops of several workloads may together want more than the quota grants."""
-    most: dict[str, dict[str, int]] = {}
-    for row in rows:
-        wanted = most.setdefault(row.option_id, {})
-        wanted[row.workload] = max(row.max_replicas, wanted.get(row.workload, 0))
-    for option_id, quota in rows_of(options.dropna(subset=["quota"]), "option_id", "quota"):
-        wanted = {name: count for name, count in most.get(option_id, {}).items() if count > 0}
-        if len(wanted) > 1 and sum(wanted.values()) > quota:
+def quotas_held(rows: Sequence[Allocation], held: Sequence[Allocation], inputs: Inputs) -> Iterator[str]:
+    """Options of which planned workloads may want what workloads that stay as they are run of the quota."""
+    kept: dict[str, int] = {}
+    for row in held:
+        kept[row.option_id] = kept.get(row.option_id, 0) + row.max_replicas
+    for option_id, quota in rows_of(inputs.options.dropna(subset=["quota"]), "option_id", "quota"):
+        own = [row for row in rows if row.option_id == option_id and row.max_replicas > 0]
+        most = max((sum(r.max_replicas for r in own if r.start <= at.start < r.end) for at in own), default=0)
+        if kept.get(option_id, 0) > 0 and most > 0 and most + kept[option_id] > quota:
+            names = ", ".join(sorted({row.workload for row in held if row.option_id == option_id}))
             yield (
-                f"{option_id}: {', '.join(sorted(wanted))} share a quota of {quota:g} and may together want "
-                f"{sum(wanted.values())}; beyond it launches are denied to whoever asks last"
+                f"{option_id}: {names} stays as it is with {kept[option_id]} of a quota of {quota:g}, of "
+                f"which others may want {most}; beyond it launches are denied to whoever asks last"
             )
 
 

@@ -10,12 +10,15 @@ import numpy as np
 
 from optimizer.calibration import WARM_UP, Fitted, Service, fitted
 from optimizer.forms import DAY, Form, Past, forms_for, past_of
-from optimizer.problem import Ints
+from optimizer.problem import Floats, Ints
+from optimizer.quota_shares import LEAST_CAPACITY, Claim, shares
 from optimizer.replay.standby_pool import empty_pool
 from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
 from optimizer.standby import Pooled, with_pool
 
 HISTORY = 28 * DAY  # minutes that a fit looks back on
+WEEK = 7 * DAY
+NOW = 15  # minutes that say how long requests are now
 DEAR = 1.6  # times the cheapest per request: above that an option is not tried
 TRIED = 3  # options per workload
 WORTH_A_MOVE = 0.05  # of its cost that another option must save
@@ -153,3 +156,53 @@ def room(world: World, workload: int, option: int) -> Ints:
         if i == option or fallback:
             most[i] = UNLIMITED if world.quota_pool[i] == NONE else world.quota[world.quota_pool[i]]
     return most
+
+
+def ranked(world: World, workload: int, option: int) -> list[int]:
+    """The options that the loop may add in the order in which it takes them: its own, then dearer ones."""
+    usable = np.flatnonzero(room(world, workload, option))
+    return sorted(usable.tolist(), key=lambda i: (i != option, world.usd_per_unit[i], i))
+
+
+def claim(world: World, workload: int, control: Control, wanted: Floats, now: int) -> Claim:
+    """What a loop claims of quotas that it shares.
+
+    Args:
+        world: its minutes before `now` are known.
+        workload: position.
+        control: the option that the loop adds, and what stands by of it.
+        wanted: (t) requests/s that the loop wants served; the week up to `now` counts.
+        now: minute.
+    """
+    options = ranked(world, workload, control.option)
+    known = world.capacity[options, max(0, now - NOW) : max(1, now)]
+    capacity = np.median(known, axis=1)
+    need = float(np.nanmax(wanted[max(0, now - WEEK) : now + 1], initial=0.0))
+    if control.standby:
+        need += control.standby * float(capacity[0])
+    usd = world.price_hourly[options] / np.maximum(capacity, LEAST_CAPACITY)
+    names = tuple(world.option_id[i] for i in options)
+    return Claim(need, names, tuple(capacity.tolist()), tuple(usd.tolist()), control.standby)
+
+
+def quotas_of(world: World) -> dict[str, int]:
+    """Replicas that quotas grant, by option; options without a quota are left out."""
+    granted = np.append(world.quota, UNLIMITED)[world.quota_pool]  # the last is that of no quota
+    pairs = zip(world.option_id, granted.tolist(), strict=True)
+    return {option_id: quota for option_id, quota in pairs if quota < UNLIMITED}
+
+
+def shared_room(world: World, claims: Sequence[Claim]) -> tuple[Ints, Ints]:
+    """(o) replicas of each option that its workload may run and have stand by, quotas divided among all.
+
+    Args:
+        world: options and quotas.
+        claims: (w).
+    """
+    most, standby = np.full((2, len(world.option_id)), UNLIMITED)
+    quotas = quotas_of(world)
+    for workload, granted in enumerate(shares(claims, quotas)):
+        for i in world.options_of(workload):
+            most[i] = granted.get(world.option_id[i], UNLIMITED)
+            standby[i] = claims[workload].pool(granted, quotas)
+    return most, standby

@@ -16,7 +16,19 @@ import pandas as pd
 
 from data.workloads import Workload
 from optimizer.calibration import Fitted
-from optimizer.control import Control, boot_minutes, candidates, choose, reach_minutes, room
+from optimizer.control import (
+    NOW,
+    WEEK,
+    Control,
+    boot_minutes,
+    candidates,
+    choose,
+    claim,
+    quotas_of,
+    ranked,
+    reach_minutes,
+    room,
+)
 from optimizer.faster_boot import faster_boots
 from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Hours, Past, around_yesterday, past_of
 from optimizer.inputs import Inputs
@@ -25,13 +37,12 @@ from optimizer.needs import Candidate
 from optimizer.outages import without_outages
 from optimizer.plan_parts import AutoscaleRule, Term
 from optimizer.problem import Floats, Ints
+from optimizer.quota_shares import Claim, shares
 from optimizer.reactive import LAST
 from optimizer.replay.history import world_of
 from optimizer.replay.world import World
 
 HISTORY_DAYS = 28
-WEEK = 7 * DAY
-NOW = 15  # minutes that say how long requests are now
 KINDS: dict[str, tuple[Form, ...]] = {"terms": FORMS, "target": TARGETS}
 
 
@@ -48,6 +59,8 @@ class Loop:
         needed: requests/s that the form wants served then, before the factor.
         capacities: requests/s of one replica of each option, as long as requests are now.
         limits: replicas that quotas leave to the loop, by option: its own first, then dearer ones.
+        claim: what it claims of quotas that others may use too.
+        quotas: replicas, by option that has one.
         boot_minutes: until a launch of its option serves.
         standby: replicas of its option that stand by.
         standby_price_hourly: USD of one of them; NaN where none may.
@@ -64,6 +77,8 @@ class Loop:
     needed: float
     capacities: Mapping[str, float]
     limits: Mapping[str, int]
+    claim: Claim
+    quotas: Mapping[str, int]
     boot_minutes: int
     standby: int
     standby_price_hourly: float
@@ -75,15 +90,18 @@ class Loop:
     def of(cls, world: World, control: Control, past: Past) -> Loop:
         """From the world of the last weeks, what serves it, and what is read off its load up to as-of."""
         own, now = control.option, np.median(world.capacity[:, -NOW:], axis=1)
+        needed = past.needed(control.fitted.form)
         return cls(
             option_id=world.option_id[own],
             price_hourly=float(world.price_hourly[own]),
             fitted=control.fitted,
             load=past.load[:-1],
             hours=past.hours.last_one(),
-            needed=float(past.needed(control.fitted.form)[-1]),
+            needed=float(needed[-1]),
             capacities=dict(zip(world.option_id, now.tolist(), strict=True)),
             limits=limits(world, own),
+            claim=claim(world, 0, control, control.fitted.factor * needed, world.minutes),
+            quotas=quotas_of(world),
             boot_minutes=boot_minutes(world, own),
             standby=control.standby,
             standby_price_hourly=float(world.standby_price_hourly[own]),
@@ -135,6 +153,11 @@ class Loop:
         floor[0] = max(floor[0], self.needed)
         return factor * floor
 
+    def within(self, granted: Mapping[str, int], standby: int) -> Loop:
+        """The same with so many replicas of some options, and no more that stand by."""
+        own = {name: granted.get(name, limit) for name, limit in self.limits.items()}
+        return replace(self, limits=own, standby=standby)
+
     def reach(self, most_replicas: float) -> float:
         """Requests/s that its options serve within quotas, so many replicas of each at most."""
         return sum(min(count, most_replicas) * self.capacities[name] for name, count in self.limits.items())
@@ -155,8 +178,19 @@ class Loop:
 def limits(world: World, option: int) -> dict[str, int]:
     """Replicas that quotas leave to a loop of an option, by option: its own first, then dearer ones."""
     left: Ints = room(world, 0, option)
-    ranked = sorted(np.flatnonzero(left), key=lambda i: (i != option, world.usd_per_unit[i], i))
-    return {world.option_id[i]: int(left[i]) for i in ranked}
+    return {world.option_id[i]: int(left[i]) for i in ranked(world, 0, option)}
+
+
+def sharing(loops: Mapping[str, Loop]) -> dict[str, Loop]:
+    """The same loops, each with its share of the quotas that several of them may use."""
+    quotas: dict[str, int] = {}
+    for loop in loops.values():
+        quotas |= loop.quotas
+    granted = shares([loop.claim for loop in loops.values()], quotas)
+    return {
+        name: loop.within(share, loop.claim.pool(share, quotas))
+        for (name, loop), share in zip(loops.items(), granted, strict=True)
+    }
 
 
 def is_plain(workload: Workload) -> bool:

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from optimizer.control import Control, choose, reach_minutes, room
+import numpy as np
+
+from optimizer.control import Control, choose, claim, reach_minutes, room, shared_room
 from optimizer.forms import DAY, FORMS, Form, past_of
+from optimizer.quota_shares import Claim
 from optimizer.replay.case import Case, Known, no_replicas
 from optimizer.simulate import Orders
 
@@ -23,22 +26,29 @@ def minute_loop(case: Case, forms: Sequence[Form] = FORMS) -> Known:
 
 
 def followed(case: Case, chosen: Chooser) -> Known:
-    """The loop, served as is chosen at the beginning of each day."""
+    """The loop, served as is chosen at the beginning of each day, when quotas are divided anew too."""
     orders = no_replicas(case.world)
-    for w in range(len(case.world.workloads)):
-        fill(orders, case, w, chosen)
+    claims = [fill(orders, case, w, chosen) for w in range(len(case.world.workloads))]
+    for day, of_day in enumerate(zip(*claims, strict=True)):
+        span, (most, standby) = slice(day * DAY, (day + 1) * DAY), shared_room(case.whole, of_day)
+        orders.most[:, span] = np.minimum(orders.most[:, span], most[:, None])
+        if orders.standby is not None:
+            orders.standby[:, span] = np.minimum(orders.standby[:, span], standby[:, None])
     return Known(orders)
 
 
-def fill(orders: Orders, case: Case, workload: int, chosen: Chooser) -> None:
-    """Writes one workload's orders, a day at a time."""
-    load = case.whole.load[workload]
+def fill(orders: Orders, case: Case, workload: int, chosen: Chooser) -> list[Claim]:
+    """Writes one workload's orders, a day at a time; (day) what it claims of quotas that others share."""
+    load, claims = case.whole.load[workload], []
     for begin in range(0, case.world.minutes, DAY):
         span = slice(begin, min(begin + DAY, case.world.minutes))
         now, end = case.begin + span.start, case.begin + span.stop
         control = chosen(workload, now)
         past = past_of(load[:end], reach_minutes(case.whole, control))
-        orders.needed[workload, span] = control.fitted.factor * past.needed(control.fitted.form)[now:end]
+        wanted = control.fitted.factor * past.needed(control.fitted.form)
+        orders.needed[workload, span] = wanted[now:end]
         if orders.standby is not None:
             orders.standby[control.option, span] = control.standby
         orders.most[:, span] += room(case.whole, workload, control.option)[:, None]
+        claims.append(claim(case.whole, workload, control, wanted, now))
+    return claims
