@@ -169,7 +169,8 @@ def lever_chart(worth: Sequence[tuple[str, float]], *, name: str, title: str) ->
     """A bar per lever: to the right what cost rises by without it, to the left what it falls by."""
     rows = [{"label": short_name(label), "worth": value, "text": change(value)} for label, value in worth]
     order = [short_name(label) for label, _ in worth]
-    axis = alt.Axis(domain=False, ticks=False, labelLimit=280, labelPadding=14)
+    # The extent is for a reader's font that is wider than the one that the drawing was measured with.
+    axis = alt.Axis(domain=False, ticks=False, labelLimit=280, labelPadding=14, minExtent=290)
     base = alt.Chart(alt.NamedData("rows")).encode(y=alt.Y("label:N", sort=order, title=None, axis=axis))
     money = alt.Axis(format="+~%", tickCount=5, domain=False, ticks=False)
     scale = alt.Scale(zero=True, padding=44, nice=False)
