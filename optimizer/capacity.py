@@ -47,6 +47,7 @@ from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.spend_limits import paid
 
 SECONDS_PER_HOUR = 3600
+HOURS_PER_DAY = 24
 # Where no history says how load moves.
 UNFITTED = AutoscaleRule(target_utilization=0.6, scale_down_window_s=900)
 
@@ -121,6 +122,7 @@ def document(made: Made) -> CapacityPlan:
                 *own_nodes(outlook),
                 *pods_left(inputs, outlook),
                 *quotas_held(rows, kept, inputs),
+                *over_budget(made, hours),
             ),
             unpriced=inputs.unpriced,
             fingerprint=inputs.fingerprint,
@@ -205,6 +207,18 @@ def expected_costs(made: Made) -> dict[str, float]:
     return {
         name: own + beside.get(name, 0.0) for name, own in zip(problem.workloads, by_workload, strict=True)
     }
+
+
+def over_budget(made: Made, hours: float) -> Iterator[str]:
+    """Workloads that are expected to cost more than they may: machines keep the objective, people decide."""
+    costs = expected_costs(made)
+    for workload in (c.workload for c in made.outlook.candidates):
+        most, daily = workload.budget_usd_per_day, costs.get(workload.name, 0.0) * HOURS_PER_DAY / hours
+        if most is not None and daily > most:
+            yield (
+                f"{workload.name}: {daily:,.2f} USD a day are expected, budget_usd_per_day is {most:,.2f}; a "
+                f"capacity plan keeps the objective all the same, `trimtab plan --kind placement` the budget"
+            )
 
 
 def usually_running(made: Made, problem: Problem, solution: Solution) -> tuple[Placement, dict[str, float]]:

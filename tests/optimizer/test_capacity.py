@@ -289,3 +289,13 @@ def test_timelines_tile_any_horizon(horizon: int, length: int) -> None:
     assert (times.starts[1:] == times.ends[:-1]).all()
     assert times.hours.sum() == pytest.approx(horizon / 60)
     assert (times.hours > 0).all()
+
+
+@pytest.mark.parametrize(("budget", "is_told"), [(None, False), (10.0, True), (100_000.0, False)])
+def test_a_budget_that_is_not_kept_is_told_and_nothing_is_cut(budget: float | None, is_told: bool) -> None:
+    free = plan(world([workload()], catalogue(option("a", 1.5)), [wavy()]), horizon=DAY / 2)
+    limited = workload(budget_usd_per_day=budget)
+    made = plan(world([limited], catalogue(option("a", 1.5)), [wavy()]), horizon=DAY / 2)
+    assert made.allocations == free.allocations
+    told = f"web: {2 * free.expected_cost_usd:,.2f} USD a day are expected, budget_usd_per_day is"
+    assert any(note.startswith(told) for note in made.notes) == is_told
