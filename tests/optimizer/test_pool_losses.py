@@ -37,7 +37,7 @@ def test_what_was_never_seen_together_is_as_rare_as_of_independent_pools() -> No
         np.array([alternating(20_000, 240, 120), alternating(20_000, 240, 120, 60)]), WINDOW
     )
     found = probability(losses.patterns((0, 1)), np.array([True, True]))
-    assert found == pytest.approx(losses.chance.prod(), rel=1e-6)
+    assert found == pytest.approx(losses.chance.prod(), rel=1e-3)  # all together are made 1
 
 
 def test_a_smaller_grant_is_no_loss() -> None:
