@@ -42,7 +42,8 @@ class SpotLoop:
 
         def choosing(workload: int, now: int) -> Control:
             found = choose(case.whole, workload, now, case.target[workload], FORMS)
-            return chosen.setdefault((workload, now), found)
+            alone = Control(found.option, found.without or found.fitted)  # nothing stands by beside spot
+            return chosen.setdefault((workload, now), alone)
 
         needed = followed(case, choosing).whole.needed
         served = [Served(case, w, needed[w], chosen) for w in range(len(case.whole.workloads))]

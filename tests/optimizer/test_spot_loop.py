@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from optimizer.control import choose
+from optimizer.forms import FORMS
 from optimizer.replay.case import Case
 from optimizer.replay.ours import minute_loop
 from optimizer.replay.spot_loop import SpotLoop
@@ -114,3 +116,12 @@ def test_without_pools_it_is_the_loop_on_demand() -> None:
     firm = simulate(case.world, minute_loop(case), seed=1)
     assert spot.paid[1:].sum() == 0
     assert spot.cost_usd == pytest.approx(firm.cost_usd, rel=0.02)
+
+
+def test_it_does_not_count_on_replicas_that_stand_by() -> None:
+    """Where the option on demand offers a pool, the loop with spot has none and keeps its head-room."""
+    offer = np.array([0.01, *[np.nan] * POOLS]), np.array([60.0, *[np.nan] * POOLS])
+    offered = hedged(days=3, begin=2 * DAY, standby_price_hourly=offer[0], standby_boot_s=offer[1])
+    assert choose(offered.whole, 0, offered.begin, 0.999, FORMS).standby > 0
+    one, other = heard(SpotLoop(), offered), heard(SpotLoop(), hedged(days=3, begin=2 * DAY))
+    np.testing.assert_array_equal(one, other)
