@@ -18,10 +18,11 @@ from optimizer.errors import Fault, InputError
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
 from optimizer.problem import Floats
+from optimizer.quota_shares import LEAST_CAPACITY
 from optimizer.replay.case import Case
 from optimizer.replay.entrants import LABELS, NAMES, ON_SPOT, OURS, Usual, usual_of
 from optimizer.replay.history import world_of
-from optimizer.replay.wishes import LEAST_CAPACITY, firm_options
+from optimizer.replay.wishes import firm_options
 from optimizer.replay.world import NONE, UNLIMITED, World
 
 HISTORY = pd.Timedelta(days=28)  # before the window; Trimtab's fit looks back no further

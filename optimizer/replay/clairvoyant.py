@@ -20,11 +20,12 @@ import numpy as np
 
 from optimizer.errors import SolverError
 from optimizer.problem import Bools, Floats, Ints
+from optimizer.quota_shares import LEAST_CAPACITY
 from optimizer.replay.case import Case, Known
 from optimizer.replay.mix import MISSED, quotas
 from optimizer.replay.results import Replayed
 from optimizer.replay.tuning import in_time
-from optimizer.replay.wishes import LEAST_CAPACITY, NEAR, at_once, within_quotas
+from optimizer.replay.wishes import NEAR, at_once, within_quotas
 from optimizer.replay.world import NONE, World
 from optimizer.simulate import simulate
 from optimizer.solve.highs import Limits, minimise

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.problem import Floats, Ints
+from optimizer.quota_shares import LEAST_CAPACITY
 from optimizer.reactive import LAST, paths
 from optimizer.replay.case import Case
 from optimizer.replay.world import NONE, UNLIMITED, World
 from optimizer.simulate import Orders
 
 NEAR = 1e-9
-LEAST_CAPACITY = 1e-12  # requests/s: what serves less counts as if it served so little
 
 
 @dataclass(frozen=True)
