@@ -32,6 +32,7 @@ from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.faster_boot import faster_boot_text
 from optimizer.floors import Timeline, with_floor
 from optimizer.formulate import Policy, assemble
+from optimizer.hand_over import HandOver, hand_overs
 from optimizer.inputs import Inputs
 from optimizer.loops import loops_of
 from optimizer.minute_load import MINUTE
@@ -40,7 +41,7 @@ from optimizer.needs import Candidate, Outlook, look_ahead, needs
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
 from optimizer.plan_nodes import node_actions
-from optimizer.plan_parts import AutoscaleRule, Reason
+from optimizer.plan_parts import Action, AutoscaleRule, Reason
 from optimizer.problem import Floats, Placement, Problem
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
 from optimizer.solve import Solution, prune_dominated, solve
@@ -79,8 +80,9 @@ def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> Made:
         beforehand=before,
     )
     known = sharing(loops_of(outlook.candidates, inputs, settings.planning.autoscale.kind))
-    times = hours.beginning_with(MINUTE) if known else hours
+    times = hours.cut_after(MINUTE) if known else hours
     solved = None
+    handed: dict[str, HandOver] = {}
     if outlook.candidates:
         offers = beside_held(inputs, list(outlook.held))[0]
         needed = needs(outlook, times.starts, length, level=level)
@@ -95,7 +97,8 @@ def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> Made:
         )
         problem = prune_dominated(whole)
         solved = problem, solve(problem, gap_share=settings.planning.gap_share)
-    return Made(inputs, outlook, settings, times, hours, solved, known)
+        handed = hand_overs(*solved, outlook.candidates, inputs)
+    return Made(inputs, outlook, settings, times, hours, solved, known, handed)
 
 
 def document(made: Made) -> CapacityPlan:
@@ -114,7 +117,7 @@ def document(made: Made) -> CapacityPlan:
             autoscale={c.workload.name: rule_of(c, made) for c in reacting(outlook)},
             forecast=tuple(forecast_rows(outlook, made.hours)),
             proof=proof(solved[1] if solved else None),
-            actions=(*scale_actions(*solved, inputs), *node_actions(*solved, inputs)) if solved else (),
+            actions=tuple(actions(made)),
             shortfalls=missing_rows(solved[1] if solved else None),
             reasons=(*reasons(outlook, solved), *loop_reasons(made)),
             notes=(
@@ -130,6 +133,14 @@ def document(made: Made) -> CapacityPlan:
     )
 
 
+def actions(made: Made) -> Iterator[Action]:
+    """What changes at once; what stays beside what is planned is stopped by a later plan."""
+    if made.solved is not None:
+        staying = {(own.workload, o): n for own in made.handed.values() for o, n in own.kept.items()}
+        yield from scale_actions(*made.solved, made.inputs, staying)
+        yield from node_actions(*made.solved, made.inputs)
+
+
 def loop_reasons(made: Made) -> Iterator[Reason]:
     """How the minute loop serves each workload, and what that would have kept of its history."""
     for c in reacting(made.outlook):
@@ -141,6 +152,8 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
             text = loop_text(loop.fitted)
             yield from (pool_reasons if loop.standby else faster_boot_reasons)(c, loop)
         yield Reason(workload=c.workload.name, text=text)
+    for own in made.handed.values():
+        yield Reason(workload=own.workload, text=own.text)
 
 
 def faster_boot_reasons(c: Candidate, loop: Loop) -> Iterator[Reason]:
@@ -193,7 +206,8 @@ def expected_cost(made: Made) -> float:
     problem, solution = made.solved
     whole, beside = usually_running(made, problem, solution)
     covered = best_cover(as_instances(problem), instances(problem, whole), whole.bought_usd_per_hour)
-    return running_cost(problem, replace(whole, covered=covered)) + sum(beside.values())
+    handed = sum(own.usd for own in made.handed.values())
+    return running_cost(problem, replace(whole, covered=covered)) + sum(beside.values()) + handed
 
 
 def expected_costs(made: Made) -> dict[str, float]:

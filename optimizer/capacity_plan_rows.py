@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from optimizer.config import Settings
 from optimizer.demand import over_intervals
 from optimizer.floors import Timeline
+from optimizer.hand_over import HandOver, Key, Planned, with_hand_overs
 from optimizer.inputs import Inputs
 from optimizer.minute_plan import Loop
 from optimizer.needs import Candidate, Outlook
@@ -23,7 +25,6 @@ from optimizer.rows import rows_of
 from optimizer.solve import Solution
 
 LEVELS = (0.1, 0.5, 0.9)
-Key: TypeAlias = tuple[str, str]  # a workload and an option
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Made:
         hours: those that forecasts are told for.
         solved: the floors as a problem and what solves it; None where nothing is planned.
         loops: of workloads whose history says how they move.
+        handed: what stays of workloads that move, until what takes its place serves.
     """
 
     inputs: Inputs
@@ -44,6 +46,7 @@ class Made:
     hours: Timeline
     solved: tuple[Problem, Solution] | None
     loops: Mapping[str, Loop]
+    handed: Mapping[str, HandOver]
 
     def most_replicas(self, name: str) -> float:
         """Replicas that a workload may have at any time."""
@@ -66,28 +69,40 @@ def allocations(made: Made) -> Iterator[Allocation]:
     """
     if made.solved is None:
         return
-    problem, solution = made.solved
-    pods = solution.placement.replicas
-    counts = np.rint(instances(problem, solution.placement)).astype(np.int64)
-    position = {key: i for i, key in enumerate(zip(workload_names(problem), problem.option_id, strict=True))}
-    most = limits(made, {key: counts[i] for key, i in position.items()})
-    idle = np.zeros(len(made.times.starts), dtype=np.int64)
-    for workload, option_id in sorted({*most, *(key for key, i in position.items() if counts[i].max() > 0)}):
-        i = position.get((workload, option_id))
-        planned, held = (idle, idle) if i is None else (counts[i], pods[i])
-        highest = np.maximum(planned, most.get((workload, option_id), idle))
-        row = list(zip(planned.tolist(), held.tolist(), highest.tolist(), strict=True))
-        for (count, inside, at_most), steps in runs(row):
+    planned = counts_of(*made.solved, made)
+    times = planned.times
+    most = limits(made, planned)
+    idle = np.zeros(len(times.starts), dtype=np.int64)
+    for workload, option_id in sorted({*most, *(key for key, row in planned.instances.items() if row.any())}):
+        key = workload, option_id
+        count, highest = planned.instances.get(key, idle), most.get(key, idle)
+        pods = planned.pods.get(key)
+        inside = idle if pods is None else pods
+        row = list(zip(count.tolist(), inside.tolist(), np.maximum(count, highest).tolist(), strict=True))
+        for (replicas, held, at_most), steps in runs(row):
             yield Allocation(
                 workload=workload,
                 option_id=option_id,
-                start=made.times.starts[steps[0]].to_pydatetime(),
-                end=made.times.ends[steps[-1]].to_pydatetime(),
-                replicas=count,
+                start=times.starts[steps[0]].to_pydatetime(),
+                end=times.ends[steps[-1]].to_pydatetime(),
+                replicas=replicas,
                 max_replicas=at_most,
-                pods=inside if i is not None and problem.nodes.is_shared[i] else None,
+                pods=None if pods is None else held,
                 standby=made.standby(workload, option_id),
             )
+
+
+def counts_of(problem: Problem, solution: Solution, made: Made) -> Planned:
+    """What the solution plans of each option, and what stays beside it until that serves."""
+    pods = solution.placement.replicas
+    counts = np.rint(instances(problem, solution.placement)).astype(np.int64)
+    keys = list(enumerate(zip(workload_names(problem), problem.option_id, strict=True)))
+    solved = Planned(
+        made.times,
+        {key: counts[i] for i, key in keys},
+        {key: pods[i] for i, key in keys if problem.nodes.is_shared[i]},
+    )
+    return with_hand_overs(solved, made.handed, pd.Timestamp(made.inputs.as_of))
 
 
 def workload_names(problem: Problem) -> list[str]:
@@ -101,25 +116,25 @@ def runs(counts: Sequence[Any]) -> Iterator[tuple[Any, list[int]]]:
         yield count, list(run)
 
 
-def limits(made: Made, planned: Mapping[Key, Ints]) -> dict[Key, Ints]:
+def limits(made: Made, planned: Planned) -> dict[Key, Ints]:
     """(T) how far the loop may go, by workload and option: machines that no provider reclaims take surprises.
 
     The limits let a workload reach headroom_factor times what its busiest minute needed, so that they bind
     only where a quota or max_replicas does. They add up: max_replicas leaves room for what else is planned,
     and those of all workloads are within quotas. They are the same throughout, unless shares have to give way
-    to what is planned of an option for others.
+    to what is planned of an option for others, or a workload with max_replicas moves.
     """
     quotas = {
         option_id: int(quota)
         for option_id, quota in rows_of(made.inputs.options.dropna(subset=["quota"]), "option_id", "quota")
     }
-    length = len(made.times.starts)
-    whole = reached(made, planned, {})
-    if not beyond({key: int(row.max()) for key, row in planned.items()} | whole, quotas):
+    rows, length = planned.instances, len(planned.times.starts)
+    whole = reached(made, rows, {})
+    moves = any(made.most_replicas(name) < np.inf for name in made.handed)
+    if not moves and not beyond({key: int(row.max()) for key, row in rows.items()} | whole, quotas):
         return {key: np.full(length, count) for key, count in whole.items()}
     steps = [
-        within_quotas(made, {key: row[t : t + 1] for key, row in planned.items()}, quotas)
-        for t in range(length)
+        within_quotas(made, {key: row[t : t + 1] for key, row in rows.items()}, quotas) for t in range(length)
     ]
     keys = {key for step in steps for key in step}
     return {key: np.array([step.get(key, 0) for step in steps]) for key in sorted(keys)}

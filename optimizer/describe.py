@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -138,19 +139,31 @@ def why_instead(problem: Problem, main: int, best: pd.Series[Any], covered: Floa
     return "in whole replicas, with all rules and limits, that is cheaper"
 
 
-def scale_actions(problem: Problem, solution: Solution, inputs: Inputs) -> Iterator[Action]:
-    """From the present fleet to the first interval: one action per option whose count changes."""
+def scale_actions(
+    problem: Problem,
+    solution: Solution,
+    inputs: Inputs,
+    staying: Mapping[tuple[str, str], int] = MappingProxyType({}),
+) -> Iterator[Action]:
+    """From the present fleet to the first interval: one action per option whose count changes.
+
+    `staying` is what runs on beside the solution, by workload and option.
+    """
     alone, shared = as_instances(problem), on_common_nodes(problem)
     now = np.rint(alone.current_replicas).astype(np.int64)
     first = np.rint(instances(problem, solution.placement)[:, 0]).astype(np.int64)
     first[shared] = 0  # nodes that nobody has to himself are no workload's
+    names = [problem.workloads[w] for w in problem.option_workload]
+    keys = list(zip(names, problem.option_id, strict=True))
+    first += np.array([staying.get(key, 0) for key in keys], dtype=np.int64)
     for i in np.flatnonzero(first != now):
-        name, option = problem.workloads[problem.option_workload[i]], problem.option_id[i]
-        yield change(name, option, int(now[i]), int(first[i]), alone.price_hourly[i])
-    planned = set(zip(np.array(problem.workloads)[problem.option_workload], problem.option_id, strict=True))
+        yield change(*keys[i], int(now[i]), int(first[i]), alone.price_hourly[i])
+    planned = set(keys)
     for workload, option, desired in rows_of(inputs.fleet, "workload", "option_id", "desired"):
-        if workload in problem.workloads and (workload, option) not in planned and desired > 0:
-            yield change(workload, option, int(desired), 0, price_of(inputs, option))
+        if workload in problem.workloads and (workload, option) not in planned:
+            after = staying.get((workload, option), 0)
+            if desired != after:
+                yield change(workload, option, int(desired), after, price_of(inputs, option))
 
 
 def change(workload: str | None, option_id: str, before: int, after: int, price_hourly: float) -> Action:

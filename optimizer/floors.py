@@ -19,7 +19,7 @@ BEFORE_EVENTS = pd.Timedelta(minutes=15)  # capacity is there before an event be
 
 @dataclass(frozen=True)
 class Timeline:
-    """The planned intervals: equal in length but for the last, which ends with the horizon."""
+    """The planned intervals: equal in length but for those cut, and the last, which ends with the horizon."""
 
     starts: pd.DatetimeIndex
     ends: pd.DatetimeIndex
@@ -30,13 +30,13 @@ class Timeline:
         starts = pd.date_range(begin, begin + horizon, freq=length, inclusive="left", unit="us")
         return cls(starts, pd.DatetimeIndex([*starts[1:], begin + horizon]).as_unit("us"))
 
-    def beginning_with(self, length: pd.Timedelta) -> Timeline:
-        """The same, the first interval cut in two where it is longer than that."""
+    def cut_after(self, length: pd.Timedelta) -> Timeline:
+        """The same, the interval that goes on when so much has passed cut in two."""
         cut = self.starts[0] + length
-        if cut >= self.ends[0]:
+        if cut in self.starts or cut >= self.ends[-1]:
             return self
-        starts = pd.DatetimeIndex([self.starts[0], cut, *self.starts[1:]]).as_unit("us")
-        return Timeline(starts, pd.DatetimeIndex([cut, *self.ends]).as_unit("us"))
+        starts = pd.DatetimeIndex(sorted([*self.starts, cut])).as_unit("us")
+        return Timeline(starts, pd.DatetimeIndex([*starts[1:], self.ends[-1]]).as_unit("us"))
 
     @property
     def hours(self) -> Floats:
