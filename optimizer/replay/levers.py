@@ -61,12 +61,12 @@ class Without:
         """The policy."""
         return followed(case, partial(self.control, case))
 
-    def control(self, case: Case, workload: int, now: int) -> Control:
-        """How a workload is served on the day that begins at a minute."""
+    def control(self, case: Case, workload: int, now: int, running: str) -> Control:
+        """How a workload is served on the day that begins at a minute, after an option that it ran."""
         if self.lever == "option" and (usual := self.usual[workload]) is not None:
             return on_option(case, workload, now, usual)
         forms = FORMS_WITHOUT.get(self.lever, FORMS)
-        found = choose(case.whole, workload, now, case.target[workload], forms)
+        found = choose(case.whole, workload, now, case.target[workload], forms, running=running)
         if self.lever == "factor":
             return with_factor(found, 1.0)
         return with_factor(found, bare_factor(case, now, found)) if self.lever == "margin" else found

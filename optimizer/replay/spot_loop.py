@@ -40,8 +40,8 @@ class SpotLoop:
         """A policy that remembers the day's mixes."""
         chosen: Chosen = {}
 
-        def choosing(workload: int, now: int) -> Control:
-            found = choose(case.whole, workload, now, case.target[workload], FORMS)
+        def choosing(workload: int, now: int, running: str) -> Control:
+            found = choose(case.whole, workload, now, case.target[workload], FORMS, running=running)
             alone = Control(found.option, found.without or found.fitted)  # nothing stands by beside spot
             return chosen.setdefault((workload, now), alone)
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.capacity import plan_capacity
+from optimizer.control import Control
 from optimizer.floors import Timeline
 from optimizer.hand_over import HandOver, Move, Planned, with_hand_overs
 from optimizer.inputs import Inputs
@@ -19,10 +20,13 @@ from optimizer.needs import Candidate
 from optimizer.plan import CapacityPlan
 from optimizer.replay.case import Case, Known
 from optimizer.replay.history import world_of
+from optimizer.replay.levers import on_option
 from optimizer.replay.of_plan import orders_of
+from optimizer.replay.ours import followed
 from optimizer.simulate import simulate
 from tests.optimizer import worlds
 from tests.optimizer.test_capacity import replicas_at
+from tests.optimizer.test_simulate import world_with
 from tests.optimizer.worlds import AS_OF, catalogue, history, option, steady, workload, world
 
 DEAR = option("dear", 2.0, boot_seconds=300.0, instance_type="slow")
@@ -163,3 +167,23 @@ def test_rows_are_cut_where_a_hand_over_ends() -> None:
         ("web", "old"): [4, 4, 0],
         ("api", "new"): [1, 1, 1],
     }
+
+
+@pytest.mark.parametrize("days", [("o1", "o0"), ("o0", "o1")])
+def test_the_replayed_policy_hands_over_too(days: tuple[str, str]) -> None:
+    """Even load on two options that serve alike, one a day."""
+    load = world_with(np.full(4 * 1440, 600.0), price_hourly=np.array([1.0, 1.3]), boot_s=np.full(2, 270.0))
+    case = Case(load, 2 * 1440, np.array([0.999]))
+    seen: list[str] = []
+
+    def chosen(workload: int, now: int, running: str) -> Control:
+        seen.append(running)
+        return on_option(case, workload, now, days[now // 1440 - 2])
+
+    played = simulate(case.world, followed(case, chosen))
+    assert seen == ["", days[0]]
+    assert played.late.sum() == 0
+    old, new = (load.option_id.index(name) for name in days)
+    runs = (played.paid > 0).sum(axis=1)
+    assert runs[old] == 1440 + 6  # the boot rounded up, and a minute
+    assert runs[new] == 1440
