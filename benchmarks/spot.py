@@ -15,20 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.capacity import (
-    USUAL,
-    Made,
-    Posed,
-    judge,
-    load,
-    losses,
-    main_traces,
-    one_setting,
-    ours,
-    played,
-    prepare,
-    usual,
-)
+from benchmarks.capacity import USUAL, main_traces, one_setting, ours, usual
+from benchmarks.capacity_cases import Made, Posed, judge, load, losses, played, prepare
 from benchmarks.inputs import START
 from benchmarks.registry import Benchmark, Contender
 from benchmarks.traces import L40S, Trace

@@ -62,6 +62,7 @@ TINY = {
     "commitments": 6,
     "capacity-traffic": 1,
     "capacity-tenants": 1,
+    "capacity-frontier": 1,
     "capacity-actions": 1,
     "capacity-standby": 1,
     "spot-pools": 1,
@@ -202,6 +203,19 @@ def test_policies_are_judged_beside_a_clairvoyant(tmp_path: Path, monkeypatch: p
     )
     assert 1.0 < ours["cost over clairvoyant, mean"] < static["cost over clairvoyant, mean"]
     assert ours["% late, invented, worst"] < 1.0
+
+
+def test_a_stricter_target_costs_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_SHARED", str(tmp_path / "nowhere"))
+    frontier = all_benchmarks()["capacity-frontier"]
+    frontier.prepare(tmp_path, 1)
+    posed = frontier.load(tmp_path)
+    own = {c.name: c for c in frontier.contenders if c.name.startswith("trimtab, terms, 99")}
+    loose, strict = (
+        frontier.judge(posed, own[f"trimtab, terms, {share} %"].run(posed)) for share in ("99", "99.95")
+    )
+    assert loose["cost, invented"] < strict["cost, invented"]
+    assert strict["% late, invented, worst"] <= 0.05
 
 
 def told(name: str, number: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
