@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optimizer.change_words import shape
 from optimizer.inputs import Inputs
 from optimizer.placement import plan_placement
 from optimizer.plan import PlacementPlan
@@ -18,7 +19,6 @@ from optimizer.recommend import (
     idle_resources,
     newest_cost,
     recommend,
-    shape,
     whole_months,
 )
 from optimizer.report.data import KINDS, RISKS, Recommendation
