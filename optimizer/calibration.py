@@ -101,15 +101,25 @@ def fit(load: Floats, service: Service, *, forms: Sequence[Form] = FORMS) -> Fit
 
 def fitted(past: Past, service: Service, end: int, *, forms: Sequence[Form] = FORMS) -> Fitted:
     """The same from statistics that reach beyond the history, of which the minutes before `end` are used."""
-    begin = min(WARM_UP, end // 2)
-    load = past.load[begin:end]
-    days = float((~np.isnan(load)).sum()) / DAY
+    span = judgeable(end)
+    load = past.load[span]
+    days = counted_days(load)
     if not np.nansum(load) > 0:
         return Fitted(forms[0], 1.0 + MARGIN, float("nan"), float("nan"), days)
     if days < LEAST_DAYS:
-        return as_it_is(past, forms[0], service, slice(begin, end), days)
-    found = [factored(past, form, service, slice(begin, end), days) for form in forms]
+        return as_it_is(past, forms[0], service, span, days)
+    found = [factored(past, form, service, span, days) for form in forms]
     return min(found, key=lambda f: f.whole_usd_per_hour)
+
+
+def judgeable(end: int) -> slice:
+    """Minutes before `end` whose statistics look back on enough."""
+    return slice(min(WARM_UP, end // 2), end)
+
+
+def counted_days(load: Floats) -> float:
+    """Days of minutes that somebody counted."""
+    return float((~np.isnan(load)).sum()) / DAY
 
 
 def as_it_is(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
@@ -120,11 +130,15 @@ def as_it_is(past: Past, form: Form, service: Service, span: slice, days: float)
 
 def factored(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
     """A form with the smallest factor that keeps the objective, and the margin on it; held as pays."""
-    load, needed = past.load[span], past.needed(form)[span]
+    factor = safe_factor(past.load[span], past.needed(form)[span], service, span, days)
+    return replace(held_as_pays(past, form, factor, service, span), days=days)
+
+
+def safe_factor(load: Floats, needed: Floats, service: Service, span: slice, days: float) -> float:
+    """The smallest factor that keeps the objective on a history of so many days, and the margin on it."""
     enough = smallest_factor(load, needed, service, span)
     late = rough_replay(load, needed * enough, service, span).late
-    factor = trusted(enough, days) * (1.0 + margin(late, days))
-    return replace(held_as_pays(past, form, factor, service, span), days=days)
+    return trusted(enough, days) * (1.0 + margin(late, days))
 
 
 def held_as_pays(past: Past, form: Form, factor: float, service: Service, span: slice) -> Fitted:
@@ -187,10 +201,12 @@ def few(count: float, enough: float) -> float:
     return float(min(1.0, (enough / max(count, LEAST_COUNT)) ** 0.5))
 
 
-def smallest_factor(load: Floats, needed: Floats, service: Service, span: slice) -> float:
+def smallest_factor(
+    load: Floats, needed: Floats, service: Service, span: slice, *, most: float = MOST
+) -> float:
     """By bisection; where even the highest misses, the smallest that is hardly worse."""
-    allowed = allowed_share(1.0 - service.target, rough_replay(load, needed * MOST, service, span).late_share)
-    low, high = 0.0, MOST
+    allowed = allowed_share(1.0 - service.target, rough_replay(load, needed * most, service, span).late_share)
+    low, high = 0.0, most
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         late = rough_replay(load, needed * middle, service, span, at_most=allowed).late_share

@@ -149,7 +149,7 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
             quantile = made.settings.planning.demand_quantile
             text = f"a short history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
         else:
-            text = loop_text(loop.fitted)
+            text = loop_text(loop.fitted) + judged_text(loop)
             yield from (pool_reasons if loop.standby else faster_boot_reasons)(c, loop)
         yield Reason(workload=c.workload.name, text=text)
     for own in made.handed.values():
@@ -182,6 +182,18 @@ def loop_text(fitted: Fitted) -> str:
         return f"{said}; the history is too short to say how well"
     kept = f"{fitted.attainment:.2%} of requests in time at {fitted.usd_per_hour:.2f} USD an hour"
     return f"{said}: over the last {fitted.days:.0f} days that would have kept {kept}{actions_text(fitted)}"
+
+
+def judged_text(loop: Loop) -> str:
+    """What came of the loops of the last days, and what was learned of that."""
+    found = loop.judged
+    if found is None:
+        return ""
+    source = "as plans of the time ordered"
+    if found.kept_days < found.days / 2:
+        source = "fitted by what was known at the time"
+    text = f"; {source}, loops kept {found.attainment:.2%} of the last {found.days:.0f} days"
+    return f"{text}, less than asked for: the factor is raised by {found.more:.0%}" if found.more else text
 
 
 def actions_text(fitted: Fitted) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +21,7 @@ from optimizer.needs import Candidate, Outlook
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan_parts import Allocation, ForecastRow
 from optimizer.problem import Ints, Problem
+from optimizer.promise_record import TYPES
 from optimizer.quota_shares import divided
 from optimizer.rows import rows_of
 from optimizer.solve import Solution
@@ -103,6 +105,25 @@ def counts_of(problem: Problem, solution: Solution, made: Made) -> Planned:
         {key: pods[i] for i, key in keys if problem.nodes.is_shared[i]},
     )
     return with_hand_overs(solved, made.handed, pd.Timestamp(made.inputs.as_of))
+
+
+def promised_rows(made: Made) -> pd.DataFrame:
+    """What the plan's loops promise, as `optimizer.promise_record` keeps it.
+
+    Loops beside a standby pool are not judged, so not kept either.
+    """
+    target = {c.workload.name: c.workload.slo.target for c in made.outlook.candidates if c.workload.slo}
+    rows = [
+        {
+            "as_of": pd.Timestamp(made.inputs.as_of), "ends": made.times.ends[-1], "workload": name,
+            "option_id": loop.option_id, "form": loop.fitted.form.name, "window_s": loop.fitted.form.window_s,
+            "factor": loop.fitted.factor, "more": loop.judged.more if loop.judged else 0.0,
+            "target": target[name], "version": version("trimtab"),
+        }
+        for name, loop in made.loops.items()
+        if not loop.standby
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
 
 
 def workload_names(problem: Problem) -> list[str]:

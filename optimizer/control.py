@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import TypeAlias
 
 import numpy as np
 
-from optimizer.calibration import WARM_UP, Fitted, Service, fitted
+from optimizer.calibration import Fitted, Service, fitted, judgeable, replayed
 from optimizer.forms import DAY, Form, Past, forms_for, past_of
 from optimizer.problem import Floats, Ints
+from optimizer.promises import Judged, Promise, judged
 from optimizer.quota_shares import LEAST_CAPACITY, Claim, shares
 from optimizer.replay.standby_pool import empty_pool
 from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
@@ -24,6 +26,14 @@ TRIED = 3  # options per workload
 WORTH_A_MOVE = 0.05  # of its cost that another option must save
 
 
+Promised: TypeAlias = Callable[[str, int], Sequence[Promise]]  # of an option that boots in so many minutes
+
+
+def nothing_kept(_option_id: str, _boot_minutes: int) -> Sequence[Promise]:
+    """No plan is known."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Control:
     """How one workload is served for a while.
@@ -33,12 +43,19 @@ class Control:
         fitted: the form and its factor.
         standby: replicas that stand by.
         without: the form and its factor without them, where they do.
+        judged: what came of the loops of the last days, which the factor allows for; None where nobody knows.
     """
 
     option: int
     fitted: Fitted
     standby: int = 0
     without: Fitted | None = None
+    judged: Judged | None = None
+
+    @property
+    def own_factor(self) -> float:
+        """The factor without what it was raised by."""
+        return self.fitted.factor / (1.0 + (self.judged.more if self.judged else 0.0))
 
 
 def choose(
@@ -50,6 +67,7 @@ def choose(
     *,
     running: str = "",
     past: Callable[[int], Past] | None = None,
+    kept: Promised = nothing_kept,
 ) -> Control:
     """The option and form that would have been cheapest until now.
 
@@ -62,6 +80,7 @@ def choose(
         running: option that serves it now: left only for one that is clearly cheaper, for a move to another
             option has to boot.
         past: by boot time, what is read off the load from the first minute that counts to now or beyond.
+        kept: promises of an option's loops that boot in so long, in minutes of that past.
     """
     begin = max(0, now - HISTORY)
     found = []
@@ -79,7 +98,27 @@ def choose(
     best = min(known, key=lambda c: c.fitted.whole_usd_per_hour)
     stays = next((c for c in known if world.option_id[c.option] == running), best)
     dearest = (1.0 + WORTH_A_MOVE) * best.fitted.whole_usd_per_hour
-    return stays if stays.fitted.whole_usd_per_hour <= dearest else best
+    chosen = stays if stays.fitted.whole_usd_per_hour <= dearest else best
+    boot = boot_minutes(world, chosen.option)
+    asked = service(world, chosen.option, slice(begin, now), target)
+    return learned(chosen, read(boot), asked, kept(world.option_id[chosen.option], boot))
+
+
+def learned(control: Control, past: Past, asked: Service, promises: Sequence[Promise]) -> Control:
+    """The same with its factor raised where loops of the last days kept less than they promised.
+
+    Loops beside a standby pool stay as they are: what they miss is called from the pool.
+    """
+    fitted, end = control.fitted, len(asked.capacity)
+    found = None if control.standby else judged(past, asked, end, fitted, promises)
+    if found is None or not found.more:
+        return replace(control, judged=found)
+    raised = replayed(past, fitted.form, fitted.factor * (1.0 + found.more), asked, judgeable(end))
+    return replace(
+        control,
+        judged=found,
+        fitted=replace(raised, days=fitted.days, own_window_s=fitted.own_window_s),
+    )
 
 
 def candidates(world: World, workload: int, running: str = "") -> list[int]:
@@ -121,7 +160,7 @@ def with_standby(world: World, usual: Control, past: Past, asked: Service) -> Co
     minutes = len(asked.capacity)  # the past may reach beyond the history
     if not world.has_standby[option] or not minutes:
         return usual
-    span = slice(min(WARM_UP, minutes // 2), minutes)
+    span = judgeable(minutes)
     found, size = with_pool(past, usual.fitted, pool_of(world, option, asked), span)
     quota = UNLIMITED if world.quota_pool[option] == NONE else world.quota[world.quota_pool[option]]
     return Control(option, found, min(size, int(quota)), usual.fitted) if size else usual

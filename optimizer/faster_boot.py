@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.calibration import WARM_UP, fitted, replayed
+from optimizer.calibration import fitted, judgeable, replayed
 from optimizer.control import Control, service
 from optimizer.forms import USUAL_BOOT, Past, booting_in, quick
 from optimizer.replay.world import World
@@ -43,8 +43,8 @@ def faster_boots(world: World, control: Control, past: Past, target: float) -> I
         return
     asked = service(world, control.option, slice(0, minutes), target)
     asked = replace(asked, action_cost_usd=0.0)
-    span = slice(min(WARM_UP, minutes // 2), minutes)
-    usual = replayed(past, now.unheld, now.factor, asked, span).usd_per_hour
+    span = judgeable(minutes)
+    usual = replayed(past, now.unheld, control.own_factor, asked, span).usd_per_hour
     made_for = min(asked.boot_minutes, USUAL_BOOT)
     for boot in (b for b in BOOTS if b < made_for):
         sooner, faster = booting_in(past, boot), replace(asked, boot_minutes=boot)

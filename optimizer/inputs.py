@@ -26,12 +26,24 @@ from optimizer.demand_age import old_demand
 from optimizer.errors import Fault, InputError
 from optimizer.formulate import Offer
 from optimizer.lake_inputs import EMPTY, LakeTables, lake_tables
+from optimizer.layout import Layout
 from optimizer.options import DEFAULT_BOOT_SECONDS, listed_options
 from optimizer.prices import effective
+from optimizer.promise_record import no_promises, read_promises
 from optimizer.rows import rows_of
 
 SPOT_LOOKBACK = pd.Timedelta(hours=24)
-TABLES = ("options", "profiles", "demand", "events", "fleet", "past_forecasts", "spot_history", "nodes")
+TABLES = (
+    "options",
+    "profiles",
+    "demand",
+    "events",
+    "fleet",
+    "past_forecasts",
+    "spot_history",
+    "nodes",
+    "promises",
+)
 
 
 def no_rows(name: str) -> pd.DataFrame:
@@ -56,6 +68,7 @@ class Inputs:
         past_forecasts: `metric, unique_id, ds, quantile, value` said of the slots of the last week.
         spot_history: `ts, pool, capacity` that spot pools were seen to grant.
         nodes: `option_id, desired, ready, pending` of nodes that workloads share, as last seen.
+        promises: what loops of earlier plans promised; columns of `optimizer.promise_record`.
         planner: model that demand is forecast with, by the newest backtest; None for Trimtab's own.
     """
 
@@ -76,6 +89,7 @@ class Inputs:
     planner: str | None = None
     spot_history: pd.DataFrame = field(default_factory=lambda: no_rows("spot_capacity"))
     nodes: pd.DataFrame = field(default_factory=lambda: no_rows("nodes"))
+    promises: pd.DataFrame = field(default_factory=no_promises)
 
     @property
     def context(self) -> Context:
@@ -170,6 +184,8 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
     capacity = files.spot_capacity if files.spot_capacity is not None else lake.table("spot_capacity")
     fleet = files.fleet if files.fleet is not None else lake.fleet()
     places = lake.regions()
+    promises, left_out = read_promises(Layout(workspace).memory, as_of)
+    notes += left_out
     planner = lake.planner()
     if planner is not None:
         notes.append(planner.note)
@@ -191,6 +207,7 @@ def merge(workspace: Path, files: WorkspaceFiles, lake: LakeTables, as_of: datet
         planner=planner.model if planner else None,
         spot_history=capacity,
         nodes=files.nodes if files.nodes is not None else no_rows("nodes"),
+        promises=promises,
     )
 
 

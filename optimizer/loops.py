@@ -52,6 +52,7 @@ def of_one(inputs: Inputs, name: str) -> Inputs:
         demand=inputs.history_of(name),
         fleet=inputs.fleet.loc[inputs.fleet["workload"].eq(name)],
         past_forecasts=inputs.past_forecasts.iloc[:0],
+        promises=inputs.promises.loc[inputs.promises["workload"].eq(name)],
     )
 
 

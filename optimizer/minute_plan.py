@@ -7,7 +7,7 @@ Monday after a Sunday) raises the floor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -30,13 +30,14 @@ from optimizer.control import (
     room,
 )
 from optimizer.faster_boot import faster_boots
-from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Hours, Past, around_yesterday, past_of
+from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Hours, Past, around_yesterday, forms_for, past_of
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
 from optimizer.needs import Candidate
 from optimizer.outages import without_outages
 from optimizer.plan_parts import AutoscaleRule, Term
 from optimizer.problem import Floats, Ints
+from optimizer.promises import Judged, Promise, promises_of
 from optimizer.quota_shares import Claim, shares
 from optimizer.reactive import LAST
 from optimizer.replay.history import world_of
@@ -67,6 +68,7 @@ class Loop:
         without: the form and factor without them, where they stand by.
         standby_options: options whose replicas may stand by.
         faster_boots: shorter boots in minutes, and the share of the cost that they would have saved.
+        judged: what came of the loops of the last days; None where nobody knows.
     """
 
     option_id: str
@@ -85,6 +87,7 @@ class Loop:
     without: Fitted | None
     standby_options: frozenset[str]
     faster_boots: tuple[tuple[int, float], ...] = ()
+    judged: Judged | None = None
 
     @classmethod
     def of(cls, world: World, control: Control, past: Past) -> Loop:
@@ -107,6 +110,7 @@ class Loop:
             standby_price_hourly=float(world.standby_price_hourly[own]),
             without=control.without,
             standby_options=frozenset(np.array(world.option_id)[world.has_standby].tolist()),
+            judged=control.judged,
         )
 
     @property
@@ -225,10 +229,22 @@ def loop_of(c: Candidate, inputs: Inputs, kind: str) -> Loop | None:
     target, running = c.workload.slo.target, most_running(inputs, c.workload.name)
     now = np.append(world.load[0], np.nan)  # the minute that begins: its load is not known
     past = cache(partial(past_of, now))
-    control = choose(world, 0, world.minutes, target, KINDS[kind], running=running, past=past)
+    own = inputs.promises.loc[
+        inputs.promises["workload"].eq(c.workload.name) & inputs.promises["target"].eq(target)
+    ]
+    kept = partial(promised, own, world.start, KINDS[kind])
+    control = choose(world, 0, world.minutes, target, KINDS[kind], running=running, past=past, kept=kept)
     read = past(reach_minutes(world, control))
     faster = () if control.standby else tuple(faster_boots(world, control, read, target))
     return replace(Loop.of(world, control, read), faster_boots=faster)
+
+
+def promised(
+    rows: pd.DataFrame, start: pd.Timestamp, forms: Sequence[Form], option_id: str, boot_minutes: int
+) -> list[Promise]:
+    """What earlier plans promised of one option, of the rows of a workload."""
+    own = rows.loc[rows["option_id"].eq(option_id)]
+    return promises_of(own, forms_for(boot_minutes, forms), start)
 
 
 def most_running(inputs: Inputs, name: str) -> str:

@@ -25,7 +25,9 @@ from data.workloads_yaml import read_workloads
 from optimizer.alert_memory import remembering
 from optimizer.alerts import Alert, Delivery
 from optimizer.beforehand import beforehand, stored_as
-from optimizer.capacity import plan_capacity
+from optimizer.capacity import document
+from optimizer.capacity import make as make_capacity
+from optimizer.capacity_plan_rows import promised_rows
 from optimizer.chargeback import Chargeback
 from optimizer.chargeback import make as make_chargeback
 from optimizer.checkup import Finding, findings
@@ -40,6 +42,7 @@ from optimizer.members import members_of
 from optimizer.notify import send as send_alerts
 from optimizer.notify import send_test
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
+from optimizer.promise_record import keep_promises, no_promises
 from optimizer.report.data import Headline
 from optimizer.reporting import record_plan, report_data
 
@@ -194,6 +197,7 @@ def plan(
     """
     layout, settings = Layout(workspace), load_settings(workspace)
     made: CapacityPlan | PlacementPlan
+    promised = no_promises()
     with only_one(layout):
         progress("reading", 0.0)
         inputs = read_inputs(workspace, as_of)
@@ -203,12 +207,14 @@ def plan(
 
             made, outlook = plan_placement(inputs, settings, save_problem=save_problem)
         else:
-            made, outlook = plan_capacity(inputs, horizon, settings)
+            capacity = make_capacity(inputs, horizon, settings)
+            made, outlook, promised = document(capacity), capacity.outlook, promised_rows(capacity)
         progress("writing", 0.9)
         with taking_place(out) as draft, Lake.open(layout.lake) as lake, lake.transaction():
             write_plan(made, draft)
             store_forecasts(lake, outlook.forecasts, metric=stored_as(kind), origin=as_of)
             record_plan(lake, made, out)
+        keep_promises(layout.memory, promised)
     return made
 
 

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from optimizer.calibration import WARM_UP, Service, fitted, smallest_factor, trusted
+from optimizer.calibration import Service, fitted, judgeable, smallest_factor, trusted
 from optimizer.control import HISTORY, Control, boot_minutes, choose, pool_of, service, with_standby
 from optimizer.forms import FORMS, TARGETS, Form, Past, booting_in, forms_for, past_of
 from optimizer.problem import Floats
@@ -99,7 +99,7 @@ def bare_factor(case: Case, now: int, control: Control) -> float:
     if np.isnan(control.fitted.attainment):
         return 1.0
     past, asked, end = known(case, now, control.option)
-    span, form = slice(min(WARM_UP, end // 2), end), control.fitted.unheld
+    span, form = judgeable(end), control.fitted.unheld
     if control.standby:
         pool = replace(pool_of(case.whole, control.option, asked), size=control.standby)
         sooner = booting_in(past, pool.call_minutes).needed(form)[span]

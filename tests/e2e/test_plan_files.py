@@ -330,6 +330,25 @@ def test_cold_start(tmp_path: Path, rows: int, minutes: int) -> None:
         assert not body["actions"]
 
 
+def test_what_loops_promised_is_kept_for_later_plans_alone(tmp_path: Path) -> None:
+    """Made again after later ones, or with a record that nobody can read, a plan is what it was."""
+    root, kept = make(tmp_path / "ws"), tmp_path / "ws/.trimtab/promises.parquet"
+    moments = [AS_OF.replace("T03", f"T{hour:02d}") for hour in (1, 2, 3)]
+    first = [planned(root, as_of=moment, name=f"{k}.json") for k, moment in enumerate(moments)]
+    assert pd.read_parquet(kept)["as_of"].tolist() == [pd.Timestamp(moment) for moment in moments]
+    again = [planned(root, as_of=moment, name=f"again-{k}.json") for k, moment in enumerate(moments)]
+    assert again == first
+    assert any("loops kept" in reason["text"] for reason in first[-1]["reasons"])
+    kept.write_bytes(kept.read_bytes()[:100])
+    body = planned(root, as_of=moments[2])
+    (note,) = (note for note in body["notes"] if "promises.parquet" in note)
+    assert "cannot be read" in note
+    changing = ("hash", "notes", "fingerprint", "reasons")
+    assert {k: v for k, v in body.items() if k not in changing} == {
+        k: v for k, v in first[2].items() if k not in changing
+    }
+
+
 def test_a_history_that_is_not_there(tmp_path: Path) -> None:
     root = make(tmp_path / "ws")
     (root / "history/usage.parquet").unlink()
