@@ -143,7 +143,7 @@ def limits(made: Made, planned: Planned) -> dict[Key, Ints]:
     The limits let a workload reach headroom_factor times what its busiest minute needed, so that they bind
     only where a quota or max_replicas does. They add up: max_replicas leaves room for what else is planned,
     and those of all workloads are within quotas. They are the same throughout, unless shares have to give way
-    to what is planned of an option for others, or a workload with max_replicas moves.
+    to what is planned of an option for others, or a workload with max_replicas moves or changes options.
     """
     quotas = {
         option_id: int(quota)
@@ -151,14 +151,29 @@ def limits(made: Made, planned: Planned) -> dict[Key, Ints]:
     }
     rows, length = planned.instances, len(planned.times.starts)
     whole = reached(made, rows, {})
-    moves = any(made.most_replicas(name) < np.inf for name in made.handed)
-    if not moves and not beyond({key: int(row.max()) for key, row in rows.items()} | whole, quotas):
+    if not changing(made, rows) and not beyond(
+        {key: int(row.max()) for key, row in rows.items()} | whole, quotas
+    ):
         return {key: np.full(length, count) for key, count in whole.items()}
     steps = [
         within_quotas(made, {key: row[t : t + 1] for key, row in rows.items()}, quotas) for t in range(length)
     ]
     keys = {key for step in steps for key in step}
     return {key: np.array([step.get(key, 0) for step in steps]) for key in sorted(keys)}
+
+
+def changing(made: Made, rows: Mapping[Key, Ints]) -> bool:
+    """Whether a workload with max_replicas moves, or is planned on other options at other times.
+
+    One limit for all times would then leave too much room, or too little.
+    """
+    most = {c.workload.name: made.most_replicas(c.workload.name) for c in made.outlook.candidates}
+    highest = dict.fromkeys(most, 0)
+    for (name, _), row in rows.items():
+        highest[name] += int(row.max())
+    return any(
+        highest[name] > count or (name in made.handed and count < np.inf) for name, count in most.items()
+    )
 
 
 def within_quotas(made: Made, planned: Mapping[Key, Ints], quotas: Mapping[str, int]) -> dict[Key, int]:
@@ -201,15 +216,13 @@ def reached(made: Made, planned: Mapping[Key, Ints], granted: Mapping[Key, int])
             wished = loop.within(own, loop.standby).most(factor)
         else:
             wished = {o: min(n, own.get(o, n)) for o, n in most_on_cheapest(c, made, factor).items()}
-        left = np.inf if c.workload.max_replicas is None else c.workload.max_replicas
-        beside = sum(
-            (row for (w, option), row in planned.items() if w == name and option not in wished), np.zeros(1)
-        )
-        left -= int(np.max(beside))
+        least = {option: int(row.max()) for (w, option), row in planned.items() if w == name}
+        left = made.most_replicas(name) - sum(least.values())
         for option, count in wished.items():
-            highest = int(planned[name, option].max()) if (name, option) in planned else 0
-            found[name, option] = int(max(highest, min(count, left)))
-            left -= found[name, option]
+            highest = least.get(option, 0)
+            more = max(0, min(count - highest, left))
+            found[name, option] = int(highest + more)
+            left -= more
     return {key: count for key, count in found.items() if count > 0}
 
 

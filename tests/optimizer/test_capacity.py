@@ -220,6 +220,14 @@ def test_max_replicas_holds_for_all_options_together() -> None:
     assert sum(replicas_at(made, AS_OF, most=True).values()) <= 11
 
 
+@pytest.mark.parametrize("most", [5, 8, 12])
+def test_max_replicas_holds_while_what_runs_is_planned_before_what_is_cheaper(most: int) -> None:
+    rows = catalogue(option("a", 1.0, quota=4.0, boot_seconds=300.0), option("b", 1.5, boot_seconds=300.0))
+    made = plan(world([workload(max_replicas=most)], rows, [wavy()], running={("web", "b"): 9}))
+    for moment in {a.start for a in made.allocations}:
+        assert sum(replicas_at(made, moment, most=True).values()) <= most
+
+
 def test_shortage_is_best_effort_and_told() -> None:
     inputs = world([workload()], catalogue(option("a", quota=3.0)), [steady(95.0)])
     made = plan(inputs)
