@@ -38,7 +38,7 @@ class HandOver:
         minutes: from as-of on, until the last launch serves.
         kept: instances that run on, by option.
         pods: on each of them; empty for workloads without `resources`.
-        usd: what they cost until they end.
+        usd: what they cost until they end, or the plan does.
     """
 
     workload: str
@@ -132,14 +132,15 @@ class Move:
                 room -= count * self.pods(option_id)
         return found
 
-    def hand_over(self, left: Mapping[str, float]) -> HandOver | None:
+    def hand_over(self, left: Mapping[str, float], horizon_hours: float) -> HandOver | None:
         """None where nothing has to boot, or nothing else runs."""
         boot_s = float(self.pairs["boot_seconds"].reindex(self.launched).max())
         kept = self.kept(left) if boot_s > 0 else {}
         if not kept:
             return None
         minutes = int(np.ceil(boot_s / MINUTE.total_seconds())) + MARGIN_MINUTES
-        usd = sum(count * float(self.pairs["price_hourly"][o]) for o, count in kept.items()) * minutes / 60
+        hours = min(minutes / 60, horizon_hours)
+        usd = sum(count * float(self.pairs["price_hourly"][o]) for o, count in kept.items()) * hours
         pods = {} if self.c.workload.resources is None else {o: self.pods(o) for o in kept}
         return HandOver(self.c.workload.name, minutes, kept, pods, usd)
 
@@ -152,7 +153,7 @@ def hand_overs(
     left = quotas_left(inputs, problem, solution)
     found = {}
     for move in moves:
-        own = move.hand_over(left)
+        own = move.hand_over(left, float(problem.hours.sum()))
         if own is not None:
             found[own.workload] = own
             left |= {o: left[o] - count for o, count in own.kept.items() if o in left}

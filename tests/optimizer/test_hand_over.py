@@ -73,6 +73,14 @@ def test_only_what_is_missing_stays() -> None:
     assert all_of_it["dear"] == all_of_it["cheap"]
 
 
+def test_what_stays_is_paid_for_until_the_plan_ends_at_most() -> None:
+    rows = catalogue(DEAR | {"boot_seconds": 93_600.0}, CHEAP | {"boot_seconds": 93_600.0})  # 26 hours
+    made = plan(world([workload()], rows, [steady(40.0, days=3)], running={("web", "dear"): 6}))
+    most = sum(a.max_replicas * {"dear": 2.0, "cheap": 1.0}[a.option_id] for a in made.allocations)
+    assert {a.end for a in made.allocations} == {AS_OF + timedelta(hours=3)}
+    assert made.expected_cost_usd <= 3 * most
+
+
 def test_max_replicas_holds_while_a_workload_moves() -> None:
     made = plan(moving({("web", "dear"): 6}, max_replicas=8))
     for minutes in (0, 3, 7, 60):
