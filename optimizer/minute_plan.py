@@ -163,8 +163,13 @@ class Loop:
         return replace(self, limits=own, standby=standby)
 
     def reach(self, most_replicas: float) -> float:
-        """Requests/s that its options serve within quotas, so many replicas of each at most."""
-        return sum(min(count, most_replicas) * self.capacities[name] for name, count in self.limits.items())
+        """Requests/s that its options serve within quotas, so many replicas of all of them at most."""
+        served, left = 0.0, most_replicas
+        for name, limit in self.limits.items():
+            count = min(limit, left)
+            served += count * self.capacities[name]
+            left -= count
+        return served
 
     def most(self, headroom_factor: float) -> dict[str, int]:
         """How far the loop may go, by option: the busiest minute several times over, within quotas."""

@@ -220,6 +220,12 @@ def test_max_replicas_holds_for_all_options_together() -> None:
     assert sum(replicas_at(made, AS_OF, most=True).values()) <= 11
 
 
+def test_no_more_is_expected_to_run_than_max_replicas_of_all_options_together() -> None:
+    rows = catalogue(option("a", boot_seconds=300.0), option("b", 1.2, boot_seconds=300.0))
+    made = plan(world([workload(max_replicas=6)], rows, [wavy()]))
+    assert made.expected_cost_usd <= 6 * 24 * 1.0 + 1e-6
+
+
 @pytest.mark.parametrize("most", [5, 8, 12])
 def test_max_replicas_holds_while_what_runs_is_planned_before_what_is_cheaper(most: int) -> None:
     rows = catalogue(option("a", 1.0, quota=4.0, boot_seconds=300.0), option("b", 1.5, boot_seconds=300.0))
