@@ -230,8 +230,10 @@ def expected_costs(made: Made) -> dict[str, float]:
     whole, beside = usually_running(made, problem, solution)
     cost = paid(as_instances(problem), instances(problem, whole))
     by_workload = problem.sum_by_workload(cost[:, None])[:, 0].tolist()
+    handed = {name: own.usd for name, own in made.handed.items()}
     return {
-        name: own + beside.get(name, 0.0) for name, own in zip(problem.workloads, by_workload, strict=True)
+        name: usd + beside.get(name, 0.0) + handed.get(name, 0.0)
+        for name, usd in zip(problem.workloads, by_workload, strict=True)
     }
 
 

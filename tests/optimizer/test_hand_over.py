@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.capacity import plan_capacity
+from optimizer.capacity import expected_cost, expected_costs, make, plan_capacity
 from optimizer.control import Control
 from optimizer.floors import Timeline
 from optimizer.hand_over import HandOver, Move, Planned, with_hand_overs
@@ -79,6 +79,12 @@ def test_what_stays_is_paid_for_until_the_plan_ends_at_most() -> None:
     most = sum(a.max_replicas * {"dear": 2.0, "cheap": 1.0}[a.option_id] for a in made.allocations)
     assert {a.end for a in made.allocations} == {AS_OF + timedelta(hours=3)}
     assert made.expected_cost_usd <= 3 * most
+
+
+def test_what_stays_is_part_of_what_its_workload_costs() -> None:
+    made = make(moving({("web", "dear"): 6}), pd.Timedelta(hours=3), worlds.settings({}))
+    assert made.handed["web"].usd > 0
+    assert sum(expected_costs(made).values()) == pytest.approx(expected_cost(made))
 
 
 def test_max_replicas_holds_while_a_workload_moves() -> None:
