@@ -112,7 +112,7 @@ def world_for(parts: Sequence[Served], inputs: Inputs, begin: pd.Timestamp, end:
         pool=positions(pairs["pool"], pools),
         pool_capacity=granted_each_minute(inputs.spot_history, pools, begin, end),
         quota_pool=positions(pairs["option_id"], list(quotas.index)),
-        quota=quotas.astype(float).fillna(float(UNLIMITED)).to_numpy().astype(np.int64),
+        quota=quotas.astype(float).fillna(np.inf).clip(upper=UNLIMITED).to_numpy().astype(np.int64),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from optimizer.minute_load import minute_load
 from optimizer.replay.history import granted_each_minute, world_of
-from optimizer.replay.world import NONE
+from optimizer.replay.world import NONE, UNLIMITED
 from tests.optimizer import worlds
 
 END = pd.Timestamp(worlds.AS_OF)
@@ -107,3 +107,12 @@ def test_a_node_of_pods_serves_what_its_pods_request() -> None:
 def test_pools_grant_nothing_before_they_were_seen() -> None:
     empty = pd.DataFrame({"ts": pd.Series([], dtype="datetime64[us, UTC]"), "pool": [], "capacity": []})
     assert granted_each_minute(empty, ["p"], END - pd.Timedelta(minutes=3), END).tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.parametrize("quota", [1e19, 1e300])
+def test_a_quota_that_no_integer_holds_is_none(quota: float) -> None:
+    inputs = worlds.world(
+        [worlds.workload()], worlds.catalogue(worlds.option("m", quota=quota)), [worlds.steady(5.0)]
+    )
+    found = world_of(inputs, ("web",), END - timedelta(hours=1), END)
+    assert (found.quota >= UNLIMITED).all()
