@@ -6,8 +6,6 @@ import json
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,16 +17,8 @@ from optimizer.errors import BusyError
 from optimizer.layout import Layout, only_one
 from tests.data.bills import focus_csv
 from tests.e2e import plans, workspaces
-from tests.e2e.workspaces import AS_OF, cli, command, lake_content, make, planned, process, tree
-
-LIMITED = """
-import resource, sys
-limit = int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-sys.argv = ["trimtab", *sys.argv[2:]]
-from optimizer.cli import main
-main()
-"""
+from tests.e2e.workspaces import AS_OF, cli, lake_content, make, planned, process, tree
+from tests.forked import Child, trimtab
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +35,17 @@ def root(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "ws"))
 
 
-def start(root: Path, name: str) -> subprocess.Popen[str]:
+def start(root: Path, name: str, limit_bytes: int | None = None) -> Child:
     """`trimtab plan` as a process under way."""
-    arguments = ("plan", "-w", root, "--as-of", AS_OF, "--out", root / "plans" / name, "--json")
-    return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    asked = ("plan", "-w", root, "--as-of", AS_OF, "--out", root / "plans" / name, "--json")
+    return trimtab(*asked, limit_bytes=limit_bytes)
 
 
 def test_two_plans_at_once_are_the_same_plan(root: Path) -> None:
     running = [start(root, name) for name in ("one.json", "two.json")]
-    said = [child.communicate(timeout=120) for child in running]
-    assert [child.returncode for child in running] == [0, 0], said
-    assert [errors for _, errors in said] == ["", ""]
+    ended = [child.ended() for child in running]
+    assert [ran.code for ran in ended] == [0, 0], ended
+    assert [ran.err for ran in ended] == ["", ""]
     assert (root / "plans/one.json").read_bytes() == (root / "plans/two.json").read_bytes()
     plans.check(json.loads((root / "plans/one.json").read_text()))
     assert lake_content(root)["plans"] == 2
@@ -87,20 +77,16 @@ def test_a_killed_plan_leaves_a_whole_plan_or_none(root: Path, tmp_path: Path) -
     seed = 20261124
     moments = random.Random(seed)
     begun = time.perf_counter()
-    child = start(root, "whole.json")
-    assert child.wait(timeout=120) == 0
+    assert start(root, "whole.json").ended().code == 0
     lasts = time.perf_counter() - begun
-    child.communicate()
     wanted = (root / "plans/whole.json").read_bytes()
     kills = 0
     for turn in range(6):
         place = Path(shutil.copytree(root, tmp_path / f"turn{turn}"))
         (place / "plans/whole.json").unlink()
         child = start(place, "killed.json")
-        time.sleep(moments.uniform(0.5, 1.05) * lasts)
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        kills += child.returncode == -signal.SIGKILL
+        time.sleep(moments.uniform(0.1, 1.05) * lasts)
+        kills += child.kill() == -signal.SIGKILL
         left = place / "plans/killed.json"
         assert not left.exists() or left.read_bytes() == wanted
         assert [path.name for path in place.glob("plans/*.json") if path.name not in {"killed.json"}] == [
@@ -117,11 +103,10 @@ def test_a_killed_plan_leaves_a_whole_plan_or_none(root: Path, tmp_path: Path) -
 @pytest.mark.parametrize("limit_kib", [0, 12, 32])
 def test_a_full_disk_stops_a_plan_with_one_line(root: Path, limit_kib: int) -> None:
     before, held = tree(root / "plans"), lake_content(root)
-    flags = ("plan", "-w", root, "--as-of", AS_OF, "--out", root / "plans/full.json", "--json")
-    ran = limited(limit_kib, *flags)
-    assert ran.returncode == 2, ran.stderr
-    assert ran.stdout == ""
-    (line,) = ran.stderr.splitlines()
+    ran = start(root, "full.json", limit_kib * 1024).ended()
+    assert ran.code == 2, ran.err
+    assert ran.out == ""
+    (line,) = ran.faults
     assert ": found " in line
     assert "; expected " in line
     assert tree(root / "plans") == before
@@ -129,19 +114,13 @@ def test_a_full_disk_stops_a_plan_with_one_line(root: Path, limit_kib: int) -> N
     assert workspaces.plan(root, name="full.json").code == 0
 
 
-def limited(limit_kib: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command line in a process whose files may not grow beyond a size."""
-    full = [sys.executable, "-c", LIMITED, str(limit_kib * 1024), *map(str, arguments)]
-    return subprocess.run(full, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_a_full_disk_stops_an_ingest_with_one_line(root: Path, tmp_path: Path) -> None:
     bill = focus_csv(tmp_path / "bill.csv", [{"ResourceId": f"{i:x}" * 40} for i in range(5000)])
     held = lake_content(root)
-    ran = limited(64, "ingest", "-w", root, "--source", bill, "--json")
-    assert ran.returncode == 2, ran.stderr
-    assert ran.stdout == ""
-    (line,) = ran.stderr.splitlines()
+    ran = trimtab("ingest", "-w", root, "--source", bill, "--json", limit_bytes=64 * 1024).ended()
+    assert ran.code == 2, ran.err
+    assert ran.out == ""
+    (line,) = ran.faults
     assert "no room to write" in line
     assert lake_content(root) == held
 
