@@ -18,7 +18,9 @@ from optimizer.problem import Floats
 MARGIN = 0.10  # on a factor that a short history or few jumps decide
 FEW_EPISODES = 6  # hours with late requests: that many are few
 FEW_DAYS = 14  # a history as short as that is short; a calm one counts as much as what forms are made for
-LEAST = 0.9  # a calm history does not say that less would do
+TOO_FEW_DAYS = 3  # however many hours were late
+LEAST = 0.9  # a calm history alone does not say that less would do
+WORTH_ANOTHER = 0.01  # of the cost that a form must save to be taken before those that stand before it
 LEAST_COUNT = 1e-9
 ROUNDING = 1e-9  # of a replica, that nobody launches another one for
 MOST = 3.0  # a factor above this would not be capacity for load any more
@@ -60,6 +62,7 @@ class Fitted:
     Attributes:
         form: chosen, with the window that it holds.
         factor: on everything the form wants, margin included.
+        margin: share of the factor that the history did not ask for.
         usd_per_hour: mean cost of capacity on the replayed history; NaN where there was no load.
         attainment: share of requests in time; NaN where there was too little history.
         days: of history that were replayed.
@@ -73,6 +76,7 @@ class Fitted:
     usd_per_hour: float
     attainment: float
     days: float
+    margin: float = 0.0
     actions_per_hour: float = 0.0
     action_cost_usd: float = 0.0
     own_window_s: int = 0
@@ -105,11 +109,19 @@ def fitted(past: Past, service: Service, end: int, *, forms: Sequence[Form] = FO
     load = past.load[span]
     days = counted_days(load)
     if not np.nansum(load) > 0:
-        return Fitted(forms[0], 1.0 + MARGIN, float("nan"), float("nan"), days)
+        return Fitted(forms[0], 1.0 + MARGIN, float("nan"), float("nan"), days, MARGIN)
     if days < LEAST_DAYS:
         return as_it_is(past, forms[0], service, span, days)
-    found = [factored(past, form, service, span, days) for form in forms]
-    return min(found, key=lambda f: f.whole_usd_per_hour)
+    return preferred([factored(past, form, service, span, days) for form in forms])
+
+
+def preferred(found: Sequence[Fitted]) -> Fitted:
+    """The cheapest, but of two that hardly differ the first: chance made the other the cheaper one."""
+    best = found[0]
+    for other in found[1:]:
+        if other.whole_usd_per_hour < (1.0 - WORTH_ANOTHER) * best.whole_usd_per_hour:
+            best = other
+    return best
 
 
 def judgeable(end: int) -> slice:
@@ -125,20 +137,23 @@ def counted_days(load: Floats) -> float:
 def as_it_is(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
     """A form with nothing but the margin, where the history is too short to say more."""
     played = held_as_pays(past, form, 1.0 + MARGIN, service, span)
-    return replace(played, attainment=float("nan"), days=days)
+    return replace(played, attainment=float("nan"), days=days, margin=MARGIN)
 
 
 def factored(past: Past, form: Form, service: Service, span: slice, days: float) -> Fitted:
     """A form with the smallest factor that keeps the objective, and the margin on it; held as pays."""
-    factor = safe_factor(past.load[span], past.needed(form)[span], service, span, days)
-    return replace(held_as_pays(past, form, factor, service, span), days=days)
+    factor, more = safe_factor(past.load[span], past.needed(form)[span], service, span, days)
+    return replace(held_as_pays(past, form, factor, service, span), days=days, margin=more)
 
 
-def safe_factor(load: Floats, needed: Floats, service: Service, span: slice, days: float) -> float:
-    """The smallest factor that keeps the objective on a history of so many days, and the margin on it."""
+def safe_factor(
+    load: Floats, needed: Floats, service: Service, span: slice, days: float
+) -> tuple[float, float]:
+    """The smallest factor that keeps the objective on a history of so many days, with a margin; and that."""
     enough = smallest_factor(load, needed, service, span)
     late = rough_replay(load, needed * enough, service, span).late
-    return trusted(enough, days) * (1.0 + margin(late, days))
+    more = margin(late, days)
+    return trusted(enough, late, days) * (1.0 + more), more
 
 
 def held_as_pays(past: Past, form: Form, factor: float, service: Service, span: slice) -> Fitted:
@@ -173,27 +188,42 @@ def replayed(past: Past, form: Form, factor: float, service: Service, span: slic
     )
 
 
-def trusted(enough: float, days: float) -> float:
-    """A factor below 1 as far as the history is long: until then forms as they are count as well."""
+def trusted(enough: float, late: Floats, days: float) -> float:
+    """A factor below 1 as far as it is known: until then forms as they are count as well.
+
+    A long history says a little, and many late hours, by which a factor is a mean of many, say all of it.
+
+    Args:
+        enough: the smallest factor that keeps the objective.
+        late: (t) requests late at that.
+        days: of history.
+    """
     if enough >= 1.0:
         return enough
-    return (max(enough, LEAST) * days + FEW_DAYS) / (days + FEW_DAYS)
+    hours = episodes(late)
+    by_hours = hours / (hours + FEW_EPISODES) * days / (days + TOO_FEW_DAYS)
+    by_days = days / (days + FEW_DAYS)
+    return 1.0 - max((1.0 - enough) * by_hours, (1.0 - max(enough, LEAST)) * by_days)
 
 
 def margin(late: Floats, days: float) -> float:
     """Share added to the smallest factor for what the history did not show.
 
     A factor that a few jumps decide says little about the next one; where lateness comes in many hours, a
-    little each, it is a mean of many. Their effective number is (sum of late)^2 / sum of late^2 over hours.
+    little each, it is a mean of many.
 
     Args:
         late: (t) requests late at the smallest factor.
         days: of history.
     """
+    return MARGIN * few(episodes(late), FEW_EPISODES) * few(days, FEW_DAYS)
+
+
+def episodes(late: Floats) -> float:
+    """Effective number of hours with late requests: (sum of late)^2 / sum of late^2; 0 where none is late."""
     hours = np.add.reduceat(late, np.arange(0, len(late), HOUR))
     squares = float((hours**2).sum())
-    episodes = float(hours.sum()) ** 2 / squares if squares > 0 else 0.0
-    return MARGIN * few(episodes, FEW_EPISODES) * few(days, FEW_DAYS)
+    return float(hours.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def few(count: float, enough: float) -> float:

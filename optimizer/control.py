@@ -57,6 +57,11 @@ class Control:
         """The factor without what it was raised by."""
         return self.fitted.factor / (1.0 + (self.judged.more if self.judged else 0.0))
 
+    @property
+    def bare_factor(self) -> float:
+        """The factor that the history asked for, nothing added; 1 where the history said nothing."""
+        return self.own_factor / (1.0 + self.fitted.margin)
+
 
 def choose(
     world: World,
@@ -117,7 +122,7 @@ def learned(control: Control, past: Past, asked: Service, promises: Sequence[Pro
     return replace(
         control,
         judged=found,
-        fitted=replace(raised, days=fitted.days, own_window_s=fitted.own_window_s),
+        fitted=replace(raised, days=fitted.days, margin=fitted.margin, own_window_s=fitted.own_window_s),
     )
 
 

@@ -159,7 +159,8 @@ def rehearsed(past: Past, service: Service, now: Fitted, span: slice, missing: B
         load = past.load[seen]
         days = counted_days(load)
         if missing[here].any() and days >= LEAST_DAYS and np.nansum(load) > 0:
-            wanted[here] = safe_factor(load, unheld[seen], service, seen, days) * needed[here]
+            factor, _ = safe_factor(load, unheld[seen], service, seen, days)
+            wanted[here] = factor * needed[here]
     return wanted
 
 

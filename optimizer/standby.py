@@ -127,12 +127,14 @@ def fitted_to(to: Fitted, load: Floats, needed: Floats, held: Floats, pool: Pool
     """
     enough = pool.smallest_factor(load, needed)
     late = pool.replay(load, needed * enough).late
-    factor = trusted(enough, to.days) * (1.0 + margin(late, to.days))
+    more = margin(late, to.days)
+    factor = trusted(enough, late, to.days) * (1.0 + more)
     played = pool.replay(load, held * factor)
     changes = np.count_nonzero(np.diff(pool.wished(held * factor)))
     return replace(
         to,
         factor=factor,
+        margin=more,
         usd_per_hour=played.usd_per_hour,
         attainment=1.0 - played.late_share,
         actions_per_hour=HOUR * changes / max(1, len(load)),

@@ -12,9 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from optimizer.calibration import Service, fitted, judgeable, smallest_factor, trusted
-from optimizer.control import HISTORY, Control, boot_minutes, choose, pool_of, service, with_standby
-from optimizer.forms import FORMS, TARGETS, Form, Past, booting_in, forms_for, past_of
+from optimizer.calibration import fitted
+from optimizer.control import HISTORY, Control, boot_minutes, choose, service, with_standby
+from optimizer.forms import FORMS, TARGETS, Form, forms_for, past_of
 from optimizer.problem import Floats
 from optimizer.replay.case import Case, Known
 from optimizer.replay.ours import followed
@@ -69,7 +69,7 @@ class Without:
         found = choose(case.whole, workload, now, case.target[workload], forms, running=running)
         if self.lever == "factor":
             return with_factor(found, 1.0)
-        return with_factor(found, bare_factor(case, now, found)) if self.lever == "margin" else found
+        return with_factor(found, found.bare_factor) if self.lever == "margin" else found
 
 
 def with_factor(control: Control, factor: float) -> Control:
@@ -81,32 +81,11 @@ def on_option(case: Case, workload: int, now: int, option_id: str) -> Control:
     """One option, whatever others would cost."""
     own = case.whole.options_of(workload).tolist()
     option = next(i for i in own if case.whole.option_id[i] == option_id)
-    past, asked, end = known(case, now, option)
-    usual = Control(option, fitted(past, asked, end, forms=forms_for(asked.boot_minutes)))
-    return with_standby(case.whole, usual, past, asked)
-
-
-def known(case: Case, now: int, option: int) -> tuple[Past, Service, int]:
-    """What a fit of an option reads, and how many minutes of it."""
-    begin, workload = max(0, now - HISTORY), case.whole.option_workload[option]
+    begin = max(0, now - HISTORY)
     past = past_of(case.whole.load[workload, begin:now], boot_minutes(case.whole, option))
     asked = service(case.whole, option, slice(begin, now), case.target[workload])
-    return past, asked, now - begin
-
-
-def bare_factor(case: Case, now: int, control: Control) -> float:
-    """The factor that the history asked for, nothing added; 1 where the history said nothing."""
-    if np.isnan(control.fitted.attainment):
-        return 1.0
-    past, asked, end = known(case, now, control.option)
-    span, form = judgeable(end), control.fitted.unheld
-    if control.standby:
-        pool = replace(pool_of(case.whole, control.option, asked), size=control.standby)
-        sooner = booting_in(past, pool.call_minutes).needed(form)[span]
-        enough = pool.within(span).smallest_factor(past.load[span], sooner)
-    else:
-        enough = smallest_factor(past.load[span], past.needed(form)[span], asked, span)
-    return trusted(enough, control.fitted.days)
+    usual = Control(option, fitted(past, asked, now - begin, forms=forms_for(asked.boot_minutes)))
+    return with_standby(case.whole, usual, past, asked)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from optimizer.calibration import (
     HALVINGS,
     MARGIN,
     MOST,
+    Fitted,
     Service,
     few,
     fit,
     margin,
     play,
+    preferred,
     rough_replay,
     smallest_factor,
     trusted,
@@ -112,10 +114,24 @@ def test_a_history_that_tells_nothing_gets_forms_as_they_are() -> None:
         assert found.usd_per_hour == pytest.approx(7 * 2.0 if np.nansum(load) > 0 else np.nan, nan_ok=True)
 
 
-def test_a_calm_history_is_trusted_the_more_the_longer_it_is() -> None:
-    assert trusted(1.2, 3) == 1.2
-    assert trusted(0.95, 2) > trusted(0.95, 20) > 0.95
-    assert trusted(0.1, 1000) > 0.89
+def test_a_factor_below_1_is_trusted_the_more_the_longer_the_history_and_the_more_hours_say_so() -> None:
+    often, once = np.ones(30 * DAY), np.zeros(30 * DAY)
+    once[500] = 9.0
+    assert trusted(1.2, often, 3) == 1.2
+    assert trusted(0.8, once, 2) > trusted(0.8, often, 2) > trusted(0.8, often, 28) > 0.8
+    assert trusted(0.8, once, 28) > 0.93
+    assert trusted(0.8, often, 28) == pytest.approx(0.82, abs=0.003)
+    assert trusted(0.95, once, 2) > trusted(0.95, once, 20) > 0.95
+    assert trusted(0.1, np.zeros(DAY), 1000) > 0.89  # calm all the time
+
+
+def test_a_form_that_hardly_saves_is_left_for_those_before_it() -> None:
+    def costing(usd: float) -> Fitted:
+        return Fitted(FORMS[0], 1.0, usd, 1.0, 5)
+
+    assert [preferred([costing(usd) for usd in costs]).usd_per_hour for costs in (
+        (10.0, 9.95, 9.92), (10.0, 9.95, 9.85), (9.0, 10.0, 8.95), (10.0, 9.85, 9.8), (10.0, 9.8, 9.6))
+    ] == [10.0, 9.85, 9.0, 9.85, 9.6]  # fmt: skip
 
 
 def test_the_margin_is_that_of_few_episodes_and_few_days() -> None:

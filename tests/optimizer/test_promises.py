@@ -55,7 +55,7 @@ def test_what_was_not_kept_is_fitted_by_what_was_known_at_the_time() -> None:
     for begin in range(3 * DAY, 7 * DAY, REHEARSED):
         seen = judgeable(begin)
         known = load[seen]
-        factor = safe_factor(known, past.needed(STEP)[seen], asked, seen, counted_days(known))
+        factor, _ = safe_factor(known, past.needed(STEP)[seen], asked, seen, counted_days(known))
         np.testing.assert_allclose(
             found[begin : begin + REHEARSED], ordered(past, factor)[begin:][:REHEARSED]
         )
