@@ -275,7 +275,8 @@ def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:
         return np.zeros(len(requests))  # what is free costs nothing, however many run
     per_unit = np.nan_to_num(loop.usd_per_unit / loop.price_hourly)
     replicas = per_unit * requests / (made.times.hours * SECONDS_PER_HOUR)
-    return np.asarray(np.minimum(replicas, loop.reach(made.most_replicas(name)) / loop.capacity))
+    reach = loop.reach(made.settings.planning.autoscale.headroom_factor, made.most_replicas(name))
+    return np.asarray(np.minimum(replicas, reach / loop.capacity))
 
 
 def own_nodes(outlook: Outlook) -> list[str]:

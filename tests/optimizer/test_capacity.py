@@ -226,6 +226,15 @@ def test_no_more_is_expected_to_run_than_max_replicas_of_all_options_together() 
     assert made.expected_cost_usd <= 6 * 24 * 1.0 + 1e-6
 
 
+def test_no_more_is_expected_to_run_than_the_loop_may_reach() -> None:
+    """A request now and then: a replica serves them all, however much of it each hour took of late."""
+    seldom = np.random.default_rng(0).poisson(0.02, 3 * 1440).astype(float)
+    rows = catalogue(option("a", boot_seconds=300.0))
+    made = plan(world([workload()], rows, [history(list(seldom), interval_s=60)]))
+    assert {a.max_replicas for a in made.allocations} == {1}
+    assert made.expected_cost_usd <= 24.0 + 1e-6
+
+
 @pytest.mark.parametrize("most", [5, 8, 12])
 def test_max_replicas_holds_while_what_runs_is_planned_before_what_is_cheaper(most: int) -> None:
     rows = catalogue(option("a", 1.0, quota=4.0, boot_seconds=300.0), option("b", 1.5, boot_seconds=300.0))
