@@ -136,24 +136,45 @@ def test_any_history_keeps_the_output_contract(series: list[list[float]], steps:
     assert len(result) == steps * len(named)
 
 
+def same_panel(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """Both frames are the same series to the forecasters, which see nothing else of them."""
+    a, b = (check_series(frame, "1h", non_negative=True) for frame in (one, other))
+    assert (list(a.ids), list(a.start), list(a.end)) == (list(b.ids), list(b.start), list(b.end))
+    np.testing.assert_array_equal(a.y, b.y)
+
+
 @given(st.sets(st.integers(1, 24 * 6 - 2), max_size=60))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_missing_row_is_a_missing_value(holes: set[int]) -> None:
-    frame = long_frame({"a": demand(6), "b": demand(6, seed=1)})
-    rows = [h + 24 * 6 for h in holes]
-    without = frame.drop(index=rows)
-    empty = frame.copy()
-    empty.loc[rows, "y"] = np.nan
+    same_panel(*holed(holes))
+
+
+def test_a_missing_row_is_forecast_as_a_missing_value() -> None:
+    without, empty = holed({5, 6, 7, 24, 80, 140})
     pd.testing.assert_frame_equal(run(without), run(empty))
 
 
+def holed(holes: set[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two series, the second with holes: rows left out, and rows without a value."""
+    frame = long_frame({"a": demand(6), "b": demand(6, seed=1)})
+    rows = [h + 24 * 6 for h in holes]
+    empty = frame.copy()
+    empty.loc[rows, "y"] = np.nan
+    return frame.drop(index=rows), empty
+
+
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_order_of_rows_is_nothing(random: object) -> None:
     frame = long_frame({"a": demand(5), "b": demand(5, seed=1), "c": demand(1)})
     order = list(range(len(frame)))
     random.shuffle(order)
-    pd.testing.assert_frame_equal(run(frame), run(frame.iloc[order]))
+    same_panel(frame, frame.iloc[order])
+
+
+def test_rows_are_forecast_alike_in_any_order() -> None:
+    frame = long_frame({"a": demand(5), "b": demand(5, seed=1), "c": demand(1)})
+    pd.testing.assert_frame_equal(run(frame), run(frame[::-1]))
 
 
 @pytest.mark.parametrize("factor", [0.001, 1000.0])
