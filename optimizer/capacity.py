@@ -8,6 +8,7 @@ upper quantile of demand, a boot time ahead, plus the room that bursts need.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
@@ -37,12 +38,13 @@ from optimizer.inputs import Inputs
 from optimizer.loops import loops_of
 from optimizer.minute_load import MINUTE
 from optimizer.minute_plan import Loop, sharing
-from optimizer.needs import Candidate, Outlook, look_ahead, needs
+from optimizer.needs import Candidate, Outlook, forecasting, needs, to_plan
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan import CapacityPlan, sealed
 from optimizer.plan_nodes import node_actions
 from optimizer.plan_parts import Action, AutoscaleRule, Reason
 from optimizer.problem import Floats, Placement, Problem
+from optimizer.processes import HERE
 from optimizer.running_cost import beside_held, held_usd_per_hour, present_cost, running_cost
 from optimizer.solve import Solution, prune_dominated, solve
 from optimizer.spend_limits import paid
@@ -53,18 +55,20 @@ HOURS_PER_DAY = 24
 UNFITTED = AutoscaleRule(target_utilization=0.6, scale_down_window_s=900)
 
 
-def plan_capacity(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> tuple[CapacityPlan, Outlook]:
-    """Plan the next hours; also gives the forecasts it stands on.
+def plan_capacity(
+    inputs: Inputs, horizon: pd.Timedelta, settings: Settings, *, beside: Executor = HERE
+) -> tuple[CapacityPlan, Outlook]:
+    """Plan the next hours; also gives the forecasts it stands on, which `beside` makes.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
     """
-    made = make(inputs, horizon, settings)
+    made = make(inputs, horizon, settings, beside=beside)
     return document(made), made.outlook
 
 
-def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> Made:
-    """Everything that the plan of the next hours is written from.
+def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings, *, beside: Executor = HERE) -> Made:
+    """Everything that the plan of the next hours is written from; loops are fitted while `beside` forecasts.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
@@ -73,13 +77,16 @@ def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings) -> Made:
     length = pd.Timedelta(minutes=settings.planning.interval_minutes)
     hours = Timeline.of(pd.Timestamp(inputs.as_of), horizon, length)
     before = beforehand(inputs, settings, stored_as("capacity"))
-    outlook = look_ahead(
-        inputs,
+    candidates, held = to_plan(inputs)
+    coming = forecasting(
+        candidates,
+        beside,
         horizon=horizon + length,
         levels=sorted({*LEVELS, level}),
         beforehand=before,
     )
-    known = sharing(loops_of(outlook.candidates, inputs, settings.planning.autoscale.kind))
+    known = sharing(loops_of(candidates, inputs, settings.planning.autoscale.kind))
+    outlook = Outlook(candidates, held, coming.result())
     times = hours.cut_after(MINUTE) if known else hours
     solved = None
     handed: dict[str, HandOver] = {}

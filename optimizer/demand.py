@@ -111,8 +111,10 @@ def forecast_demand(
         beforehand: what else may be used.
 
     Returns:
-        `unique_id, ds, model, q…` and `slot_s`, in requests/s.
+        `unique_id, ds, model, q…` and `slot_s`, in requests/s; an empty frame where there is no series.
     """
+    if not series:
+        return pd.DataFrame()
     before = beforehand or Beforehand()
     by_slot: dict[pd.Timedelta, list[pd.DataFrame]] = {}
     for frame in series:

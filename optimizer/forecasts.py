@@ -23,8 +23,6 @@ def forecast_requests(
 ) -> pd.DataFrame:
     """Quantiles of requests/s per workload and slot from as-of on: `unique_id, ds, model, q…, slot_s`."""
     series = [*(seen := request_series(inputs)), *launched(inputs, seen)]
-    if not series:
-        return pd.DataFrame()
     return forecast_demand(series, horizon=horizon, levels=LEVELS, beforehand=beforehand)
 
 

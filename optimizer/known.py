@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from data.calendars import public_holidays
-from data.workloads import Workload
 from models.forecaster import Forecaster
 from models.known import Event, Known, Launch
+
+if TYPE_CHECKING:
+    from data.workloads import Workload
 
 
 @dataclass(frozen=True)

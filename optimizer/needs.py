@@ -6,6 +6,7 @@ The two kinds of plan differ in their periods and quantile, not in how need is f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +30,7 @@ from optimizer.formulate import Need
 from optimizer.inputs import Inputs
 from optimizer.known import Beforehand, unseen_series
 from optimizer.problem import Floats
+from optimizer.processes import HERE
 from optimizer.queueing import needed_capacity
 from optimizer.throughput import pair_options
 
@@ -76,6 +78,7 @@ def look_ahead(
     horizon: pd.Timedelta,
     levels: Sequence[float],
     beforehand: Beforehand | None = None,
+    beside: Executor = HERE,
 ) -> Outlook:
     """Find what may serve each workload and forecast what it will need.
 
@@ -84,6 +87,18 @@ def look_ahead(
         horizon: from as-of on.
         levels: quantile levels.
         beforehand: what the forecasts may use besides the history.
+        beside: where they are made.
+
+    Raises:
+        InfeasibleError: a workload has no admissible option.
+    """
+    candidates, held = to_plan(inputs)
+    coming = forecasting(candidates, beside, horizon=horizon, levels=levels, beforehand=beforehand)
+    return Outlook(candidates, held, coming.result())
+
+
+def to_plan(inputs: Inputs) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+    """The workloads that will be planned, and why each of the others stays as it is.
 
     Raises:
         InfeasibleError: a workload has no admissible option.
@@ -98,12 +113,21 @@ def look_ahead(
             held[workload.name] = why
         else:
             candidates.append(candidate(workload, history, inputs, context))
-    candidates = with_launches(candidates, inputs.as_of)
+    return tuple(with_launches(candidates, inputs.as_of)), held
+
+
+def forecasting(
+    candidates: Sequence[Candidate],
+    beside: Executor,
+    *,
+    horizon: pd.Timedelta,
+    levels: Sequence[float],
+    beforehand: Beforehand | None = None,
+) -> Future[pd.DataFrame]:
+    """Begin to forecast what all but batch work with a deadline will need; `beside` unless models are large."""
+    where = HERE if beforehand is not None and beforehand.members else beside
     series = [c.series for c in candidates if c.series is not None]
-    if not series:
-        return Outlook(tuple(candidates), held, pd.DataFrame())
-    forecasts = forecast_demand(series, horizon=horizon, levels=levels, beforehand=beforehand)
-    return Outlook(tuple(candidates), held, forecasts)
+    return where.submit(forecast_demand, series, horizon=horizon, levels=levels, beforehand=beforehand)
 
 
 def held_because(workload: Workload, history: pd.DataFrame, as_of: datetime) -> str | None:

@@ -9,6 +9,7 @@ the same `as_of` give the same plan, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ from optimizer.members import members_of
 from optimizer.notify import send as send_alerts
 from optimizer.notify import send_test
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
+from optimizer.processes import HERE
 from optimizer.promise_record import keep_promises, no_promises
 from optimizer.report.data import Headline
 from optimizer.reporting import record_plan, report_data
@@ -189,11 +191,13 @@ def plan(
     kind: str,
     out: Path,
     save_problem: Path | None = None,
+    beside: Executor = HERE,
     progress: Progress = silent,
 ) -> CapacityPlan | PlacementPlan:
     """A checked plan with its proven gap, written to `out`; nothing later than `as_of` is read.
 
-    The problem of a placement is also written, as tables, to `save_problem`.
+    The problem of a placement is also written, as tables, to `save_problem`. Forecasts may be made
+    `beside` this process; the plan is the same.
     """
     layout, settings = Layout(workspace), load_settings(workspace)
     made: CapacityPlan | PlacementPlan
@@ -205,9 +209,9 @@ def plan(
         if kind == "placement":
             from optimizer.placement import plan_placement  # noqa: PLC0415  no plan for machines waits for it
 
-            made, outlook = plan_placement(inputs, settings, save_problem=save_problem)
+            made, outlook = plan_placement(inputs, settings, save_problem=save_problem, beside=beside)
         else:
-            capacity = make_capacity(inputs, horizon, settings)
+            capacity = make_capacity(inputs, horizon, settings, beside=beside)
             made, outlook, promised = document(capacity), capacity.outlook, promised_rows(capacity)
         progress("writing", 0.9)
         with taking_place(out) as draft, Lake.open(layout.lake) as lake, lake.transaction():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ from optimizer.plan import PlacementPlan, sealed
 from optimizer.plan_nodes import node_actions, node_rows, sharing
 from optimizer.problem import Floats, Ints, Problem, sunk_usd
 from optimizer.problem_files import write_problem
+from optimizer.processes import HERE
 from optimizer.running_cost import (
     beside_held,
     fleet_usd_per_hour,
@@ -61,9 +63,9 @@ from optimizer.typical_day import HIGH, LOW, day_to_day, levels_of, typical_day,
 
 
 def plan_placement(
-    inputs: Inputs, settings: Settings, *, save_problem: Path | None = None
+    inputs: Inputs, settings: Settings, *, save_problem: Path | None = None, beside: Executor = HERE
 ) -> tuple[PlacementPlan, Outlook]:
-    """Place every workload over a typical day; also gives the forecasts the plan stands on.
+    """Place every workload over a typical day; also gives the forecasts the plan stands on, made `beside`.
 
     The problem is written as tables to `save_problem`, where that is given.
 
@@ -79,6 +81,7 @@ def plan_placement(
         horizon=horizon,
         levels=levels_of(settings),
         beforehand=before,
+        beside=beside,
     )
     if not outlook.candidates:
         return document(inputs, outlook, settings, None), outlook

@@ -1,14 +1,27 @@
-"""Processes beside this one, for work that many workloads have to do each."""
+"""Processes beside this one: for work that many workloads have to do each, and for work done meanwhile."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
 
+from optimizer.errors import TrimtabError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ENDED = (
+    "a process beside this one was ended from outside, as systems do when memory runs out; "
+    "run it on a machine with more of it"
+)
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -25,6 +38,44 @@ def processes(count: int, begin: Callable[[], None] | None = None) -> Iterator[P
         ) as pool,
     ):
         yield pool
+
+
+class Here(Executor):
+    """This process, at once: for who has no other."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """What it gives or raises."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # whoever asks for the result hears of it
+            future.set_exception(error)
+        return future
+
+
+HERE = Here()
+
+
+@contextmanager
+def beside(*modules: str, unless: str) -> Iterator[Executor]:
+    """A process of one thread that imports modules while this one imports others.
+
+    This process itself where it has imported `unless` already, so that nothing would be gained, or where
+    there is no second processor.
+
+    Raises:
+        TrimtabError: the process was ended from outside.
+    """
+    if unless in sys.modules or (os.cpu_count() or 1) < 2:
+        yield HERE
+        return
+    try:
+        with processes(1) as pool:
+            for module in modules:
+                pool.submit(import_module, module)
+            yield pool
+    except BrokenProcessPool as error:
+        raise TrimtabError(ENDED) from error
 
 
 def begun(begin: Callable[[], None] | None) -> None:

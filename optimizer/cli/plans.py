@@ -23,6 +23,8 @@ from optimizer.cli.common import (
     without_options,
 )
 
+LEARNERS = ("optimizer.demand", "sklearn.ensemble")  # what forecasts need, half of the imports of a plan
+
 
 @app.command()
 @ends_with_code
@@ -174,21 +176,25 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Plan capacity or placement, with a proven gap."""
-    from optimizer import pipeline, screen
+    from optimizer.processes import beside
 
-    screen.check_save_problem(kind, save_problem)
-    path = out or workspace / "plans" / f"{kind}.json"
-    span = screen.duration(horizon)
-    with screen.progress("plan") as progress:
-        made = pipeline.plan(
-            workspace,
-            as_of=moment(as_of),
-            horizon=span,
-            kind=screen.plan_kind(kind),
-            out=path,
-            save_problem=save_problem,
-            progress=progress,
-        )
+    with beside(*LEARNERS, unless="optimizer.pipeline") as learner:
+        from optimizer import pipeline, screen
+
+        screen.check_save_problem(kind, save_problem)
+        path = out or workspace / "plans" / f"{kind}.json"
+        span = screen.duration(horizon)
+        with screen.progress("plan") as progress:
+            made = pipeline.plan(
+                workspace,
+                as_of=moment(as_of),
+                horizon=span,
+                kind=screen.plan_kind(kind),
+                out=path,
+                save_problem=save_problem,
+                beside=learner,
+                progress=progress,
+            )
     screen.warn_of_age(made)
     show(as_json, screen.plan_summary(made, path), lambda: screen.show_plan(made, path))
 
