@@ -90,12 +90,13 @@ class Sharing:
         self.ways = self.ways.and_also(ways.take(new))
         return where
 
-    def minimise(self, program: Program, gap_share: float) -> Run | None:
+    def minimise(self, program: Program, gap_share: float, _start: Floats | None = None) -> Run | None:
         """The best answer that is found and what is proven about it; None where there is none.
 
         Args:
             program: of the compact model, without columns for ways to pack.
             gap_share: gap that is close enough.
+            _start: not used, an answer says nothing of ways to pack.
         """
         if self.is_complete:
             return run_of(self.in_whole(program, gap_share, MIP), gap_share)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from optimizer.solve.sharing import Sharing
 
 MAX_NODES = 20_000
+FEW_COLUMNS = 25  # up to which all nodes are searched where something is missed
 TIME_LIMIT_SECONDS = 300.0
 LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
 ROUNDING = 1e-7  # of what a rule asks for, up to which it is not missed
@@ -45,13 +46,17 @@ class Own:
     solver: Solver | None = None
 
 
+# Runs a solver on a program to a gap, from values to begin with where there are any.
+Find: TypeAlias = "Callable[[Program, float, Floats | None], Run | None]"
+
+
 def solve_component(problem: Problem, gap_share: float, own: Own | None = None) -> Solution:
     """Strictly where possible; else miss as little as possible, by priority, then at least cost."""
     roomy = own is not None and own.rows is not None
     size = np.ones(len(problem.workloads)) if roomy else sizes_of(problem)  # own rows are in the usual units
     p = in_units(problem, size)
     sharing = sharing_of(p) if len(p.nodes) else None
-    find = partial(minimise, own=own) if sharing is None else sharing.minimise
+    find: Find = partial(minimise, own=own) if sharing is None else sharing.minimise
     found = None
     if is_strict_first(p):
         found = by_priority(p, build(p, roomy=roomy), gap_share, find)
@@ -76,10 +81,11 @@ def sharing_of(problem: Problem) -> Sharing:
 
 
 def by_priority(
-    problem: Problem, program: Program, gap_share: float, find: Callable[[Program, float], Run | None]
+    problem: Problem, program: Program, gap_share: float, find: Find
 ) -> tuple[Program, Run] | None:
     """What may be missed is minimised in the order of its priority, each kept at its least; then the cost.
 
+    Each begins from the answer of the one before, which is not lost where a limit of nodes ends the search.
     Gives the program with these rows; None where nothing is feasible at all.
     """
     missed = [(weights, LEAST_MISSED_GAP_SHARE) for _, weights in missed_levels(problem, program)]
@@ -87,9 +93,10 @@ def by_priority(
     reasons: list[str] = []
     for weights, gap in (*missed, (program.cost, gap_share)):
         tried = [program] if run is None else least_missed(program, run.objective, len(reasons))
+        start = None if run is None else run.values
         for one in tried:
             program = replace(one, cost=weights)
-            run = find(program, gap)
+            run = find(program, gap, start)
             if run is not None:
                 reasons.append(run.stopped_by)
                 break
@@ -150,18 +157,34 @@ class Run:
     duals: Floats
 
 
-def minimise(program: Program, gap_share: float, own: Own | None = None) -> Run | None:
+def minimise(
+    program: Program, gap_share: float, start: Floats | None = None, own: Own | None = None
+) -> Run | None:
     """Run the solver to a gap or a node limit; None if it is infeasible. The clock is only a safety net."""
     limits = Limits(gap_share, MAX_NODES, TIME_LIMIT_SECONDS)
     if own is not None:
         return by_pulp(program, limits, own)
-    found = highs.minimise(program, limits)
+    found = highs.minimise(program, replace(limits, nodes=most_nodes(program)), start)
     if "nfeasible" in found.status:
         return None
+    if found.values is None:
+        found = highs.minimise(program, limits, start)
     if found.values is None or found.status not in STOPPED_BY:
         without = " and without a placement" if found.values is None else ""
         raise SolverError(f"HiGHS ended with {found.status!r}{without}")
     return Run(found.values, found.objective, found.bound, STOPPED_BY[found.status], found.duals)
+
+
+def most_nodes(program: Program) -> int:
+    """Where a search ends. What many workloads miss is never proven to be the least, only searched for.
+
+    A node takes time by the square of the columns. Measured on 100 workloads whose quotas serve a fifth of
+    their demand: 20,000 nodes an interval find 0.3 % less to miss than the first one does.
+    """
+    if not any(True for _ in missed_rules(program)):
+        return MAX_NODES
+    share = min(1.0, (FEW_COLUMNS / max(1, len(program.cost))) ** 2)
+    return max(1, int(MAX_NODES * share))
 
 
 def by_pulp(program: Program, limits: Limits, own: Own) -> Run | None:

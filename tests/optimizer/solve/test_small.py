@@ -10,10 +10,11 @@ import pytest
 from optimizer.caps import Caps, Priorities
 from optimizer.check import check
 from optimizer.errors import SolverError
-from optimizer.problem import Problem, cap_use
+from optimizer.problem import Floats, Problem, cap_use
 from optimizer.shift import Work
-from optimizer.solve import small, solve
+from optimizer.solve import highs, small, solve
 from optimizer.solve.compact import build
+from optimizer.solve.highs import Found, Limits
 from optimizer.solve.program import Program
 from optimizer.solve.small import LEEWAYS, Run, by_priority, minimise, solve_component
 from tests.optimizer.problems import N, O, W, problem
@@ -129,12 +130,12 @@ def test_what_is_missed_least_is_found_again_where_the_cost_is_weighed(
 def test_a_level_that_a_solver_loses_by_rounding_is_asked_again_with_more_leeway(enough: float) -> None:
     p, told = scarce(), list[float]()
 
-    def losing(program: Program, gap_share: float) -> Run | None:
+    def losing(program: Program, gap_share: float, start: Floats | None) -> Run | None:
         """Finds nothing within what is missed least until there is enough leeway."""
         if not any(rows.name.startswith("least_missed") for rows in program.rows):
-            return minimise(program, gap_share)
+            return minimise(program, gap_share, start)
         told.append(float(program.row_upper[-1]) - 1.0 - 1e-6)
-        return minimise(program, gap_share) if told[-1] > enough else None
+        return minimise(program, gap_share, start) if told[-1] > enough else None
 
     if enough > 1.0:
         with pytest.raises(SolverError, match="lost the least-missed placement"):
@@ -144,6 +145,30 @@ def test_a_level_that_a_solver_loses_by_rounding_is_asked_again_with_more_leeway
         assert found is not None
         assert found[1].objective == pytest.approx(10.0, abs=1e-2)
     assert told == pytest.approx(LEEWAYS[: len(told)], rel=1e-3)
+
+
+def test_a_search_that_ends_early_loses_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost is weighed from what is missed least on, and longer where nothing was found at all."""
+    p, starts, nodes = scarce(), list[Floats | None](), list[int]()
+
+    def ending(program: Program, gap_share: float, start: Floats | None) -> Run | None:
+        starts.append(start)
+        return minimise(program, gap_share, start)
+
+    def impatient(program: Program, limits: Limits, start: Floats | None) -> Found:
+        nodes.append(limits.nodes)
+        found = searched(program, limits, start)
+        return replace(found, values=None, status="Solution limit reached") if limits.nodes == 1 else found
+
+    searched = highs.minimise
+    monkeypatch.setattr(highs, "minimise", impatient)
+    monkeypatch.setattr(small, "most_nodes", lambda _: 1)
+    found = by_priority(p, build(p, elastic=True), 1e-9, ending)
+    assert found is not None
+    assert found[1].objective == pytest.approx(10.0, abs=1e-5)
+    assert starts[0] is None
+    assert all(start is not None for start in starts[1:])
+    assert nodes == [1, small.MAX_NODES] * len(starts)
 
 
 @pytest.mark.parametrize(("small", "large"), [(7.0, 11.3), (6.5, 7.0), (3.0, 100.0), (1.1, 2.4)])
