@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ GAP_SHARE = 0.005
 TRIMTAB = "from optimizer.cli import main; main()"
 IMPORTS = "import optimizer.pipeline"
 MINUTE = pd.Timedelta(minutes=1)
+KEPT = {"PYTHONDONTWRITEBYTECODE": ""}  # what an installed Trimtab has: its modules compiled
 TOTALS = ("requests", "tokens_in", "tokens_out")
 COLUMNS = ("ts", *TOTALS)
 MANY_DAYS = 14
@@ -114,13 +116,15 @@ def whole_process(workspace: Workspace) -> Path | None:
     """`trimtab plan` from its start to its end."""
     out = Path("plan.json")
     arguments = ["plan", "--workspace", str(workspace.root), "--as-of", workspace.as_of, "--out", str(out)]
-    subprocess.run([sys.executable, "-c", TRIMTAB, *arguments], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", TRIMTAB, *arguments], check=True, capture_output=True, env=os.environ | KEPT
+    )
     return out
 
 
 def imports_alone(_: Workspace) -> Path | None:
     """The part of it that is Python starting and importing."""
-    subprocess.run([sys.executable, "-c", IMPORTS], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True, capture_output=True, env=os.environ | KEPT)
     return None
 
 

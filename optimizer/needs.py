@@ -124,7 +124,7 @@ def forecasting(
     levels: Sequence[float],
     beforehand: Beforehand | None = None,
 ) -> Future[pd.DataFrame]:
-    """Begin to forecast what all but batch work with a deadline will need; `beside` unless models are large."""
+    """Begin to forecast what all but work with a deadline will need, `beside` unless models may be large."""
     where = HERE if beforehand is not None and beforehand.members else beside
     series = [c.series for c in candidates if c.series is not None]
     return where.submit(forecast_demand, series, horizon=horizon, levels=levels, beforehand=beforehand)

@@ -12,19 +12,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from data.billing.history import Restatement, restatement
-from data.ingest import Loads
-from data.ingest import ingest as ingest_files
 from data.lake import Lake
 from data.workloads_yaml import FILE as WORKLOADS_FILE
 from data.workloads_yaml import read_workloads
-from optimizer.alert_memory import remembering
-from optimizer.alerts import Alert, Delivery
 from optimizer.beforehand import beforehand, stored_as
 from optimizer.capacity import document
 from optimizer.capacity import make as make_capacity
@@ -40,20 +37,20 @@ from optimizer.lake_inputs import lake_tables
 from optimizer.layout import Layout, alone, only_one, taking_place
 from optimizer.marginal import Price, prices_of_type
 from optimizer.members import members_of
-from optimizer.notify import send as send_alerts
-from optimizer.notify import send_test
 from optimizer.plan import CapacityPlan, PlacementPlan, read_plan, write_plan
 from optimizer.processes import HERE
 from optimizer.promise_record import keep_promises, no_promises
-from optimizer.report.data import Headline
 from optimizer.reporting import record_plan, report_data
 
 if TYPE_CHECKING:
+    from data.ingest import Loads
+    from optimizer.alerts import Alert, Delivery
     from optimizer.anomalies import Watched
     from optimizer.backtest_capacity import CapacityBacktest
     from optimizer.backtest_cases import Question
     from optimizer.backtest_forecasts import Judged
     from optimizer.budgets import Outlook
+    from optimizer.report.data import Headline
     from optimizer.whatif.change import Asked
     from optimizer.whatif.compare import Answers
     from optimizer.whatif.question import Asking
@@ -86,16 +83,16 @@ def ingest(
 
     `is_truth` takes a bill as it is even where it looks older than what the lake has.
     """
+    from data import ingest as loading  # noqa: PLC0415  no plan waits for it
+
     layout = Layout(workspace)
-    sources = [source] if source else layout.sources(load_settings(workspace))
+    paths = [source] if source else layout.sources(load_settings(workspace))
     with only_one(layout), Lake.open(layout.lake) as lake:
         done = [
-            ingest_files(lake, path, loaded_at=now, is_truth=is_truth, progress=progress) for path in sources
+            loading.ingest(lake, path, loaded_at=now, is_truth=is_truth, progress=progress) for path in paths
         ]
-    return Loads(
-        tuple(load for part in done for load in part.loads),
-        tuple(item for part in done for item in part.skipped),
-    )
+    loads, skipped = [part.loads for part in done], [part.skipped for part in done]
+    return loading.Loads(tuple(chain(*loads)), tuple(chain(*skipped)))
 
 
 def forecast(
@@ -331,12 +328,17 @@ def tell_people(
     layout: Layout, settings: Settings, alerts: Sequence[Alert], *, now: datetime
 ) -> tuple[Delivery, ...]:
     """Send alerts of any kind through [alerts]; what was told is remembered in the workspace."""
+    from optimizer.alert_memory import remembering  # noqa: PLC0415  no plan waits for it
+    from optimizer.notify import send as send_alerts  # noqa: PLC0415
+
     with remembering(layout.memory) as memory:
         return send_alerts(alerts, settings.alerts, now=now, memory=memory)
 
 
 def alert_test(workspace: Path, *, channel: str, now: datetime) -> tuple[Delivery, ...]:
     """Send a test message to one channel, whatever was told before."""
+    from optimizer.notify import send_test  # noqa: PLC0415  no plan waits for it
+
     return send_test(load_settings(workspace).alerts, channel, now=now)
 
 
