@@ -7,6 +7,7 @@ upper quantile of demand, a boot time ahead, plus the room that bursts need.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -103,7 +104,7 @@ def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings, *, beside: E
             context=inputs.context,
         )
         problem = prune_dominated(whole)
-        solved = problem, solve(problem, gap_share=settings.planning.gap_share)
+        solved = problem, solve(problem, gap_share=settings.planning.gap_share, jobs=os.cpu_count() or 1)
         handed = hand_overs(*solved, outlook.candidates, inputs)
     return Made(inputs, outlook, settings, times, hours, solved, known, handed)
 

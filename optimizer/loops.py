@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 
-from optimizer.errors import TrimtabError
 from optimizer.inputs import Inputs
 from optimizer.minute_plan import Loop, loop_of
 from optimizer.needs import Candidate
@@ -16,10 +14,6 @@ from optimizer.processes import processes
 
 FEW = 40  # workloads whose loops are fitted before other processes have begun
 AT_ONCE = 8  # workloads that a process is given at a time
-ENDED = (
-    "a process that fitted minute loops was ended from outside, as systems do when memory runs out; "
-    "plan on a machine with more of it, or fewer workloads at once"
-)
 
 
 def loops_of(
@@ -31,11 +25,8 @@ def loops_of(
         found: Iterator[Loop | None] = (loop_of(c, inputs, kind) for c in candidates)
         return known(candidates, found)
     alone = ((c, of_one(inputs, c.workload.name)) for c in candidates)
-    try:
-        with processes(jobs) as pool:
-            return known(candidates, pool.map(partial(fitted_loop, kind=kind), alone, chunksize=AT_ONCE))
-    except BrokenProcessPool as error:
-        raise TrimtabError(ENDED) from error
+    with processes(jobs) as pool:
+        return known(candidates, pool.map(partial(fitted_loop, kind=kind), alone, chunksize=AT_ONCE))
 
 
 def known(candidates: Sequence[Candidate], loops: Iterator[Loop | None]) -> dict[str, Loop]:

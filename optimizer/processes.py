@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 ENDED = (
     "a process beside this one was ended from outside, as systems do when memory runs out; "
-    "run it on a machine with more of it"
+    "take a machine with more of it, or fewer workloads at once"
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -30,14 +30,18 @@ def processes(count: int, begin: Callable[[], None] | None = None) -> Iterator[P
     """So many processes of one thread each; each calls `begin` first.
 
     They are spawned: a fork would inherit threads of the lake that are not there.
+
+    Raises:
+        TrimtabError: one was ended from outside.
     """
-    with (
-        environment(ONE_THREAD),
-        ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=begun, initargs=(begin,)
-        ) as pool,
-    ):
-        yield pool
+    spawned = ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=begun, initargs=(begin,)
+    )
+    try:
+        with environment(ONE_THREAD), spawned as pool:
+            yield pool
+    except BrokenProcessPool as error:
+        raise TrimtabError(ENDED) from error
 
 
 class Here(Executor):
@@ -62,20 +66,14 @@ def beside(*modules: str, unless: str) -> Iterator[Executor]:
 
     This process itself where it has imported `unless` already, so that nothing would be gained, or where
     there is no second processor.
-
-    Raises:
-        TrimtabError: the process was ended from outside.
     """
     if unless in sys.modules or (os.cpu_count() or 1) < 2:
         yield HERE
         return
-    try:
-        with processes(1) as pool:
-            for module in modules:
-                pool.submit(import_module, module)
-            yield pool
-    except BrokenProcessPool as error:
-        raise TrimtabError(ENDED) from error
+    with processes(1) as pool:
+        for module in modules:
+            pool.submit(import_module, module)
+        yield pool
 
 
 def begun(begin: Callable[[], None] | None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from optimizer.check import check
 from optimizer.cover_rule import oversaved
 from optimizer.errors import InfeasibleError, SolverError
 from optimizer.problem import Placement, Problem, cost
+from optimizer.processes import processes
 from optimizer.solve.components import Part, by_period, groups, only_with, restrict, together
 from optimizer.solve.solution import ShadowPrice, Solution, last_reason
 from optimizer.solve.terms import is_plain
@@ -39,6 +41,7 @@ def solve(
     start: Sequence[ShadowPrice] = (),
     rows: OwnRows | None = None,
     solver: Solver | None = None,
+    jobs: int = 1,
 ) -> Solution:
     """Place every workload at least cost.
 
@@ -52,6 +55,7 @@ def solve(
             that is made (a shortage takes two more). Small problems only. Counts may then be up to ten times
             what could be optimal without these rows, and 100 more.
         solver: a solver of PuLP, such as `pulp.GUROBI(msg=False)`, instead of HiGHS. Small problems only.
+        jobs: processes that may solve parts of a large problem; the answer is the same.
 
     Raises:
         ValueError: a commitment saves more for a unit than it costs; own rows or a solver would be ignored.
@@ -67,11 +71,11 @@ def solve(
     if rows is not None or solver is not None:
         whole = solved_with_pulp(problem, gap_share, rows, solver, priced=priced)
     elif problem.is_admissible.all():
-        whole = join(problem, list(solved_parts(problem, gap_share, priced=priced, start=start)))
+        whole = join(problem, list(solved_parts(problem, gap_share, priced=priced, start=start, jobs=jobs)))
     else:
         part = only_with(problem, problem.is_admissible)
-        inside = join(part.problem, list(solved_parts(part.problem, gap_share, priced=priced, start=start)))
-        whole = join(problem, [(part, inside)])
+        found = list(solved_parts(part.problem, gap_share, priced=priced, start=start, jobs=jobs))
+        whole = join(problem, [(part, join(part.problem, found))])
     refused = check(problem, whole.placement)
     if whole.shortfalls:
         known = {(s.rule, f"{s.workload},{s.period}") for s in whole.shortfalls}
@@ -103,7 +107,7 @@ def solved_with_pulp(
 
 
 def solved_parts(
-    problem: Problem, gap_share: float, *, priced: bool, start: Sequence[ShadowPrice] = ()
+    problem: Problem, gap_share: float, *, priced: bool, start: Sequence[ShadowPrice] = (), jobs: int = 1
 ) -> Iterator[tuple[Part, Solution]]:
     """Every part with its solution; all that can be decomposed is one part."""
     _, options, periods = problem.shape
@@ -123,8 +127,20 @@ def solved_parts(
         if solution is not None:
             yield whole, solution
             continue
-        for part in by_period(whole):
-            yield part, solved_part(part.problem, gap_share, priced=priced)
+        yield from each_solved(list(by_period(whole)), gap_share, priced=priced, jobs=jobs)
+
+
+def each_solved(
+    parts: Sequence[Part], gap_share: float, *, priced: bool, jobs: int
+) -> Iterator[tuple[Part, Solution]]:
+    """Parts with their solutions, those of a large problem by so many processes: the same however many."""
+    find = partial(solved_part, gap_share=gap_share, priced=priced)
+    jobs = min(jobs, len(parts))
+    if jobs < 2 or sum(part.problem.demand.shape[1] * len(part.options) for part in parts) < LARGE:
+        yield from ((part, find(part.problem)) for part in parts)
+        return
+    with processes(jobs) as pool:
+        yield from zip(parts, pool.map(find, [part.problem for part in parts]), strict=True)
 
 
 def by_prices(problem: Problem, gap_share: float) -> Solution | None:

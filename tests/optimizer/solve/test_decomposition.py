@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations, product
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -272,6 +273,24 @@ def test_a_shortage_goes_to_the_model_that_can_miss_rules(monkeypatch: pytest.Mo
     )
     found = solve(p)
     assert sum(s.missing for s in found.shortfalls) == pytest.approx(3.0)
+
+
+def test_parts_of_a_shortage_are_the_same_however_many_processes_solve_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    p = problem(
+        [W("a", [4.0, 5.0, 1.0]), W("b", [4.0, 4.0, 4.5])],
+        [O("x", "a", pool="p"), O("y", "b", price=2.0, pool="p")],
+        pools={"p": [5.0, 3.0, 6.0]},
+    )
+    alone = solve(p, jobs=2)
+    monkeypatch.setattr(solver, "LARGE", 0)
+    with mock.patch.object(solver, "processes", wraps=solver.processes) as begun:
+        together = solve(p, jobs=2)
+    begun.assert_called_once_with(2)
+    assert together.shortfalls == alone.shortfalls
+    assert (together.cost_usd, together.bound_usd) == (alone.cost_usd, alone.bound_usd)
+    np.testing.assert_array_equal(together.placement.replicas, alone.placement.replicas)
 
 
 def test_rules_about_regions_and_more_options_are_left_to_the_compact_model() -> None:
