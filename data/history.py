@@ -32,14 +32,25 @@ USAGE_FILE = "history/usage.parquet"
 EVENTS_FILE = "history/events.parquet"
 SPOT_FILE = "history/spot_capacity.parquet"
 
+MOST_COUNTED = 1e15  # of requests or tokens in an interval: more is a slip, and sums of it are not exact
+
 _TS = ColumnRule("ts", "time", "the start of the interval in UTC")
 _WORKLOAD = ColumnRule("workload", "text", "the name of a workload")
 USAGE = (
     _TS,
     _WORKLOAD,
-    ColumnRule("requests", "number", "requests in the interval", minimum=0),
-    ColumnRule("tokens_in", "number", "prompt tokens in the interval", required=False, minimum=0),
-    ColumnRule("tokens_out", "number", "generated tokens in the interval", required=False, minimum=0),
+    ColumnRule("requests", "number", "requests in the interval", minimum=0, most=MOST_COUNTED),
+    ColumnRule(
+        "tokens_in", "number", "prompt tokens in the interval", required=False, minimum=0, most=MOST_COUNTED
+    ),
+    ColumnRule(
+        "tokens_out",
+        "number",
+        "generated tokens in the interval",
+        required=False,
+        minimum=0,
+        most=MOST_COUNTED,
+    ),
     ColumnRule("is_gap", "flag", "whether the interval was not measured", required=False),
 )
 EVENT = (

@@ -17,6 +17,7 @@ from data.errors import Fault
 
 Bools = NDArray[np.bool_]
 ROWS_SHOWN = 5  # offending rows told per column before the rest is only counted
+HUGE = 1e12  # what no price, time or throughput reaches; with much more, plans overflow
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ColumnRule:
     required: bool = True
     minimum: float = -np.inf
     above: float = -np.inf
+    most: float = np.inf
     allowed: tuple[str, ...] = ()
 
     @property
@@ -107,6 +109,8 @@ class Sheet:
                 numbers = values.to_numpy()
                 bad = np.isinf(numbers) | (numbers < rule.minimum) | (numbers <= rule.above)
                 self.refuse(rule.name, bad & ~empty, rule.expected, "correct it")
+                huge = (numbers > rule.most) & ~np.isinf(numbers)
+                self.refuse(rule.name, huge, f"{rule.meaning}, {rule.most:g} at most", "correct it")
             if rule.allowed:
                 unknown = ~values.isin(rule.allowed).to_numpy() & ~empty
                 self.refuse(rule.name, unknown, rule.expected, "correct it")

@@ -25,7 +25,7 @@ from data.history import (
 )
 from data.live_state import STATE_FILE, State, read_state
 from data.node_room import NODE_ROOM, room_faults
-from data.sheet import Bools, ColumnRule, Part, Sheet
+from data.sheet import HUGE, Bools, ColumnRule, Part, Sheet
 from data.standby_offers import check_standby, without_empty_columns
 from data.tabular import read_sheet
 from data.workloads import Workload
@@ -45,13 +45,19 @@ CATALOG = (
     ColumnRule("accelerator", "text", "the accelerator's name (null = CPU)", required=False),
     ColumnRule("accelerator_count", "number", "accelerators per instance", required=False, minimum=0),
     ColumnRule("purchase", "text", "how it is bought", allowed=PURCHASES),
-    ColumnRule("price_hourly", "number", "USD per instance-hour", minimum=0),
-    ColumnRule("boot_seconds", "number", "seconds until it serves", required=False, minimum=0),
-    ColumnRule("standby_price_hourly", "number", "USD per hour of standing by", required=False, minimum=0),
-    ColumnRule("standby_boot_seconds", "number", "seconds until standby serves", required=False, minimum=0),
+    ColumnRule("price_hourly", "number", "USD per instance-hour", minimum=0, most=HUGE),
+    ColumnRule("boot_seconds", "number", "seconds until it serves", required=False, minimum=0, most=HUGE),
+    ColumnRule(
+        "standby_price_hourly", "number", "USD per hour of standing by", required=False, minimum=0, most=HUGE
+    ),
+    ColumnRule(
+        "standby_boot_seconds", "number", "seconds until standby serves", required=False, minimum=0, most=HUGE
+    ),
     ColumnRule("quota", "number", "instances (null = no limit)", required=False, minimum=0),
     ColumnRule("pool", "text", "the spot pool it shares (null = none)", required=False),
-    ColumnRule("failures_per_1000h", "number", "failures in 1000 hours", required=False, minimum=0),
+    ColumnRule(
+        "failures_per_1000h", "number", "failures in 1000 hours", required=False, minimum=0, most=HUGE
+    ),
     ColumnRule("zones", "number", "zones its instances are spread over", required=False, minimum=1),
     ColumnRule("cpu", "number", "CPUs a node has for pods (null = no node)", required=False, minimum=0),
     ColumnRule("memory_gib", "number", "GiB it has for pods (null = no node)", required=False, minimum=0),
@@ -62,13 +68,17 @@ BY_INSTANCE_TYPE = ("rps", "latency_ms")
 PROFILE = (
     ColumnRule("model", "text", "a model's name"),
     ColumnRule("accelerator", "text", "the accelerator's name", required=False),
-    ColumnRule("prefill_tps", "number", "prompt tokens/s of one accelerator", required=False, above=0),
-    ColumnRule("decode_tps", "number", "generated tokens/s of one accelerator", required=False, above=0),
-    ColumnRule("max_concurrency", "number", "requests served at once", required=False, above=0),
-    ColumnRule("tpot_ms", "number", "milliseconds per output token", required=False, above=0),
+    ColumnRule(
+        "prefill_tps", "number", "prompt tokens/s of one accelerator", required=False, above=0, most=HUGE
+    ),
+    ColumnRule(
+        "decode_tps", "number", "generated tokens/s of one accelerator", required=False, above=0, most=HUGE
+    ),
+    ColumnRule("max_concurrency", "number", "requests served at once", required=False, above=0, most=HUGE),
+    ColumnRule("tpot_ms", "number", "milliseconds per output token", required=False, above=0, most=HUGE),
     ColumnRule("instance_type", "text", "the instance type's name", required=False),
-    ColumnRule("rps", "number", "requests/s of one replica", required=False, above=0),
-    ColumnRule("latency_ms", "number", "milliseconds per response", required=False, above=0),
+    ColumnRule("rps", "number", "requests/s of one replica", required=False, above=0, most=HUGE),
+    ColumnRule("latency_ms", "number", "milliseconds per response", required=False, above=0, most=HUGE),
 )
 
 ABSENT = {

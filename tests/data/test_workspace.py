@@ -229,6 +229,8 @@ BAD: dict[str, Callable[[Files], None]] = {
     "unknown key of a workload": whole("workloads", WORKLOADS + "    min_replica: 3\n"),
     "negative price": cell("catalog", 0, "price_hourly", -0.8),
     "NaN price": nan_price,
+    "boot of ages": cell("catalog", 0, "boot_seconds", 1e300),
+    "more requests than numbers hold": cell("usage", 3, "requests", 1e300),
     "infinite price": cell("catalog", 2, "price_hourly", float("inf")),
     "price as text": column(
         "catalog", "price_hourly", lambda prices: prices.astype("str").replace("0.3", "cheap")
