@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,20 @@ import pytest
 from data import lake as lake_module
 from data.lake import Lake
 from tests.demo_bills import DemoBills, write_and_load
+from tests.demo_runs import DemoRuns, Installed, demo_runs, install
 from tests.once import WORKER, once
 
 REPO = Path(__file__).resolve().parents[1]
 LOCAL_NAMES = {"localhost", "", None}
-# Files that last a minute alone: begun last, they would keep one worker busy while the others are idle.
+# Files that last long alone: begun last, they would keep one worker busy while the others are idle. The first
+# compiles the solver's kernels, beside files without any: what two workers need at once, both compile. The
+# demo, which is under way meanwhile, compiles those of plans and replays.
 LONGEST = (
-    "validators/test_focus_1_2", "e2e/test_real_input", "faults/test_two_at_once", "test_notebooks",
-    "properties/test_deliveries", "flows/test_schedule", "optimizer/solve/test_apart",
-    "optimizer/solve/test_capped", "optimizer/solve/test_decomposition", "optimizer/test_cli",
-    "models/test_ladder", "optimizer/test_problem_files", "validators", "e2e", "flows", "faults",
-    "properties", "optimizer/solve", "models",
+    "optimizer/solve/test_apart", "validators/test_focus_1_2", "models/test_ladder", "flows/test_schedule",
+    "properties/test_deliveries", "flows", "validators", "models", "data", "properties/test_bill",
+    "faults/test_hostile_bills", "faults/test_kill", "optimizer/solve", "test_notebooks", "e2e",
+    "faults/test_two_at_once", "optimizer/test_spot_loop", "test_benchmarks", "optimizer/test_cli",
+    "optimizer/test_problem_files", "faults", "properties",
 )  # fmt: skip
 
 
@@ -115,3 +120,32 @@ def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo_bills(tmp_path_factory: pytest.TempPathFactory) -> DemoBills:
     """The demo's bills, written and loaded: to read."""
     return once(tmp_path_factory, "demo-bills", write_and_load)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def demo_under_way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[DemoRuns] | None]:
+    """The two runs of the demo, begun at once: they last two minutes, in which other tests can run.
+
+    They compile the kernels on the way, which tests that come later find compiled.
+    """
+    if not any("demo" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        yield pool.submit(demo_runs, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def demo(demo_under_way: Future[DemoRuns] | None, tmp_path_factory: pytest.TempPathFactory) -> DemoRuns:
+    """What two runs of `trimtab demo` made."""
+    runs = demo_under_way.result() if demo_under_way else demo_runs(tmp_path_factory)
+    assert runs.first.code == 0, runs.first.err
+    return runs
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel, installed where the repository is not."""
+    return once(tmp_path_factory, "installed", install)

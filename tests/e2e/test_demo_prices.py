@@ -14,7 +14,7 @@ from data.lake import Lake
 from optimizer.lake_inputs import LakeTables
 from optimizer.plan import PlacementPlan, read_plan
 from optimizer.prices import FITTED_DAYS, KEY, LOOKBACK, effective, fit, unit_prices
-from tests.e2e.conftest import DemoRuns
+from tests.demo_runs import DemoRuns
 
 WEEK = pd.Timedelta(days=FITTED_DAYS)
 

@@ -7,8 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
+from tests.demo_runs import DemoRuns
 from tests.e2e import plans
-from tests.e2e.conftest import DemoRuns
 from tests.e2e.workspaces import cli, tree
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO
-from tests.e2e.conftest import Installed
-from tests.e2e.wheels import neutral, trimtab
+from tests.demo_runs import Installed
+from tests.e2e.wheels import PACKAGES, neutral, trimtab
 
-PACKAGES = ("optimizer", "flows", "models", "data")
 DATA = {".sql", ".csv", ".j2", ".css", ".html", ".md", ".json"}
 
 

@@ -85,10 +85,10 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from optimizer.cli import main; main()", *map(str, arguments)]
 
 
-def process(*arguments: object, **options: Any) -> Ran:
+def process(*arguments: object, timeout: float = 120, **options: Any) -> Ran:
     """Run a command as a process of its own."""
     done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=120, check=False, **options
+        command(*arguments), capture_output=True, text=True, timeout=timeout, check=False, **options
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 

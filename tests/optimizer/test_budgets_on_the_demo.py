@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from data.ingest import ingest
 from data.lake import Lake
-from data.synthetic import write_demo
+from tests.demo_runs import DemoRuns
 from tests.optimizer.daily_bills import look, named
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    write_demo(folder, seed=7, as_of=datetime(2026, 11, 16, tzinfo=UTC))
-    with Lake.open(folder / "lake") as lake:
-        for path in (folder / "exports").iterdir():
-            if path.name != "utilisation":
-                ingest(lake, path, loaded_at=datetime(2026, 11, 16, 1, tzinfo=UTC))
-    return folder
-
-
-def test_commitments_that_end_are_listed_with_their_effect(demo: Path) -> None:
+def test_commitments_that_end_are_listed_with_their_effect(demo: DemoRuns) -> None:
     together = {"rules": [{"owner": "everyone"}]}
-    found = look(demo, months=6, as_of=datetime(2026, 11, 16, 1, tzinfo=UTC), allocation=together)
+    found = look(demo.root, months=6, as_of=datetime(2026, 11, 16, 1, tzinfo=UTC), allocation=together)
     effects = {item.description: item.per_day for item in found.expiries}
-    with Lake.open(demo / "lake", read_only=True) as lake:
+    with Lake.open(demo.root / "lake", read_only=True) as lake:
         october = lake.read("charges").query("x_Month == '2026-10'")
     mine = october.loc[october["CommitmentDiscountId"].str.endswith("orders-1y", na=False)]
     used = mine.loc[mine["CommitmentDiscountStatus"].eq("Used")]
@@ -39,7 +26,7 @@ def test_commitments_that_end_are_listed_with_their_effect(demo: Path) -> None:
     assert by_hand > 0
     assert {item.ends for item in found.expiries} == {pd.Timestamp("2027-04-01", tz="UTC")}
     costs = {"commitments_end": False}
-    without = look(demo, months=6, as_of=found.as_of, allocation=together, costs=costs)
+    without = look(demo.root, months=6, as_of=found.as_of, allocation=together, costs=costs)
     march, april = (
         named(found, "all/USD").months[i].middle - named(without, "all/USD").months[i].middle for i in (4, 5)
     )
@@ -47,12 +34,12 @@ def test_commitments_that_end_are_listed_with_their_effect(demo: Path) -> None:
     assert april == pytest.approx(30 * sum(filter(None, effects.values())), rel=0.05)  # and its tax
 
 
-def test_month_ends_forecast_from_within_october_hold(demo: Path) -> None:
+def test_month_ends_forecast_from_within_october_hold(demo: DemoRuns) -> None:
     """Replayed from three days, for eleven owners: the truth is the chargeback of the closed month."""
-    truth = look(demo, period="2026-10", months=1, as_of=datetime(2026, 11, 16, 1, tzinfo=UTC))
+    truth = look(demo.root, period="2026-10", months=1, as_of=datetime(2026, 11, 16, 1, tzinfo=UTC))
     inside, errors = [], []
     for day in (12, 20, 27):
-        found = look(demo, period="2026-10", months=1, as_of=datetime(2026, 10, day, tzinfo=UTC))
+        found = look(demo.root, period="2026-10", months=1, as_of=datetime(2026, 10, day, tzinfo=UTC))
         for status in found.statuses:
             if not status.subject.key.startswith("owner/"):
                 continue
