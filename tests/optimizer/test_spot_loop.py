@@ -11,6 +11,7 @@ from optimizer.control import choose
 from optimizer.forms import FORMS
 from optimizer.replay.case import Case
 from optimizer.replay.ours import minute_loop
+from optimizer.replay.results import Replayed
 from optimizer.replay.spot_loop import SpotLoop
 from optimizer.replay.world import NONE
 from optimizer.simulate import simulate
@@ -44,6 +45,13 @@ def hedged(days: int = 5, begin: int = 3 * DAY, seed: int = 0, **changes: object
     return Case(world_with(60 * load, **(parts | changes)), begin, np.array([0.999]))
 
 
+@pytest.fixture(scope="module")
+def spot() -> Replayed:
+    """The usual case under the loop with spot."""
+    case = hedged()
+    return simulate(case.world, SpotLoop()(case), seed=1)
+
+
 def test_it_does_not_look_ahead() -> None:
     case = two_workloads()
     minute = 297
@@ -63,24 +71,21 @@ def test_it_keeps_to_quotas_and_pools_and_takes_no_commitment() -> None:
         assert (wishes[:, world.pool == pool].sum(axis=1) <= granted).all()
 
 
-def test_spot_that_vanishes_costs_less_than_on_demand_and_keeps_the_objective() -> None:
+def test_spot_that_vanishes_costs_less_than_on_demand_and_keeps_the_objective(spot: Replayed) -> None:
     """Four independent pools, each gone a third of the time, all at once and unannounced."""
     case = hedged()
-    spot = simulate(case.world, SpotLoop()(case), seed=1)
     firm = simulate(case.world, minute_loop(case), seed=1)
     assert spot.reclaimed.sum() > 100
     assert spot.cost_usd < 0.85 * firm.cost_usd
     assert spot.attainment() > 0.995
 
 
-def test_pools_that_go_down_together_are_trusted_less() -> None:
+def test_pools_that_go_down_together_are_trusted_less(spot: Replayed) -> None:
     apart = hedged()
     granted = apart.whole.pool_capacity
     together = replace(apart, whole=replace(apart.whole, pool_capacity=granted[[0, 0, 0, 0]]))
-    on_demand = [
-        float(simulate(case.world, SpotLoop()(case), seed=1).paid[0].mean()) for case in (apart, together)
-    ]
-    assert on_demand[1] > 1.5 * on_demand[0]
+    replayed = simulate(together.world, SpotLoop()(together), seed=1)
+    assert replayed.paid[0].mean() > 1.5 * spot.paid[0].mean()
 
 
 def test_on_demand_stays_until_spot_serves() -> None:
