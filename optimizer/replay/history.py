@@ -131,6 +131,7 @@ def granted_each_minute(
     for p, pool in enumerate(pools):
         seen = history.loc[history["pool"].eq(pool)].sort_values("ts")
         last = np.searchsorted(seen["ts"].to_numpy(), moments.to_numpy(), side="right") - 1
-        known = np.append(np.floor(seen["capacity"].to_numpy(dtype=float)), 0.0)
+        capacity = seen["capacity"].to_numpy(dtype=float).clip(max=UNLIMITED)
+        known = np.append(np.floor(capacity), 0.0)
         granted[p] = known[last]  # -1 is the 0 at the end
     return granted

@@ -116,3 +116,8 @@ def test_a_quota_that_no_integer_holds_is_none(quota: float) -> None:
     )
     found = world_of(inputs, ("web",), END - timedelta(hours=1), END)
     assert (found.quota >= UNLIMITED).all()
+
+
+def test_a_pool_that_grants_more_than_an_integer_holds_grants_all() -> None:
+    seen = pd.DataFrame({"ts": [END - timedelta(minutes=3)], "pool": "p", "capacity": [1e300]})
+    assert (granted_each_minute(seen, ["p"], END - timedelta(minutes=2), END) >= UNLIMITED).all()
