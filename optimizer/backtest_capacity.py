@@ -12,7 +12,7 @@ from data.nearest import hint
 from optimizer.backtest_cases import (
     Group,
     Question,
-    Served,
+    WorkloadCase,
     cases,
     interactive,
     question,
@@ -28,7 +28,7 @@ from optimizer.replay.entrants import CLAIRVOYANT, NAMES, OURS, Entrant, entrant
 __all__ = [
     "CapacityBacktest",
     "Question",
-    "Served",
+    "WorkloadCase",
     "backtest",
     "question",
     "ratio",
@@ -52,7 +52,7 @@ class CapacityBacktest:
     """
 
     question: Question
-    served: tuple[Served, ...]
+    served: tuple[WorkloadCase, ...]
     rows: pd.DataFrame
     played: dict[tuple[str, str], Played]
     notes: tuple[str, ...]
@@ -126,7 +126,7 @@ class Made:
                 place = one.name, task.entrant.name
                 self.played[place], self.targets[place] = found, float(target)
 
-    def of(self, served: Served) -> dict[str, float]:
+    def of(self, served: WorkloadCase) -> dict[str, float]:
         """Policies that were replayed for a workload, and the targets they aimed at."""
         return {policy: target for (name, policy), target in self.targets.items() if name == served.name}
 
@@ -147,7 +147,7 @@ def in_time(played: Played) -> float:
 
 
 def row(
-    served: Served, played: Mapping[tuple[str, str], Played], target: float, policy: str
+    served: WorkloadCase, played: Mapping[tuple[str, str], Played], target: float, policy: str
 ) -> dict[str, object]:
     """One policy's numbers for one workload; ratios are missing where the optimum costs nothing."""
     mine, best = played[served.name, policy], played[served.name, CLAIRVOYANT]

@@ -71,7 +71,7 @@ def question(
 
 
 @dataclass(frozen=True)
-class Served:
+class WorkloadCase:
     """A workload that is replayed.
 
     Attributes:
@@ -116,7 +116,7 @@ class Group:
         case: of all of them.
     """
 
-    served: tuple[Served, ...]
+    served: tuple[WorkloadCase, ...]
     case: Case
 
     @property
@@ -130,7 +130,7 @@ class Group:
         return bool(self.case.whole.is_spot.any())
 
 
-def together(served: Sequence[Served], inputs: Inputs, asked: Question) -> list[Group]:
+def together(served: Sequence[WorkloadCase], inputs: Inputs, asked: Question) -> list[Group]:
     """Workloads that can take a quota or a spot pool from each other as one case, all others alone."""
     found = []
     for members in joined(scarce(served, inputs.options)):
@@ -139,7 +139,7 @@ def together(served: Sequence[Served], inputs: Inputs, asked: Question) -> list[
     return found
 
 
-def joint(own: Sequence[Served], inputs: Inputs, asked: Question) -> Case:
+def joint(own: Sequence[WorkloadCase], inputs: Inputs, asked: Question) -> Case:
     """One case of several workloads, as long as the longest history of them."""
     begin = max(one.case.begin for one in own)
     names = tuple(one.name for one in own)
@@ -160,7 +160,7 @@ def interactive(inputs: Inputs, asked: Question) -> list[tuple[Workload, float]]
     return [(w, target) for w, target in found if w.name in asked.workloads or not asked.workloads]
 
 
-def cases(inputs: Inputs, fleet: pd.DataFrame, asked: Question) -> tuple[list[Served], list[str]]:
+def cases(inputs: Inputs, fleet: pd.DataFrame, asked: Question) -> tuple[list[WorkloadCase], list[str]]:
     """Every workload that can be replayed, and why others cannot."""
     served, notes = [], []
     for workload, target in interactive(inputs, asked):
@@ -170,7 +170,7 @@ def cases(inputs: Inputs, fleet: pd.DataFrame, asked: Question) -> tuple[list[Se
         elif not is_firm(case.whole)[firm_options(case, 0)].any():
             notes.append(f"{workload.name} is left out: nothing on demand may serve it")
         else:
-            served.append(Served(workload, case, usual_of(case, inputs.options, fleet)))
+            served.append(WorkloadCase(workload, case, usual_of(case, inputs.options, fleet)))
     if not served:
         raise InputError([Fault("window", "; ".join(notes), "traffic to replay", "choose another window")])
     return served, notes
@@ -199,7 +199,7 @@ def said(groups: Sequence[Group], asked: Question) -> list[str]:
     return [f"{', '.join(mine)}: {text}" for text, mine in names.items()]
 
 
-def said_of(one: Served, asked: Question, *, has_spot: bool) -> Iterator[str]:
+def said_of(one: WorkloadCase, asked: Question, *, has_spot: bool) -> Iterator[str]:
     """What a reader must know of one case."""
     if one.history_days < LEAST_DAYS:
         hours = round(one.history_days * 24)
@@ -233,7 +233,7 @@ def joined(scarce: Sequence[set[str]]) -> list[list[int]]:
     return sorted(members for members, _ in groups)
 
 
-def scarce(served: Sequence[Served], options: pd.DataFrame) -> list[set[str]]:
+def scarce(served: Sequence[WorkloadCase], options: pd.DataFrame) -> list[set[str]]:
     """(served) spot pools of its options, and those of its options whose quota others could feel.
 
     A quota that holds `AMPLE` times the busiest minutes of all that may use it is felt by nobody.

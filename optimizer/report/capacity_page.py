@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from optimizer.backtest_capacity import CapacityBacktest
-from optimizer.backtest_cases import Served
+from optimizer.backtest_cases import WorkloadCase
 from optimizer.replay.entrants import CLAIRVOYANT, LABELS, OURS, PLAIN, SHOWN_TARGETS, at_target
 from optimizer.report.backtest_charts import PolicyPoint, frontier_chart, lever_chart, strip_chart
 from optimizer.report.levers import levers, told
@@ -127,7 +127,7 @@ def shown_policy(found: CapacityBacktest) -> str:
     return found.question.names[0] if found.question.names else CLAIRVOYANT
 
 
-def shown_workload(found: CapacityBacktest) -> Served:
+def shown_workload(found: CapacityBacktest) -> WorkloadCase:
     """The dearest workload that the policy was replayed for."""
     policy = shown_policy(found)
     mine = [one for one in found.served if (one.name, policy) in found.played]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data.workloads import Workload
-from optimizer.backtest_capacity import CapacityBacktest, Question, Served, row
+from optimizer.backtest_capacity import CapacityBacktest, Question, WorkloadCase, row
 from optimizer.backtest_runs import Played, Strip
 from optimizer.replay.case import Case
 from optimizer.replay.entrants import NAMES, Entrant, Usual, entrants, without_levers
@@ -40,7 +40,7 @@ def sample(
     served, played, rows = [], {}, []
     for k, name in enumerate(names):
         case = Case(world_with(np.ones(20)), 10, np.array([0.999]))
-        served.append(Served(worlds.workload(name), case, Usual("o0", "runs now")))
+        served.append(WorkloadCase(worlds.workload(name), case, Usual("o0", "runs now")))
         taking_part = entrants(asked.names, ("o0",), has_spot=k == 0)
         taking_part += without_levers(("o0",), (0.999,)) if asked.ablation else []
         for entrant in taking_part:
