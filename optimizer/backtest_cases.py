@@ -172,7 +172,8 @@ def cases(inputs: Inputs, fleet: pd.DataFrame, asked: Question) -> tuple[list[Wo
         else:
             served.append(WorkloadCase(workload, case, usual_of(case, inputs.options, fleet)))
     if not served:
-        raise InputError([Fault("window", "; ".join(notes), "traffic to replay", "choose another window")])
+        expected, action = "traffic, and an option on demand for it", "choose another window or add an option"
+        raise InputError([Fault("window", "; ".join(notes), expected, action)])
     return served, notes
 
 

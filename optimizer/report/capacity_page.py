@@ -84,8 +84,8 @@ def over(cost: float, to: float) -> float:
 def verdict(found: CapacityBacktest) -> str:
     """What the days would have cost and kept under Trimtab, and under a plain autoscaler."""
     by_name = {each.policy: each for each in totals(found)}
-    shown, plain = by_name.get(shown_policy(found)), by_name.get(PLAIN)
-    if shown is None:
+    shown, plain = by_name[shown_policy(found)], by_name.get(PLAIN)
+    if shown.policy == CLAIRVOYANT:
         return "No policy was replayed but the clairvoyant optimum."
     text = f"{days(found)} {shown.label} would have cost {paid(shown)} of requests in time; "
     text += f"{kept(shown, found)}."
@@ -123,8 +123,9 @@ def kept(each: Total, found: CapacityBacktest) -> str:
 
 
 def shown_policy(found: CapacityBacktest) -> str:
-    """The policy that sentence and strip are about: Trimtab, where it took part."""
-    return found.question.names[0] if found.question.names else CLAIRVOYANT
+    """The policy that sentence and strip are about: Trimtab, or else the first that took part."""
+    replayed = {policy for _, policy in found.played}
+    return next((name for name in found.question.names if name in replayed), CLAIRVOYANT)
 
 
 def shown_workload(found: CapacityBacktest) -> WorkloadCase:

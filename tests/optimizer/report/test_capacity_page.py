@@ -139,6 +139,19 @@ def test_the_dearest_workload_is_drawn() -> None:
     assert shown_workload(sample(("chat", "rank"), policies=("spothedge",))).name == "chat"
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [((), "No policy was replayed but the clairvoyant optimum."), (("autoscaler",), "autoscaler")],
+)
+def test_a_policy_that_was_left_out_is_not_what_the_page_is_about(others: tuple[str, ...], said: str) -> None:
+    """No spot pool may serve the workload, so Trimtab with spot did not take part."""
+    found = sample(policies=("trimtab-spot", *others))
+    played = {key: one for key, one in found.played.items() if key[1] != "trimtab-spot"}
+    found = replace(found, played=played, rows=found.rows.query("policy != 'trimtab-spot'"))
+    assert said in verdict(found)
+    assert said in render(found)
+
+
 @pytest.mark.parametrize("name", [name for name in HOSTILE if "\ud800" not in name])  # YAML holds none
 def test_a_page_of_names_that_mean_harm(name: str) -> None:
     found = sample()
