@@ -99,7 +99,7 @@ def _meaning(path: Key, root: type[BaseModel]) -> str:
     if owner is None or not path or str(path[-1]) not in owner.model_fields:
         return ""
     description = owner.model_fields[str(path[-1])].description or ""
-    sentence = re.split(r"\.(?:\s|$)", description, maxsplit=1)[0]
+    sentence = " ".join(re.split(r"\.(?:\s|$)", description, maxsplit=1)[0].split())
     return sentence if sentence[:2].isupper() else sentence[:1].lower() + sentence[1:]
 
 

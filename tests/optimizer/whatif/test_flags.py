@@ -152,6 +152,7 @@ def test_a_price_list_of_others_is_told(tmp_path: Path) -> None:
         ),
         ("scenarios:\n- name: a\n  slo: {web: {tfft_s: 2}}\n", ["unknown key 'tfft_s'; expected 'ttft_s'"]),
         ("scenarios:\n- name: a\n  demand: {web: -2}\n", ["demand.web: found -2; expected a number above 0"]),
+        ("scenarios:\n- name: a\n  demand: 2\n", ["what its launch expects, its units of work); correct it"]),
         ("scenarios:\n- name: a\n", ["row 2, column scenarios[0]: found nothing that is otherwise"]),
         ("scenarios: []\n", ["column scenarios: found []; expected at least one"]),
         ("", ["column scenarios: found nothing"]),
