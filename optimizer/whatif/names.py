@@ -146,7 +146,7 @@ def of_regions(inputs: Inputs, change: Change) -> Iterator[str]:
     yield f"without {some(change.scenario.without_region)}: {counted(list(gone), 'option')} gone"
     running = inputs.fleet.loc[inputs.fleet["option_id"].isin(gone) & inputs.fleet["desired"].gt(0)]
     for name, count in running.groupby("workload")["desired"].sum().items():
-        yield f"{name} loses {counted([0] * int(count), 'replica')} that run there"
+        yield f"{name} loses {'1 replica that runs' if count == 1 else f'{count:,} replicas that run'} there"
 
 
 def of_demand(inputs: Inputs, change: Change) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,12 @@ def test_files_of_scenarios_are_refused_with_line_and_key(
     told = faults(read_scenarios, write(tmp_path / "s.yaml", text))
     for each in words:
         assert each in told[0]
+
+
+def test_one_replica_runs_and_several_run() -> None:
+    base = replace(scene(), fleet=worlds.fleet({("web", "aws-us"): 1, ("api", "aws-us"): 1200}))
+    lost = words(base, change(without_region=["us"]))[1:]
+    assert lost == ("api loses 1,200 replicas that run there", "web loses 1 replica that runs there")
 
 
 def test_every_change_has_words() -> None:
