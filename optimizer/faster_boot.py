@@ -56,14 +56,14 @@ def faster_boot_text(loop: Loop) -> str:
     """A sentence on what shorter boots save; empty where that is next to nothing, or not known."""
     monthly = loop.fitted.usd_per_hour * HOURS_PER_MONTH
     told = [
-        f"{minutes_text(boot)} about {share:.0%} ({share * monthly:,.0f} USD a month)"
+        f"a boot of {minutes_text(boot)} would save about {share:.0%} ({share * monthly:,.0f} USD a month)"
         for boot, share in loop.faster_boots
         if share >= WORTH_SAYING
     ]
     if not told:
         return ""
     boots = f"{loop.option_id} boots in {minutes_text(loop.boot_minutes)}"
-    return f"{boots}: images and weights at hand that boot in {', in '.join(told)} would save"
+    return f"{boots}; with images and weights at hand {', '.join(told)}"
 
 
 def minutes_text(minutes: int) -> str:

@@ -89,9 +89,9 @@ def test_the_plan_says_what_a_faster_boot_would_save() -> None:
     assert one > two > 0.02
     told = plan_capacity(inputs, 24 * HOUR, settings())[0].reasons[-2].text
     expected = (
-        f"a boots in 5 minutes: images and weights at hand that boot in 2 minutes about {two:.0%} "
-        f"({two * monthly:,.0f} USD a month), in 1 minute about {one:.0%} "
-        f"({one * monthly:,.0f} USD a month) would save"
+        f"a boots in 5 minutes; with images and weights at hand a boot of 2 minutes would save about "
+        f"{two:.0%} ({two * monthly:,.0f} USD a month), a boot of 1 minute would save about {one:.0%} "
+        f"({one * monthly:,.0f} USD a month)"
     )
     assert told == expected
 
