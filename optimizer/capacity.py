@@ -266,7 +266,8 @@ def usually_running(made: Made, problem: Problem, solution: Solution) -> tuple[P
     for name, loop in made.loops.items():
         own = np.array(names) == name
         planned = problem.capacity[own] @ running[own] / problem.capacity[own].max() if own.any() else 0.0
-        added = np.maximum(0.0, usual_replicas(made, name, loop) - planned)
+        wished = np.maximum(0.0, usual_replicas(made, name, loop) - planned)
+        added = np.minimum(wished, made.room(name, loop))
         i = position.get((name, loop.option_id))
         if i is None:
             beside[name] = loop.price_hourly * float(added @ problem.hours)
@@ -282,9 +283,7 @@ def usual_replicas(made: Made, name: str, loop: Loop) -> Floats:
     if not loop.price_hourly > 0:
         return np.zeros(len(requests))  # what is free costs nothing, however many run
     per_unit = np.nan_to_num(loop.usd_per_unit / loop.price_hourly)
-    replicas = per_unit * requests / (made.times.hours * SECONDS_PER_HOUR)
-    reach = loop.reach(made.settings.planning.autoscale.headroom_factor, made.most_replicas(name))
-    return np.asarray(np.minimum(replicas, reach / loop.capacity))
+    return np.asarray(per_unit * requests / (made.times.hours * SECONDS_PER_HOUR))
 
 
 def own_nodes(outlook: Outlook) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from itertools import groupby
 from typing import Any
@@ -20,7 +21,7 @@ from optimizer.minute_plan import Loop
 from optimizer.needs import Candidate, Outlook
 from optimizer.node_shares import as_instances, instances
 from optimizer.plan_parts import Allocation, ForecastRow
-from optimizer.problem import Ints, Problem
+from optimizer.problem import Floats, Ints, Problem
 from optimizer.promise_record import TYPES
 from optimizer.quota_shares import divided
 from optimizer.rows import rows_of
@@ -50,6 +51,27 @@ class Made:
     loops: Mapping[str, Loop]
     handed: Mapping[str, HandOver]
 
+    @cached_property
+    def planned(self) -> Planned:
+        """What is planned of each option, hand-overs included."""
+        return counts_of(*self.solved, self) if self.solved else Planned(self.times, {}, {})
+
+    @cached_property
+    def limits(self) -> dict[Key, Ints]:
+        """How far loops may go, for the times of what is planned."""
+        return limits(self, self.planned)
+
+    def room(self, name: str, loop: Loop) -> Floats:
+        """(T) replicas of its option that a loop may add; dearer ones count as what they serve."""
+        planned = self.planned
+        found = np.zeros(len(planned.times.starts))
+        for option_id, capacity in loop.capacities.items():
+            most = self.limits.get((name, option_id), 0)
+            more = np.maximum(0, most - planned.instances.get((name, option_id), 0))
+            found += more * capacity / loop.capacity
+        last = np.searchsorted(planned.times.starts, self.times.ends) - 1  # what is cut goes on as it ends
+        return np.asarray(found[last], dtype=float)
+
     def most_replicas(self, name: str) -> float:
         """Replicas that a workload may have at any time."""
         (own,) = (c.workload.max_replicas for c in self.outlook.candidates if c.workload.name == name)
@@ -71,9 +93,8 @@ def allocations(made: Made) -> Iterator[Allocation]:
     """
     if made.solved is None:
         return
-    planned = counts_of(*made.solved, made)
+    planned, most = made.planned, made.limits
     times = planned.times
-    most = limits(made, planned)
     idle = np.zeros(len(times.starts), dtype=np.int64)
     for workload, option_id in sorted({*most, *(key for key, row in planned.instances.items() if row.any())}):
         key = workload, option_id

@@ -162,15 +162,6 @@ class Loop:
         own = {name: granted.get(name, limit) for name, limit in self.limits.items()}
         return replace(self, limits=own, standby=standby)
 
-    def reach(self, headroom_factor: float, most_replicas: float) -> float:
-        """Requests/s that it serves at most, going as far as it may, so many replicas of all options."""
-        served, left = 0.0, most_replicas
-        for name, limit in self.most(headroom_factor).items():
-            count = min(limit, left)
-            served += count * self.capacities[name]
-            left -= count
-        return served
-
     def most(self, headroom_factor: float) -> dict[str, int]:
         """How far the loop may go, by option: the busiest minute several times over, within quotas."""
         wish = headroom_factor * self.highest

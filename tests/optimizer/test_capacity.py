@@ -235,6 +235,13 @@ def test_no_more_is_expected_to_run_than_the_loop_may_reach() -> None:
     assert made.expected_cost_usd <= 24.0 + 1e-6
 
 
+def test_no_more_is_expected_to_run_than_is_left_of_shared_quotas() -> None:
+    rows = catalogue(option("a", quota=10.0, boot_seconds=300.0), option("b", 1.5, quota=3.0))
+    made = plan(world([workload("x"), workload("y")], rows, [wavy("x", 2.0), wavy("y", 2.0)]))
+    assert made.shortfalls
+    assert made.expected_cost_usd <= 24 * (10 * 1.0 + 3 * 1.5) + 1e-6
+
+
 @pytest.mark.parametrize("most", [5, 8, 12])
 def test_max_replicas_holds_while_what_runs_is_planned_before_what_is_cheaper(most: int) -> None:
     rows = catalogue(option("a", 1.0, quota=4.0, boot_seconds=300.0), option("b", 1.5, boot_seconds=300.0))
