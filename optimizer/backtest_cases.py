@@ -202,7 +202,7 @@ def said(groups: Sequence[Group], asked: Question) -> list[str]:
 
 def said_of(one: WorkloadCase, asked: Question, *, has_spot: bool) -> Iterator[str]:
     """What a reader must know of one case."""
-    if one.history_days < LEAST_DAYS:
+    if one.history_days < 2 * LEAST_DAYS:  # half of a history is judged
         hours = round(one.history_days * 24)
         known = f"only {hours} hours were" if hours else "nothing was"
         yield f"{known} counted before --from; Trimtab's forms are used as they are"

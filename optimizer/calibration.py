@@ -25,7 +25,9 @@ LEAST_COUNT = 1e-9
 ROUNDING = 1e-9  # of a replica, that nobody launches another one for
 MOST = 3.0  # a factor above this would not be capacity for load any more
 HALVINGS = 9
-LEAST_DAYS = 1.0  # of judged history: with less, the factor is that of forms as they are
+LEAST_DAYS = 0.125  # of judged history: with less than three hours, the factor is that of forms as they are
+WHOLE_DAYS = 1.0  # with less, nobody knows the night from the day yet
+WORTH_ANOTHER_YOUNG = 0.1  # the same until then: hours that were calm say little of those to come
 WARM_UP = DAY  # minutes whose statistics look back on too little
 WINDOWS_S = tuple(60 * minutes for minutes in (2, 5, 10, 15, 30, 60, 120, 240, 480, DAY))
 
@@ -82,6 +84,11 @@ class Fitted:
     own_window_s: int = 0
 
     @property
+    def is_settled(self) -> bool:
+        """Whether a whole day and more says so: pools and faster boots are not weighed by less."""
+        return self.days >= WHOLE_DAYS and not np.isnan(self.attainment)
+
+    @property
     def unheld(self) -> Form:
         """The form as the factor was fitted to it."""
         return replace(self.form, window_s=self.own_window_s)
@@ -112,14 +119,15 @@ def fitted(past: Past, service: Service, end: int, *, forms: Sequence[Form] = FO
         return Fitted(forms[0], 1.0 + MARGIN, float("nan"), float("nan"), days, MARGIN)
     if days < LEAST_DAYS:
         return as_it_is(past, forms[0], service, span, days)
-    return preferred([factored(past, form, service, span, days) for form in forms])
+    found = [factored(past, form, service, span, days) for form in forms]
+    return preferred(found, WORTH_ANOTHER if days >= WHOLE_DAYS else WORTH_ANOTHER_YOUNG)
 
 
-def preferred(found: Sequence[Fitted]) -> Fitted:
+def preferred(found: Sequence[Fitted], worth: float = WORTH_ANOTHER) -> Fitted:
     """The cheapest, but of two that hardly differ the first: chance made the other the cheaper one."""
     best = found[0]
     for other in found[1:]:
-        if other.whole_usd_per_hour < (1.0 - WORTH_ANOTHER) * best.whole_usd_per_hour:
+        if other.whole_usd_per_hour < (1.0 - worth) * best.whole_usd_per_hour:
             best = other
     return best
 

@@ -155,7 +155,10 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
         loop = made.loops.get(c.workload.name)
         if loop is None:
             quantile = made.settings.planning.demand_quantile
-            text = f"a short history, or rules that spread it: capacity covers the {quantile:.1%} quantile"
+            text = (
+                f"a short history, or rules that spread it: capacity covers the {quantile:.1%} quantile of "
+                f"the forecast, and the minute loop aims at {UNFITTED.target_utilization:.0%} of what runs"
+            )
         else:
             text = loop_text(loop.fitted) + judged_text(loop)
             yield from (pool_reasons if loop.standby else faster_boot_reasons)(c, loop)
@@ -189,7 +192,12 @@ def loop_text(fitted: Fitted) -> str:
     if np.isnan(fitted.attainment):
         return f"{said}; the history is too short to say how well"
     kept = f"{fitted.attainment:.2%} of requests in time at {fitted.usd_per_hour:.2f} USD an hour"
-    return f"{said}: over the last {fitted.days:.0f} days that would have kept {kept}{actions_text(fitted)}"
+    return f"{said}: over the last {long(fitted.days)} that would have kept {kept}{actions_text(fitted)}"
+
+
+def long(days: float) -> str:
+    """A stretch of time in words: hours where it is less than two days."""
+    return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
 
 
 def judged_text(loop: Loop) -> str:
@@ -200,7 +208,7 @@ def judged_text(loop: Loop) -> str:
     source = "as plans of the time ordered"
     if found.kept_days < found.days / 2:
         source = "fitted by what was known at the time"
-    text = f"; {source}, loops kept {found.attainment:.2%} of the last {found.days:.0f} days"
+    text = f"; {source}, loops kept {found.attainment:.2%} of the last {long(found.days)}"
     return f"{text}, less than asked for: the factor is raised by {found.more:.0%}" if found.more else text
 
 

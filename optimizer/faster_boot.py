@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from optimizer.calibration import fitted, judgeable, replayed
 from optimizer.control import Control, service
 from optimizer.forms import USUAL_BOOT, Past, booting_in, quick
@@ -39,7 +37,7 @@ def faster_boots(world: World, control: Control, past: Past, target: float) -> I
         target: share of requests that must keep their objective.
     """
     minutes, now = world.minutes, control.fitted
-    if np.isnan(now.attainment) or not now.usd_per_hour > 0:
+    if not now.is_settled or not now.usd_per_hour > 0:
         return
     asked = service(world, control.option, slice(0, minutes), target)
     asked = replace(asked, action_cost_usd=0.0)

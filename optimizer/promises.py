@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from optimizer.calibration import (
-    LEAST_DAYS,
+    WHOLE_DAYS,
     Fitted,
     Service,
     counted_days,
@@ -112,7 +112,7 @@ def judged(
     own, ordered = (np.where(is_kept, path, walked) for path in (own, ordered))
     load = np.where(np.isnan(own), np.nan, past.load[span])
     days = counted_days(load)
-    if days < LEAST_DAYS or not np.nansum(load) > 0:
+    if days < WHOLE_DAYS or not np.nansum(load) > 0:
         return None
     own, ordered = (carried(path) for path in (own, ordered))
     return Judged(
@@ -158,7 +158,7 @@ def rehearsed(past: Past, service: Service, now: Fitted, span: slice, missing: B
         here, seen = slice(begin, begin + REHEARSED), judgeable(span.start + begin)
         load = past.load[seen]
         days = counted_days(load)
-        if missing[here].any() and days >= LEAST_DAYS and np.nansum(load) > 0:
+        if missing[here].any() and days >= WHOLE_DAYS and np.nansum(load) > 0:
             factor, _ = safe_factor(load, unheld[seen], service, seen, days)
             wanted[here] = factor * needed[here]
     return wanted

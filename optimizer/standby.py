@@ -100,7 +100,7 @@ def with_pool(past: Past, usual: Fitted, pool: Pooled, span: slice) -> tuple[Fit
         pool: what standing by offers; the size is found here.
         span: minutes that are replayed.
     """
-    if np.isnan(usual.attainment) or pool.call_minutes >= min(pool.service.boot_minutes, USUAL_BOOT):
+    if not usual.is_settled or pool.call_minutes >= min(pool.service.boot_minutes, USUAL_BOOT):
         return usual, 0
     made_for = min(pool.service.boot_minutes, USUAL_BOOT)
     forms = [quick(form, pool.call_minutes, made_for) for form in (usual.unheld, usual.form)]

@@ -11,6 +11,7 @@ from optimizer.calibration import (
     HALVINGS,
     MARGIN,
     MOST,
+    WORTH_ANOTHER_YOUNG,
     Fitted,
     Service,
     few,
@@ -132,6 +133,22 @@ def test_a_form_that_hardly_saves_is_left_for_those_before_it() -> None:
     assert [preferred([costing(usd) for usd in costs]).usd_per_hour for costs in (
         (10.0, 9.95, 9.92), (10.0, 9.95, 9.85), (9.0, 10.0, 8.95), (10.0, 9.85, 9.8), (10.0, 9.8, 9.6))
     ] == [10.0, 9.85, 9.0, 9.85, 9.6]  # fmt: skip
+
+
+def test_half_a_day_says_which_form_and_factor_but_neither_pools_nor_faster_boots() -> None:
+    load = scattered(1)
+    found = fit(load, service(len(load)))
+    assert (found.form.name, found.days) == ("noisy", 0.5)
+    assert found.attainment >= 0.999
+    assert not found.is_settled
+    assert fit(scattered(3), service(3 * DAY)).is_settled
+
+
+def test_in_half_a_day_a_form_must_save_more_to_be_taken_before_others() -> None:
+    forms = [Fitted(form, 1.0, usd, 1.0, 0.5) for form, usd in zip(FORMS, (10.0, 9.5, 8.5), strict=False)]
+    assert preferred(forms[:2]).form == FORMS[1]
+    assert preferred(forms[:2], WORTH_ANOTHER_YOUNG).form == FORMS[0]
+    assert preferred(forms, WORTH_ANOTHER_YOUNG).form == FORMS[2]
 
 
 def test_the_margin_is_that_of_few_episodes_and_few_days() -> None:
