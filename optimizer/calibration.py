@@ -45,6 +45,7 @@ class Service:
         burstiness: variance over mean of arrivals inside a minute.
         target: share of requests that must keep the objective.
         action_cost_usd: of each minute in which the count of replicas changes, beside the capacity.
+        lost_share: of the time for which a replica has failed and what takes its place has not booted yet.
     """
 
     capacity: Floats
@@ -55,6 +56,11 @@ class Service:
     burstiness: float
     target: float
     action_cost_usd: float = 0.0
+    lost_share: float = 0.0
+
+    def replaced_in(self, minutes: int) -> float:
+        """`lost_share` where another replica serves so many minutes after one has failed."""
+        return self.lost_share * minutes / max(1, self.boot_minutes)
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,8 @@ def safe_factor(
 ) -> tuple[float, float]:
     """The smallest factor that keeps the objective on a history of so many days, with a margin; and that."""
     enough = smallest_factor(load, needed, service, span)
-    late = rough_replay(load, needed * enough, service, span).late
+    # Failures are counted as often as they are expected: no episodes that would say how much is known.
+    late = rough_replay(load, needed * enough, replace(service, lost_share=0.0), span).late
     more = margin(late, days)
     return trusted(enough, late, days) * (1.0 + more), more
 
@@ -279,11 +286,19 @@ def rough_replay(
 ) -> Rough:
     """Capacity that follows a need, a minute at a time; given up, all late, once a share is late."""
     late, requests = np.zeros(len(load)), max(60.0 * float(np.nansum(load)), 1e-12)
-    queue = (service.wait_s, service.timeout_s, service.burstiness)
+    queue = (service.wait_s, service.timeout_s, service.burstiness, service.lost_share)
     limit = at_most * requests
     replicas = play(load, service.capacity[span], needed, service.boot_minutes, queue, late, limit)
     share = float(late.sum()) / requests if np.isfinite(replicas) else 1.0
     return Rough(replicas * service.price_hourly, share, late)
+
+
+@compiled
+def burst_share(load: float, rate: float, burstiness: float, wait_s: float) -> float:
+    """Share of a minute's requests that bursts make wait too long, where the rate is enough in the mean."""
+    if burstiness > 0.0 and 0.0 < load < rate:
+        return np.exp(-2.0 * (rate / load - 1.0) / burstiness * rate * wait_s)  # type: ignore[no-any-return]
+    return 0.0
 
 
 @compiled
@@ -292,16 +307,17 @@ def play(
     capacity: Floats,
     needed: Floats,
     boot_minutes: int,
-    queue: tuple[float, float, float],
+    queue: tuple[float, float, float, float],
     late: Floats,
     most_late: float = np.inf,
 ) -> float:
     """Mean replicas; fills in the requests of each minute that are late. Infinite once too many are.
 
     The youngest stop first, so what serves in a minute is the least that was wished since a boot time ago.
-    Within a minute the queue is a fluid; bursts are an exponential tail in heavy traffic (Kingman 1961).
+    Within a minute the queue is a fluid; bursts are an exponential tail in heavy traffic (Kingman 1961). What
+    is late while one replica has failed counts as often as that happens; two at once are left out.
     """
-    wait_s, timeout_s, burstiness = queue
+    wait_s, timeout_s, burstiness, lost_share = queue
     wished = np.ceil(needed / capacity - ROUNDING)
     waiting = total = 0.0
     for t in range(len(load)):
@@ -314,14 +330,16 @@ def play(
         rate = least * capacity[t]
         share = 1.0
         if rate > 0.0:
-            share = 0.0
-            if burstiness > 0 and 0.0 < load[t] < rate:
-                share = np.exp(-2.0 * (rate / load[t] - 1.0) / burstiness * rate * wait_s)
+            share = burst_share(load[t], rate, burstiness, wait_s)
             after = min(max(0.0, waiting + 60.0 * (load[t] - rate)), rate * timeout_s)
             low, high = min(waiting, after), max(waiting, after)
             if high > rate * wait_s:
                 share = max(share, min(1.0, (high - rate * wait_s) / max(high - low, 1e-12)))
             waiting = after
+        if lost_share > 0.0 and share < 1.0 and load[t] > 0.0:
+            left = rate - capacity[t]
+            failed = 1.0 if load[t] >= left else burst_share(load[t], left, burstiness, wait_s)
+            share += min(1.0, least * lost_share) * max(0.0, failed - share)
         late[t] = share * 60.0 * load[t]
         total += late[t]
         if total > most_late:

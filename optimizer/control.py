@@ -23,6 +23,7 @@ WEEK = 7 * DAY
 NOW = 15  # minutes that say how long requests are now
 DEAR = 1.6  # times the cheapest per request: above that an option is not tried
 TRIED = 3  # options per workload
+SECONDS_PER_1000H = 3_600_000
 WORTH_A_MOVE = 0.05  # of its cost that another option must save
 
 
@@ -151,6 +152,7 @@ def service(world: World, option: int, span: slice, target: float) -> Service:
         capacity=world.capacity[option, span],
         price_hourly=float(world.price_hourly[option]),
         boot_minutes=boot_minutes(world, option),
+        lost_share=float(world.failures_per_1000h[option] * lost_s(world, option) / SECONDS_PER_1000H),
         wait_s=float(np.median(waits)) if len(waits) else 0.0,  # without history nothing is replayed
         timeout_s=float(world.timeout_s[workload]),
         action_cost_usd=float(world.action_cost_usd[workload]),
@@ -185,6 +187,11 @@ def call_minutes(world: World, option: int) -> int:
 def reach_minutes(world: World, control: Control) -> int:
     """Whole minutes until more capacity serves."""
     return (call_minutes if control.standby else boot_minutes)(world, control.option)
+
+
+def lost_s(world: World, option: int) -> float:
+    """Seconds for which a replica that fails is missed: a boot, and a minute until what waited is served."""
+    return float(world.boot_s[option]) + MINUTE_S
 
 
 def boot_minutes(world: World, option: int) -> int:

@@ -45,7 +45,10 @@ def faster_boots(world: World, control: Control, past: Past, target: float) -> I
     usual = replayed(past, now.unheld, control.own_factor, asked, span).usd_per_hour
     made_for = min(asked.boot_minutes, USUAL_BOOT)
     for boot in (b for b in BOOTS if b < made_for):
-        sooner, faster = booting_in(past, boot), replace(asked, boot_minutes=boot)
+        sooner, faster = (
+            booting_in(past, boot),
+            replace(asked, boot_minutes=boot, lost_share=asked.replaced_in(boot)),
+        )
         found = fitted(sooner, faster, minutes, forms=[quick(now.unheld, boot, made_for)])
         yield boot, 1.0 - found.usd_per_hour / usual
 

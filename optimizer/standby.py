@@ -68,7 +68,8 @@ class Pooled:
         service, wished = self.service, self.wished(needed)
         booted = least(wished, service.boot_minutes)
         ready = np.minimum(least(wished, self.call_minutes), booted + self.size)
-        at_once = replace(service, boot_minutes=0)
+        lost_share = service.replaced_in(self.call_minutes if np.all(self.size) else service.boot_minutes)
+        at_once = replace(service, boot_minutes=0, lost_share=lost_share)
         played = rough_replay(load, ready * service.capacity, at_once, slice(None))
         launched = np.minimum(self.size, wished - booted)
         full = float((wished + launched).mean()) * service.price_hourly

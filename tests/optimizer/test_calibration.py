@@ -28,6 +28,8 @@ from optimizer.reactive import LAST
 from optimizer.simulate import simulate
 from tests.optimizer.test_simulate import Path, world_with
 
+ALL = slice(None)
+
 
 def service(minutes: int, **changes: object) -> Service:
     """A replica that serves 10 requests/s for 2 USD an hour and takes five minutes to boot."""
@@ -60,11 +62,41 @@ def test_the_rough_replay_agrees_with_the_exact_one() -> None:
     for share in (1.02, 1.06, 1.15, 1.4):
         wished = np.ceil(load * share / 10.0).astype(int)
         late = np.zeros(len(load))
-        mean = play(load, np.full(len(load), 10.0), wished * 10.0, 5, (2.0, 30.0, 1.0), late)
+        mean = play(load, np.full(len(load), 10.0), wished * 10.0, 5, (2.0, 30.0, 1.0, 0.0), late)
         capacity = {"capacity": np.full((1, len(load)), 10.0)}
         exact = simulate(world_with(load * 60, burstiness=np.array([1.0]), **capacity), Path(wished))
         assert mean == pytest.approx(exact.paid.mean())
         assert 1 - late.sum() / (60 * load.sum()) == pytest.approx(exact.attainment(), abs=0.03)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_failures_count_as_often_as_they_happen(replicas: int) -> None:
+    """One failure in 20 hours of a replica: rough and exact replays agree on what comes late of it."""
+    load = np.full(20 * DAY, 8.5 * replicas)
+    share = 50 * 6 / (1000 * 60)  # a boot and a minute
+    failing = rough_replay(
+        load, np.full(len(load), 10.0 * replicas), service(len(load), lost_share=share), ALL
+    )
+    capacity = {"capacity": np.full((1, len(load)), 10.0), "burstiness": np.array([1.0])}
+    whole = world_with(load * 60, failures_per_1000h=np.array([50.0]), **capacity)
+    wished = Path(np.full(len(load), replicas))
+    exact = np.mean([1 - simulate(whole, wished, seed=seed).attainment() for seed in range(2)])
+    assert failing.late_share == pytest.approx(exact, rel=0.3)
+
+
+def test_small_fleets_that_fail_often_get_a_spare_replica_and_calm_ones_none() -> None:
+    load = np.full(6 * DAY, 17.0)
+    past = past_of(load, 5)
+
+    def at_night(**changes: object) -> tuple[float, float]:
+        found = fit(load, service(len(load), burstiness=0.0, **changes))
+        return float(np.ceil(past.needed(found.form)[-1] * found.factor / 10.0)), found.attainment
+
+    assert at_night()[0] == 2.0
+    assert at_night(lost_share=8e-5)[0] == 2.0  # once in 1,000 hours
+    spare, kept = at_night(lost_share=1.7e-3)  # once in 50
+    assert spare == 3.0
+    assert kept >= 0.999
 
 
 def test_every_kind_of_traffic_gets_its_form() -> None:
@@ -82,7 +114,7 @@ def test_the_factor_keeps_the_objective_on_the_history_and_no_smaller_one_does(l
     least = smallest_factor(load[span], needed, asked, span)
     assert found.factor >= least
     late = np.zeros(len(needed))
-    play(load[span], asked.capacity[span], needed * (least - 0.05), 5, (2.0, 30.0, 1.0), late)
+    play(load[span], asked.capacity[span], needed * (least - 0.05), 5, (2.0, 30.0, 1.0, 0.0), late)
     assert 1 - late.sum() / (60 * load[span].sum()) < asked.target
 
 
