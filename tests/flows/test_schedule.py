@@ -24,6 +24,7 @@ from flows.deployments import local_environment, only_schedule
 from flows.server_child import HOST
 from optimizer.errors import BusyError, InputError, TrimtabError
 from optimizer.layout import Layout
+from tests.e2e.workspaces import cli
 from tests.flows.api import artifact, ask
 from tests.flows.loopback_guard.sitecustomize import LOG
 from tests.flows.workspaces import AS_OF
@@ -133,16 +134,14 @@ def test_a_schedule_runs_the_daily_flow_speaks_to_no_one_and_leaves_nothing(
     planned = until(lambda: ask(url, "POST", "/flow_runs/filter", due), process)
     assert "T05:00:00" in planned[0]["expected_start_time"]
 
-    again = subprocess.run(
-        command(workspace), check=False, env=environment(log), capture_output=True, text=True
-    )
-    assert again.returncode == 1
-    assert "another `trimtab schedule start`" in again.stderr
+    again = cli("schedule", "start", "--workspace", workspace)
+    assert again.code == 1
+    assert "another `trimtab schedule start`" in again.err
 
     everyone = family(process.pid)
     assert len(everyone) >= 2, "the server is a child"
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0, "".join(lines)
+    assert process.wait(WAIT_S) == 0, "".join(lines)
     assert not [each for each in psutil.wait_procs(everyone, timeout=5)[1] if each.is_running()]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, port), timeout=5)
@@ -168,24 +167,23 @@ for ask in (
     assert "127.0.0.1" not in seen
 
 
-@pytest.mark.parametrize(
-    ("folder", "cron", "message"),
-    [
-        ("tiny", "every morning", "--cron: found 'every morning'; expected five cron fields"),
-        ("absent", "0 5 * * *", "absent: found no such folder; expected a workspace"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    workspace: Path, tmp_path: Path, folder: str, cron: str, message: str
-) -> None:
-    asked = command(tmp_path / folder, "--cron", cron)
+def test_a_cron_that_is_none_is_one_line_and_exit_code_2(workspace: Path, tmp_path: Path) -> None:
+    asked = command(workspace, "--cron", "every morning")
     done = subprocess.run(
         asked, check=False, env=environment(tmp_path / "log"), capture_output=True, text=True
     )
     assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    (line,) = done.stderr.splitlines()
+    assert "--cron: found 'every morning'; expected five cron fields" in line
     assert done.stdout == ""
+
+
+def test_a_folder_that_is_missing_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    ran = cli("schedule", "start", "--workspace", tmp_path / "absent", "--cron", "0 5 * * *")
+    assert ran.code == 2
+    (line,) = ran.faults
+    assert "absent: found no such folder; expected a workspace" in line
+    assert ran.out == ""
 
 
 def test_only_one_schedule_serves_a_workspace(workspace: Path) -> None:
