@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,7 @@ from tests.once import WORKER, once
 
 REPO = Path(__file__).resolve().parents[1]
 LOCAL_NAMES = {"localhost", "", None}
+MAKE_LAKE = Lake._create
 # Files that last long alone: begun last, they would keep one worker busy while the others are idle. The first
 # compiles the solver's kernels, beside files without any: what two workers need at once, both compile. The
 # demo, which is under way meanwhile, compiles those of plans and replays.
@@ -114,6 +116,26 @@ def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return folder / "lake"
 
     return once(tmp_path_factory, "empty-lake", make)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_lakes_are_copies(empty_lake: Path) -> Iterator[None]:
+    """A lake that is made is a copy of one made before; tests of the lake make their own (`make_lakes`)."""
+
+    def copy(self: Lake, catalog: Path) -> None:
+        unfinished = catalog.with_suffix(".new")
+        shutil.copyfile(empty_lake / catalog.name, unfinished)
+        unfinished.replace(catalog)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lake, "_create", copy)
+        yield
+
+
+@pytest.fixture
+def make_lakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every lake, as users do."""
+    monkeypatch.setattr(Lake, "_create", MAKE_LAKE)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import TextIO
 
 from tests.e2e.workspaces import Ran
 
@@ -24,20 +25,18 @@ CONTEXT.set_forkserver_preload(IMPORTED)
 
 @dataclass(frozen=True)
 class Child:
-    """A process under way, and the ends of the pipes into which it speaks."""
+    """A process under way, and what it says."""
 
     process: BaseProcess
-    out: Connection
-    err: Connection
+    out: TextIO
+    err: TextIO
 
     def ended(self) -> Ran:
         """Wait for its end: how it ended and what it said."""
-        with open(self.out.fileno(), closefd=False) as out, open(self.err.fileno(), closefd=False) as err:
-            said = out.read(), err.read()
+        with self.out, self.err:
+            said = self.out.read(), self.err.read()
         self.process.join(PATIENCE_S)
         assert self.process.exitcode is not None, f"not done after {PATIENCE_S:.0f} s"
-        self.out.close()
-        self.err.close()
         return Ran(self.process.exitcode, *said)
 
     def kill(self) -> int:
@@ -48,13 +47,12 @@ class Child:
 
 def forked(function: Callable[..., object], *arguments: object) -> Child:
     """Begin a function of a module in a process of its own."""
-    out, out_there = CONTEXT.Pipe(duplex=False)
-    err, err_there = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_speaking, args=(out_there, err_there, function, arguments), daemon=True)
-    process.start()
-    out_there.close()
-    err_there.close()
-    return Child(process, out, err)
+    (out, out_there), (err, err_there) = CONTEXT.Pipe(duplex=False), CONTEXT.Pipe(duplex=False)
+    with out, out_there, err, err_there:
+        told = (out_there, err_there, function, arguments)
+        process = CONTEXT.Process(target=_speaking, args=told, daemon=True)
+        process.start()
+        return Child(process, os.fdopen(os.dup(out.fileno())), os.fdopen(os.dup(err.fileno())))
 
 
 def trimtab(*arguments: object, limit_bytes: int | None = None) -> Child:

@@ -21,6 +21,8 @@ from data.lake import Lake
 from data.migrations import Migration
 from data.tables import TABLES, arrow_schema
 
+pytestmark = pytest.mark.usefixtures("make_lakes")
+
 T = datetime(2026, 5, 1, tzinfo=UTC)
 
 

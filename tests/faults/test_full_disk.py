@@ -7,56 +7,55 @@ be written, because modes do not stop root.
 from __future__ import annotations
 
 import gzip
-import subprocess
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from data.errors import InputError
+from data.errors import InputError, TrimtabError
 from data.ingest import ingest
 from data.lake import Lake
 from tests.data.bills import NOW, focus_csv
+from tests.e2e.workspaces import Ran
+from tests.forked import forked, limit_files
 
-CHILD = """
-import resource, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from data.errors import TrimtabError
-from data.ingest import ingest
-from data.lake import Lake
-limit = int(sys.argv[3])
-try:
-    if sys.argv[4] == "before":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    with Lake.open(Path(sys.argv[1])) as lake:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        ingest(lake, Path(sys.argv[2]), loaded_at=datetime(2026, 11, 23, tzinfo=UTC))
-except TrimtabError as error:
-    print(type(error).__name__, error, file=sys.stderr)
-    sys.exit(error.exit_code)
-"""
+pytestmark = pytest.mark.usefixtures("make_lakes")
 
 
-def run(root: Path, source: Path, limit: int, when: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", CHILD, str(root), str(source), str(limit), when]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def load(root: Path, source: Path, limit_bytes: int, when: str) -> None:
+    """The child: a lake is opened and loaded, under a limit from the begin or from then on."""
+    try:
+        if when == "before":
+            limit_files(limit_bytes)
+        with Lake.open(root) as lake:
+            limit_files(limit_bytes)
+            ingest(lake, source, loaded_at=NOW)
+    except TrimtabError as error:
+        print(type(error).__name__, error, file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
-@pytest.mark.parametrize("limit_kib", [0, 4, 64, 256])
-def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path: Path, limit_kib: int) -> None:
-    root = tmp_path / "lake"
+def run(root: Path, source: Path, limit_bytes: int, when: str) -> Ran:
+    return forked(load, root, source, limit_bytes, when).ended()
+
+
+@pytest.mark.parametrize(("limit_kib", "rows"), [(0, 2_000), (4, 2_000), (64, 8_000), (256, 20_000)])
+def test_a_full_disk_is_one_line_and_changes_nothing(
+    empty_lake: Path, tmp_path: Path, limit_kib: int, rows: int
+) -> None:
+    root = Path(shutil.copytree(empty_lake, tmp_path / "lake"))
     small = focus_csv(tmp_path / "small.csv")
     large = focus_csv(
-        tmp_path / "large.csv", [{"ResourceId": f"{i:x}" * 40, "BilledCost": f"{i}.5"} for i in range(20_000)]
+        tmp_path / "large.csv", [{"ResourceId": f"{i:x}" * 40, "BilledCost": f"{i}.5"} for i in range(rows)]
     )
     with Lake.open(root) as lake:
         ingest(lake, small, loaded_at=NOW)
         before = lake.read("spend_by_month"), lake.snapshot_id()
     result = run(root, large, limit_kib * 1024, "after")
-    assert result.returncode == 2, result.stderr
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
+    assert result.code == 2, result.err
+    lines = result.faults
+    assert len(lines) == 1, result.err
     assert "no room to write" in lines[0]
     assert "expected free space" in lines[0]
     with Lake.open(root) as lake:
@@ -64,7 +63,7 @@ def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path: Path, limit_kib: 
         assert lake.snapshot_id() == before[1]
         lake.tidy()
         ingest(lake, large, loaded_at=NOW)
-        assert len(lake.read("charges")) == 20_000
+        assert len(lake.read("charges")) == rows
 
 
 def test_no_room_to_unpack(tmp_path: Path) -> None:
@@ -74,17 +73,17 @@ def test_no_room_to_unpack(tmp_path: Path) -> None:
     with Lake.open(tmp_path / "lake"):
         pass
     result = run(tmp_path / "lake", packed, 64 * 1024, "after")
-    assert result.returncode == 2, result.stderr
-    assert "no room to write" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.code == 2, result.err
+    assert "no room to write" in result.err
+    assert len(result.faults) == 1
 
 
 def test_a_lake_that_cannot_be_made_for_lack_of_room_can_be_made_later(tmp_path: Path) -> None:
     root = tmp_path / "lake"
     small = focus_csv(tmp_path / "small.csv")
     result = run(root, small, 20_000, "before")
-    assert result.returncode == 2, result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.code == 2, result.err
+    assert len(result.faults) == 1
     with Lake.open(root) as lake:
         assert ingest(lake, small, loaded_at=NOW)[0].status == "new"
 

@@ -5,33 +5,34 @@ A child process loads two versions of one bill in turns, for ever, and is killed
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
-import subprocess
-import sys
 import time
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from data.ingest import ingest
 from data.lake import Lake
 from tests.data.bills import NOW, focus_csv
+from tests.forked import forked
+
+pytestmark = pytest.mark.usefixtures("make_lakes")
 
 ROUNDS = 6  # and more, until both bills were seen
 MOST_ROUNDS = 24
 VERSIONS = {"old": Decimal("100"), "new": Decimal("250")}
 ROWS = 2000
-CHILD = """
-import itertools, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from data.ingest import ingest
-from data.lake import Lake
-with Lake.open(Path(sys.argv[1])) as lake:
-    for name in itertools.cycle(sys.argv[2:]):
-        print(name, flush=True)
-        ingest(lake, Path(name), loaded_at=datetime(2026, 11, 23, tzinfo=UTC))
-"""
+
+
+def load_in_turns(root: Path, files: list[Path]) -> None:
+    """The child: one bill after the other, each named before it is loaded."""
+    with Lake.open(root) as lake:
+        for file in itertools.cycle(files):
+            print(file, flush=True)
+            ingest(lake, file, loaded_at=NOW)
 
 
 def bill(folder: Path, name: str) -> Path:
@@ -55,19 +56,17 @@ def test_a_killed_ingest_leaves_the_old_bill_or_the_new_one(tmp_path: Path) -> N
         ingest(lake, files["old"], loaded_at=NOW)
     seen: set[Decimal] = set()
     rounds = kills = 0
+    lasts = 0.0
     while rounds < ROUNDS or (len(seen) < 2 and rounds < MOST_ROUNDS):
         rounds += 1
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(root), str(files["new"]), str(files["old"])],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert child.stdout is not None
-        child.stdout.readline()  # the first ingest begins
-        time.sleep(moments.uniform(0.0, 1.5))
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
-        kills += child.returncode == -signal.SIGKILL
+        child = forked(load_in_turns, root, [files["new"], files["old"]])
+        child.out.readline()  # the first ingest begins
+        begun = time.perf_counter()
+        if rounds == 1:
+            child.out.readline()  # it is done; the next ones are killed on the way, or soon after
+            lasts = time.perf_counter() - begun
+        time.sleep(moments.uniform(0.0, 3.0) * lasts)
+        kills += child.kill() == -signal.SIGKILL
         with Lake.open(root, read_only=True) as lake:
             rows, cost = billed(lake)
             noted = lake.read("loads_history")["billed_cost"].iloc[0]
@@ -89,25 +88,19 @@ def test_a_killed_ingest_leaves_the_old_bill_or_the_new_one(tmp_path: Path) -> N
         assert [path for path in (root / "scratch").iterdir() if path.is_dir()] == [lake.scratch()]
 
 
-OPEN = """
-import sys
-from pathlib import Path
-from data.lake import Lake
-print("go", flush=True)
-Lake.open(Path(sys.argv[1])).close()
-"""
+def make(root: Path) -> None:
+    """The child that makes a lake."""
+    print("go", flush=True)
+    Lake.open(root).close()
 
 
 def test_a_kill_while_the_lake_is_made_leaves_none_or_a_whole_one(tmp_path: Path) -> None:
     moments = random.Random(7)
     for turn in range(6):
         root = tmp_path / f"lake{turn}"
-        child = subprocess.Popen([sys.executable, "-c", OPEN, str(root)], stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        child.stdout.readline()
+        child = forked(make, root)
+        child.out.readline()
         time.sleep(moments.uniform(0.05, 0.5))
         child.kill()
-        child.wait()
-        child.stdout.close()
         with Lake.open(root) as lake:
             assert ingest(lake, focus_csv(tmp_path / "bill.csv"), loaded_at=NOW)[0].status == "new"
