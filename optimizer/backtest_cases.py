@@ -27,6 +27,10 @@ from optimizer.replay.world import NONE, UNLIMITED, World
 
 HISTORY = pd.Timedelta(days=28)  # before the window; Trimtab's fit looks back no further
 HOUR = pd.Timedelta(hours=1)
+NOT_KEPT = (
+    "min_replicas", "max_replicas", "min_regions", "max_region_share", "survive_region_loss",
+    "survive_zone_loss",
+)  # fmt: skip
 AMPLE = 3.0  # factors of the minute loop are capped there
 
 
@@ -211,6 +215,10 @@ def said_of(one: WorkloadCase, asked: Question, *, has_spot: bool) -> Iterator[s
         yield f"{missing_share} of the window was not counted; it costs, but nobody misses it"
     if "static-peak" in asked.names and one.usual.option_id:
         yield f"usual hardware is {one.usual.option_id} ({one.usual.why})"
+    unkept = [key for key in NOT_KEPT if getattr(one.workload, key) != Workload.model_fields[key].default]
+    if unkept:
+        verb = "is" if len(unkept) == 1 else "are"
+        yield f"{' and '.join(unkept)} of workloads.yaml {verb} kept by no policy of a replay"
     left_out = [LABELS[name] for name in asked.names if name in ON_SPOT]
     if left_out and not has_spot:
         verb = "is" if len(left_out) == 1 else "are"

@@ -12,7 +12,7 @@ import pytest
 
 from data.workloads import Workload
 from optimizer.backtest_capacity import CapacityBacktest, Question, backtest
-from optimizer.backtest_cases import cases, joined, joint, together
+from optimizer.backtest_cases import cases, joined, joint, said, together
 from optimizer.backtest_runs import task_of
 from optimizer.inputs import Inputs
 from optimizer.replay.clairvoyant import clairvoyant
@@ -64,6 +64,21 @@ def test_a_quota_joins_unless_it_holds_three_times_the_peaks(quota: float, group
     served, _ = cases(inputs, inputs.fleet, WINDOW)
     found = together(served, inputs, WINDOW)
     assert [[one.name for one in group.served] for group in found] == groups
+
+
+def test_rules_that_no_replay_keeps_are_told() -> None:
+    rules = {"a": {"max_replicas": 3}, "b": {}, "c": {"max_replicas": 8, "min_regions": 2}}
+    made = worlds.world(
+        [worlds.workload(name, slo=SLO, **keys) for name, keys in rules.items()],
+        worlds.catalogue(option("m")),
+        [wave(name) for name in rules],
+    )
+    served, _ = cases(made, made.fleet, replace(WINDOW, policies=("autoscaler",)))
+    groups = together(served, made, WINDOW)
+    assert said(groups, replace(WINDOW, policies=("autoscaler",))) == [
+        "a: max_replicas of workloads.yaml is kept by no policy of a replay",
+        "c: max_replicas and min_regions of workloads.yaml are kept by no policy of a replay",
+    ]
 
 
 def test_a_spot_pool_joins_those_that_may_use_it() -> None:
