@@ -35,6 +35,8 @@ def kept(
         actual: `unique_id, ds, y` what came true; a gap is NaN and says nothing.
         levels: of the forecasts.
     """
+    if past.empty:  # of no types either
+        return forecasts
     scored = past.merge(actual.dropna(subset=["y"]), on=["unique_id", "ds"])
     moves: dict[tuple[str, float], float] = {}
     for (name, quantile), rows in scored.groupby(["unique_id", "quantile"]):

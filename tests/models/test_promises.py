@@ -78,3 +78,10 @@ def test_gaps_and_slots_off_the_grid_say_nothing() -> None:
     pd.testing.assert_frame_equal(kept(forecasts, past, actual.assign(y=np.nan), [0.5, 0.9, 0.99]), forecasts)
     late = past.assign(ds=past["ds"] + pd.Timedelta(1, unit="min"))
     pd.testing.assert_frame_equal(kept(forecasts, late, actual, [0.5, 0.9, 0.99]), forecasts)
+
+
+def test_without_a_past_nothing_is_raised_where_nothing_was_counted_either() -> None:
+    """The first plan of a launch: no forecast was stored, and its series holds gaps alone."""
+    forecasts, past, actual = frames(1.0)
+    nothing = pd.DataFrame(columns=list(past.columns))
+    assert kept(forecasts, nothing, actual.assign(y=np.nan), [0.5, 0.9]) is forecasts
