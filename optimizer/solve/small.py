@@ -177,7 +177,11 @@ def minimise(
     limits = Limits(gap_share, MAX_NODES, TIME_LIMIT_SECONDS)
     if own is not None:
         return by_pulp(program, limits, own)
-    found = highs.minimise(program, replace(limits, nodes=most_nodes(program)), start)
+    fewer = replace(limits, nodes=most_nodes(program))
+    found = highs.minimise(program, fewer, start)
+    if start is not None and np.isneginf(found.bound):  # a start may mislead HiGHS: see there
+        alone = highs.minimise(program, fewer)
+        found = found if alone.values is None else alone
     if "nfeasible" in found.status:
         return None
     if found.values is None:

@@ -132,6 +132,18 @@ def test_a_budget_that_does_not_pay_for_the_need_is_a_shortfall() -> None:
     assert plan(enough).shortfalls == ()
 
 
+def test_a_budget_that_is_missed_leaves_a_proof_beside_what_runs() -> None:
+    """The solver begins from what misses least, which has led HiGHS to an answer without any bound."""
+    names = [workload("x"), workload("y", budget_usd_per_day=50.0)]
+    rows = catalogue(option("a", quota=500.0, boot_seconds=300.0), option("b", 1.5, boot_seconds=300.0))
+    hourly = [30_000.0 * (1.2 + np.sin(np.arange(4 * 144) / 72 * np.pi))] * 2
+    demand = [history(list(load), name) for load, name in zip(hourly, "xy", strict=True)]
+    inputs = world(names, rows, demand, running={("x", "a"): 9, ("y", "b"): 9})
+    made = plan(inputs, forecast_days=4, activation_cost_usd=5.0)
+    assert [missed.workload for missed in made.shortfalls] == ["y"]
+    assert made.proof.gap_share <= 0.01
+
+
 def two_that_share(**keys: object) -> Inputs:
     """Two workloads that need two replicas each of a cheap option of which there are three."""
     rows = catalogue(option("a", 1.0, quota=3.0), option("b", 2.0, instance_type="slow"))
