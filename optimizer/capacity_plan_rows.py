@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from optimizer.rows import rows_of
 from optimizer.solve import Solution
 
 LEVELS = (0.1, 0.5, 0.9)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,12 @@ class Made:
 
     def most_replicas(self, name: str) -> float:
         """Replicas that a workload may have at any time."""
-        (own,) = (c.workload.max_replicas for c in self.outlook.candidates if c.workload.name == name)
+        own = self._most_replicas[name]
         return np.inf if own is None else own
+
+    @cached_property
+    def _most_replicas(self) -> Mapping[str, float | None]:
+        return {c.workload.name: c.workload.max_replicas for c in self.outlook.candidates}
 
     def standby(self, name: str, option_id: str) -> int | None:
         """Replicas of an option that should stand by for a workload; None where it has no standby."""
@@ -228,16 +233,17 @@ def beyond(counts: Mapping[Key, int], quotas: Mapping[str, int]) -> list[str]:
 def reached(made: Made, planned: Mapping[Key, Ints], granted: Mapping[Key, int]) -> dict[Key, int]:
     """How far the loop may go beside what is planned; `granted` limits some options of some workloads."""
     factor = made.settings.planning.autoscale.headroom_factor
+    granted_to, planned_for = by_workload(granted), by_workload(planned)
     found: dict[Key, int] = {}
     for c in made.outlook.candidates:
         name = c.workload.name
         loop = made.loops.get(name)
-        own = {option: count for (w, option), count in granted.items() if w == name}
+        own = granted_to.get(name, {})
         if loop:
             wished = loop.within(own, loop.standby).most(factor)
         else:
             wished = {o: min(n, own.get(o, n)) for o, n in most_on_cheapest(c, made, factor).items()}
-        least = {option: int(row.max()) for (w, option), row in planned.items() if w == name}
+        least = {option: int(row.max()) for option, row in planned_for.get(name, {}).items()}
         left = made.most_replicas(name) - sum(least.values())
         for option, count in wished.items():
             highest = least.get(option, 0)
@@ -245,6 +251,14 @@ def reached(made: Made, planned: Mapping[Key, Ints], granted: Mapping[Key, int])
             found[name, option] = int(highest + more)
             left -= more
     return {key: count for key, count in found.items() if count > 0}
+
+
+def by_workload(counts: Mapping[Key, T]) -> dict[str, dict[str, T]]:
+    """What holds of options, by workload: of thousands, none is looked for among all."""
+    found: dict[str, dict[str, T]] = {}
+    for (workload, option_id), count in counts.items():
+        found.setdefault(workload, {})[option_id] = count
+    return found
 
 
 def most_on_cheapest(c: Candidate, made: Made, factor: float) -> dict[str, int]:
