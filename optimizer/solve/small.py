@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_NODES = 20_000
 FEW_COLUMNS = 50  # up to which all nodes are searched where something is missed
-MANY_COLUMNS = 1_000  # beyond which each workload goes on missing what was found for it
+MANY_COLUMNS = 600  # beyond which each workload goes on missing what was found for it
 TIME_LIMIT_SECONDS = 300.0
 LEAST_MISSED_GAP_SHARE = 1e-6  # of what is missed: the cost is weighed only among placements that miss least
 ROUNDING = 1e-7  # of what a rule asks for, up to which it is not missed
