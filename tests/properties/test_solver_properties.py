@@ -55,14 +55,14 @@ def test_the_cost_is_that_of_an_exhaustive_search(p: Problem) -> None:
         assert check(p, found.placement) == ()
 
 
-@examples(60)
+@examples(40)
 @given(tiny_problems(with_commitments=True))
 def test_so_it_is_with_commitments(p: Problem) -> None:
     best, found = cheapest(p, TOP), solve(p, gap_share=EXACT)
     assert usd(found) == (None if best is None else pytest.approx(best, abs=1e-6))
 
 
-@examples(60)
+@examples(40)
 @given(tiny_problems(), st.sampled_from([0.02, 0.2, 0.6]))
 def test_the_bound_is_below_the_optimum_whatever_the_gap(p: Problem, gap_share: float) -> None:
     best, found = cheapest(p, TOP), solve(p, gap_share=gap_share)
@@ -73,7 +73,7 @@ def test_the_bound_is_below_the_optimum_whatever_the_gap(p: Problem, gap_share: 
             assert found.gap_share <= gap_share + 1e-6
 
 
-@examples(70)
+@examples(40)
 @given(tiny_problems())
 def test_pruning_dominated_options_never_moves_the_cost(p: Problem) -> None:
     assert_pruning_is_exact(p)
@@ -101,7 +101,7 @@ def alike(draw: st.DrawFn) -> Problem:
     )
 
 
-@examples(70)
+@examples(40)
 @given(alike())
 def test_pruning_is_exact_among_near_copies(p: Problem) -> None:
     assert_pruning_is_exact(p)
@@ -112,7 +112,7 @@ def assert_pruning_is_exact(p: Problem) -> None:
     assert usd(pruned) == (None if usd(whole) is None else pytest.approx(usd(whole), abs=1e-6))
 
 
-@examples(40)
+@examples(25)
 @given(tiny_problems())
 def test_together_or_in_parts_is_the_same(p: Problem) -> None:
     whole, parts = solve_component(p, EXACT), solve(p, gap_share=EXACT)
@@ -130,14 +130,14 @@ DROPPED: dict[str, float] = {
 }  # fmt: skip
 
 
-@examples(60)
+@examples(40)
 @given(tiny_problems(), st.sampled_from(sorted(DROPPED)))
 def test_dropping_a_rule_or_a_cost_never_costs_more(p: Problem, name: str) -> None:
     free = np.full_like(getattr(p, name), DROPPED[name])
     assert never_more(solve(replace(p, **{name: free}), gap_share=EXACT), solve(p, gap_share=EXACT))
 
 
-@examples(40)
+@examples(25)
 @given(tiny_problems(), st.sampled_from([0.25, 3.0, 1000.0]))
 def test_scaling_every_price_scales_the_cost(p: Problem, factor: float) -> None:
     prices = (
@@ -151,7 +151,7 @@ def test_scaling_every_price_scales_the_cost(p: Problem, factor: float) -> None:
         assert b.cost_usd == pytest.approx(factor * a.cost_usd, rel=1e-6, abs=1e-6)
 
 
-@examples(40)
+@examples(25)
 @given(tiny_problems())
 def test_an_option_more_never_costs_more(p: Problem) -> None:
     if len(p.option_id) <= len(p.workloads) or p.current_replicas[-1] > 0:
@@ -161,7 +161,7 @@ def test_an_option_more_never_costs_more(p: Problem) -> None:
         assert never_more(solve(p, gap_share=EXACT), solve(fewer, gap_share=EXACT))
 
 
-@examples(40)
+@examples(25)
 @given(tiny_problems(), st.randoms(use_true_random=False))
 def test_the_order_of_options_and_workloads_does_not_matter(p: Problem, random: object) -> None:
     rows = list(range(len(p.option_id)))
@@ -171,7 +171,7 @@ def test_the_order_of_options_and_workloads_does_not_matter(p: Problem, random: 
     assert usd(b) == (None if usd(a) is None else pytest.approx(usd(a), abs=1e-6))
 
 
-@examples(20)
+@examples(12)
 @given(tiny_problems())
 def test_the_same_problem_gives_the_same_answer(p: Problem) -> None:
     a, b = solve(p), solve(p)
@@ -180,7 +180,7 @@ def test_the_same_problem_gives_the_same_answer(p: Problem) -> None:
     assert (a.cost_usd, a.bound_usd, a.shortfalls) == (b.cost_usd, b.bound_usd, b.shortfalls)
 
 
-@examples(80)
+@examples(50)
 @given(tiny_problems())
 def test_a_shortage_breaks_nothing_but_what_is_told(p: Problem) -> None:
     found = solve(p, gap_share=EXACT)
