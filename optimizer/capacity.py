@@ -32,7 +32,7 @@ from optimizer.coverage import best_cover
 from optimizer.demand import over_intervals
 from optimizer.describe import missing_rows, proof, reasons, scale_actions
 from optimizer.faster_boot import faster_boot_text
-from optimizer.floors import Timeline, with_floor
+from optimizer.floors import Timeline, to_the_minute, with_floor
 from optimizer.formulate import Policy, assemble
 from optimizer.hand_over import HandOver, hand_overs
 from optimizer.inputs import Inputs
@@ -88,7 +88,7 @@ def make(inputs: Inputs, horizon: pd.Timedelta, settings: Settings, *, beside: E
     )
     known = sharing(loops_of(candidates, inputs, settings.planning.autoscale.kind))
     outlook = Outlook(candidates, held, coming.result())
-    times = hours.cut_after(MINUTE) if known else hours
+    times = to_the_minute(hours.cut_after(MINUTE), known.values()) if known else hours
     solved = None
     handed: dict[str, HandOver] = {}
     if outlook.candidates:
@@ -160,7 +160,7 @@ def loop_reasons(made: Made) -> Iterator[Reason]:
                 f"the forecast, and the minute loop aims at {UNFITTED.target_utilization:.0%} of what runs"
             )
         else:
-            text = loop_text(loop.fitted) + judged_text(loop)
+            text = loop_text(loop.fitted) + judged_text(loop) + clock_text(loop)
             yield from (pool_reasons if loop.standby else faster_boot_reasons)(c, loop)
         yield Reason(workload=c.workload.name, text=text)
     for own in made.handed.values():
@@ -198,6 +198,17 @@ def loop_text(fitted: Fitted) -> str:
 def long(days: float) -> str:
     """A stretch of time in words: hours where it is less than two days."""
     return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
+
+
+def clock_text(loop: Loop) -> str:
+    """How often load jumps by the clock, and what is there for it."""
+    wanted = loop.by_clock > 0
+    if not wanted.any():
+        return ""
+    often = int(np.count_nonzero(wanted & ~np.roll(wanted, 1)))
+    spikes = "one spike a day comes" if often == 1 else f"{often} spikes a day come"
+    most = int(np.ceil(loop.fitted.factor * loop.by_clock.max() / loop.capacity))
+    return f"; {spikes} by the clock: up to {most} replicas of {loop.option_id} are there before"
 
 
 def judged_text(loop: Loop) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from optimizer.minute_load import MINUTE
 from optimizer.minute_plan import Loop
 from optimizer.problem import Bools, Floats
 
+MOST_CUTS = 200  # intervals more than there would be; beyond, capacity is there for whole intervals
 BEFORE_EVENTS = pd.Timedelta(minutes=15)  # capacity is there before an event begins
 
 
@@ -30,18 +31,24 @@ class Timeline:
         starts = pd.date_range(begin, begin + horizon, freq=length, inclusive="left", unit="us")
         return cls(starts, pd.DatetimeIndex([*starts[1:], begin + horizon]).as_unit("us"))
 
-    def cut_after(self, length: pd.Timedelta) -> Timeline:
-        """The same, the interval that goes on when so much has passed cut in two."""
-        cut = self.starts[0] + length
-        if cut in self.starts or cut >= self.ends[-1]:
-            return self
-        starts = pd.DatetimeIndex(sorted([*self.starts, cut])).as_unit("us")
+    def cut_after(self, *lengths: pd.Timedelta) -> Timeline:
+        """The same, the intervals that go on when so much has passed cut in two."""
+        cuts = {self.starts[0] + length for length in lengths}
+        inside = {cut for cut in cuts if cut < self.ends[-1]}
+        starts = pd.DatetimeIndex(sorted({*self.starts, *inside})).as_unit("us")
         return Timeline(starts, pd.DatetimeIndex([*starts[1:], self.ends[-1]]).as_unit("us"))
 
     @property
     def hours(self) -> Floats:
         """(T,) length of each interval."""
         return np.asarray((self.ends - self.starts) / pd.Timedelta(hours=1), dtype=float)
+
+
+def to_the_minute(times: Timeline, loops: Iterable[Loop]) -> Timeline:
+    """Intervals that begin and end where scheduled spikes want capacity; as they are where that were many."""
+    minutes = round((times.ends[-1] - times.starts[0]) / MINUTE)
+    turns = {int(minute) for loop in loops for minute in loop.turns(max(1, minutes))}
+    return times.cut_after(*(minute * MINUTE for minute in turns)) if len(turns) <= MOST_CUTS else times
 
 
 def with_floor(need: Need, loop: Loop | None, times: Timeline, offers: Sequence[Offer]) -> Need:

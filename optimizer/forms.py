@@ -23,6 +23,7 @@ import pandas as pd
 
 from optimizer.problem import Floats
 from optimizer.reactive import CONSTANT, LAST, Statistic, held, paths
+from optimizer.schedule import Clock
 
 HOUR, DAY = 60, 1440  # minutes
 YESTERDAY = DAY  # the floor looks at the same time of the day before
@@ -226,12 +227,16 @@ class Past:
         statistics: (t) each.
         same_time: (t) highest load around the same time of the last day that was counted; 0 before it.
         hours: (hour) what is known at the beginning of each.
+        clock: spikes by schedule; yesterday, surprises and scatter are read off the minutes beside them.
+        by_clock: (t) requests/s that they want served, from a boot time before.
     """
 
     load: Floats
     statistics: Mapping[Statistic, Floats]
     same_time: Floats
     hours: Hours
+    clock: Clock
+    by_clock: Floats
 
     def wanted(self, form: Form) -> Floats:
         """(t) requests/s that a form's loop wants served."""
@@ -242,12 +247,8 @@ class Past:
 
     def floor(self, form: Form) -> Floats:
         """(t) requests/s below which a form never falls."""
-        yesterday = form.floor_share * self.same_time
-        return (
-            yesterday
-            if form.floor is None
-            else np.maximum(self.each_minute(form.floor(self.hours)), yesterday)
-        )
+        least = np.maximum(form.floor_share * self.same_time, self.by_clock)
+        return least if form.floor is None else np.maximum(self.each_minute(form.floor(self.hours)), least)
 
     def needed(self, form: Form) -> Floats:
         """(t) requests/s that a form wants served, its floor included."""
@@ -260,7 +261,7 @@ class Past:
 
 def booting_in(past: Past, minutes: int) -> Past:
     """The same past, for launches that boot in another time: only surprises look so far ahead."""
-    surprises = rises(past.load, minutes + 1)
+    surprises = rises(beside(past.load, past.clock), minutes + 1)
     changed = {f"surprise_{half}": fourth_power_mean(surprises, half)[::HOUR] for half in (30, 60)}
     return replace(past, hours=replace(past.hours, **changed))
 
@@ -272,13 +273,16 @@ def past_of(load: Floats, boot_minutes: int) -> Past:
         load: (t) requests/s; NaN where nobody counted.
         boot_minutes: from launch until it serves.
     """
-    known = paths(load, STATISTICS)
-    surprises = rises(load, boot_minutes + 1)
+    known, clock = paths(load, STATISTICS), Clock.of(load)
+    calm = beside(load, clock)
+    surprises = rises(calm, boot_minutes + 1)
     hours = slice(None, None, HOUR)
     return Past(
         load=load,
         statistics=known,
-        same_time=around_yesterday(load),
+        same_time=around_yesterday(calm),
+        clock=clock,
+        by_clock=clock.wanted(load, boot_minutes),
         hours=Hours(
             last=known[LAST][hours],
             level=known[LEVEL][hours],
@@ -287,9 +291,14 @@ def past_of(load: Floats, boot_minutes: int) -> Past:
             max_60=known[largest(60)][hours],
             surprise_30=fourth_power_mean(surprises, 30)[hours],
             surprise_60=fourth_power_mean(surprises, 60)[hours],
-            scatter=scatter(load)[hours],
+            scatter=scatter(calm)[hours],
         ),
     )
+
+
+def beside(load: Floats, clock: Clock) -> Floats:
+    """(t) the load without the minutes of scheduled spikes."""
+    return np.where(clock.is_spike, np.nan, load)
 
 
 def rises(load: Floats, ahead: int) -> Floats:

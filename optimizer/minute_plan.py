@@ -56,6 +56,8 @@ class Loop:
         price_hourly: USD of one replica of it.
         fitted: the form and its factor.
         load: (t) requests/s of the last weeks; NaN where nobody counted.
+        by_clock: (DAY) requests/s that scheduled spikes want served from as-of on, the same each day.
+        spikes: minutes of the load that were such spikes: yesterday is read off the others.
         hours: (1) what is known as as-of begins.
         needed: requests/s that the form wants served then, before the factor.
         capacities: requests/s of one replica of each option, as long as requests are now.
@@ -75,6 +77,8 @@ class Loop:
     price_hourly: float
     fitted: Fitted
     load: Floats
+    by_clock: Floats
+    spikes: Ints
     hours: Hours
     needed: float
     capacities: Mapping[str, float]
@@ -99,6 +103,8 @@ class Loop:
             price_hourly=float(world.price_hourly[own]),
             fitted=control.fitted,
             load=past.load[:-1],
+            by_clock=past.clock.day_ahead(past.load[:-1], boot_minutes(world, own)),
+            spikes=np.flatnonzero(past.clock.is_spike[:-1]),
             hours=past.hours.last_one(),
             needed=float(needed[-1]),
             capacities=dict(zip(world.option_id, now.tolist(), strict=True)),
@@ -148,14 +154,21 @@ class Loop:
     def floor(self, minutes: int) -> Floats:
         """(minute) requests/s of capacity from as-of on that the loop does not go below."""
         form, factor = self.fitted.form, self.fitted.factor
-        known = self.load
+        known = self.load.copy()
+        known[self.spikes] = np.nan
         days = int(np.ceil(minutes / DAY)) + 1
         same_time = around_yesterday(np.concatenate([known, np.tile(known[-DAY:], days)]))
         floor = form.floor_share * same_time[len(known) :][:minutes]
         if form.floor is not None:
             floor[:HOUR] = np.maximum(floor[:HOUR], form.floor(self.hours)[-1])
+        floor = np.maximum(floor, np.resize(self.by_clock, minutes))
         floor[0] = max(floor[0], self.needed)
         return factor * floor
+
+    def turns(self, minutes: int) -> Ints:
+        """Minutes from as-of on at which capacity for scheduled spikes begins or ends."""
+        wanted = np.resize(self.by_clock > 0, minutes)
+        return np.flatnonzero(wanted[1:] != wanted[:-1]) + 1
 
     def within(self, granted: Mapping[str, int], standby: int) -> Loop:
         """The same with so many replicas of some options, and no more that stand by."""
