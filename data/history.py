@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import Fault
+from data.intervals import own_intervals
 from data.sheet import Bools, ColumnRule, Part, Sheet, shown
 from data.tabular import read_sheet
 
@@ -175,9 +176,12 @@ def _cut_to_known(sheet: Sheet, known: Known, as_of: datetime | None) -> list[st
             notes += [f"{USAGE_FILE}: too few rows of {name} to tell their interval; not used"] * is_ours
             continue
         over = distinct if limit is None else distinct[distinct + found <= limit]
+        lengths = own_intervals(over, found, LONGEST_MINUTES * MINUTE_US)
+        is_over = np.isin(starts[rows], over)
         interval[rows] = found
+        interval[rows[is_over]] = lengths[np.searchsorted(over, starts[rows[is_over]])]
         uneven[rows] = _off_grid(starts[rows], over, found)
-        notes += _gap_note(str(name), over, found)
+        notes += _gap_note(str(name), over[lengths == found], found)
         sheet.faults += _interval_faults(str(name), found)
     if limit is not None:
         keep &= starts + interval <= limit

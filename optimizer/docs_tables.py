@@ -164,8 +164,8 @@ FILES: dict[str, File] = {
     USAGE_FILE: File(
         USAGE,
         "Demand that was seen, a row per workload and interval; intervals are of one even length from 1 to "
-        "60 minutes. Unique by `workload` and `ts`. An interval without a row is unknown, not zero. Tokens "
-        "are for language models.",
+        "60 minutes, or of longer ones for the first 24 rows and more. Unique by `workload` and `ts`. An "
+        "interval without a row is unknown, not zero. Tokens are for language models.",
         {"is_gap": "false"},
     ),
     EVENTS_FILE: File(EVENT, "What happened to replicas, a row per event."),

@@ -28,6 +28,7 @@ from data.convert import (
 )
 from data.errors import Fault, InputError
 from data.formats import Format, needs
+from data.intervals import own_intervals
 from data.tables import DEMAND, USAGE
 
 _TIMES = "ts/ts_utc/ts_local/offset_s"
@@ -182,19 +183,26 @@ def _finished(frame: pd.DataFrame, context: Context, notes: tuple[str, ...]) -> 
 
 
 def _intervals(frame: pd.DataFrame, context: Context) -> tuple[pd.Series[Any], list[Fault]]:
-    """Each workload's usual distance between rows, in seconds; an hour where there is one row only."""
+    """Each workload's usual distance between rows, in seconds; an hour where there is one row only.
+
+    Rows that stand farther apart at first were counted in longer intervals: `data.intervals`.
+    """
     faults: list[Fault] = []
-    found: dict[object, int] = {}
+    found = pd.Series(_LONGEST_S, index=frame.index, dtype="int64")
     for name, part in frame.groupby("workload", dropna=False):
-        steps = part["ts"].drop_duplicates().sort_values().diff().dropna().dt.total_seconds()
+        starts = part["ts"].drop_duplicates().sort_values()
+        steps = starts.diff().dropna().dt.total_seconds()
         seconds = int(steps.mode().iloc[0]) if len(steps) else _LONGEST_S
-        found[name] = seconds
+        known = starts.dropna()
+        moments = ((known - known.min()) // pd.Timedelta(seconds=1)).to_numpy(dtype=np.int64)
+        lengths = dict(zip(known, own_intervals(moments, seconds, _LONGEST_S), strict=True))
+        found[part.index] = part["ts"].map(lengths).fillna(seconds).astype("int64")
         if not _SHORTEST_S <= seconds <= _LONGEST_S:
             action = "add up or split the rows"
             faults.append(
                 Fault(context.where, f"{name}: a row every {seconds} s", "one every 1 to 60 minutes", action)
             )
-    return frame["workload"].map(found).fillna(_LONGEST_S).astype("int64"), faults
+    return found, faults
 
 
 def utilisation(table: pa.Table, context: Context) -> Converted:

@@ -61,6 +61,13 @@ def test_demand_of_a_workspace(lake: Lake, tmp_path: Path, name: str) -> None:
     assert not held["is_gap"].any()
 
 
+def test_hours_that_were_counted_before_minutes_stay_hours(lake: Lake, tmp_path: Path) -> None:
+    hours = pd.date_range("2026-05-01", periods=30, freq="1h", tz="UTC", unit="us")
+    minutes = pd.date_range(hours[-1] + pd.Timedelta(hours=1), periods=90, freq="1min")
+    load(lake, usage(120).assign(ts=hours.append(minutes)), tmp_path / "u.parquet")
+    assert lake.read("demand").sort_values("ts")["interval_s"].tolist() == [3600] * 30 + [60] * 90
+
+
 def test_a_longer_history_and_a_newer_piece_both_fit_in(lake: Lake, tmp_path: Path) -> None:
     path = tmp_path / "u.parquet"
     whole = usage(12)

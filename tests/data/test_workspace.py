@@ -484,6 +484,22 @@ def test_an_optional_column_that_says_nothing_may_have_any_type(tmp_path: Path) 
         assert str(read.catalog["pool"].dtype) == "str"
 
 
+def test_hours_that_were_counted_before_minutes_stay_hours(tmp_path: Path) -> None:
+    hours = pd.date_range(START - timedelta(hours=30), periods=30, freq="1h", unit="us")
+    minutes = pd.date_range(START, periods=90, freq="1min", unit="us")
+    frame = (
+        usage("chat")
+        .iloc[:1]
+        .drop(columns="ts")
+        .merge(pd.DataFrame({"ts": hours.append(minutes)}), how="cross")
+    )
+    for minute, counted in ((90, 90), (62, 62), (50, 0)):  # an hour after, it is known that they are minutes
+        end = START + timedelta(minutes=minute)
+        read = read_workspace(Files(usage=frame).write(tmp_path / f"{minute}"), as_of=end)
+        assert read.demand["interval_s"].tolist() == [3600] * 30 + [60] * counted
+        assert not any("intervals of chat" in note for note in read.notes)
+
+
 def test_missing_intervals_stay_missing_and_are_noted(tmp_path: Path) -> None:
     files = Files()
     files.usage = files.usage.drop(index=[3, 4, 7])
