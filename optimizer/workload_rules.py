@@ -24,7 +24,7 @@ def limits_of(units: Sequence[Workload]) -> dict[str, Any]:
         "min_regions": np.array([w.min_regions for w in units], dtype=np.int64),
         "max_region_share": np.array([w.max_region_share for w in units]),
         "min_replicas": np.array([w.min_replicas for w in units], dtype=float),
-        "max_replicas": np.array([np.inf if w.max_replicas is None else w.max_replicas for w in units]),
+        "max_replicas": np.array([w.max_replicas or np.inf for w in units], dtype=float),
         "min_on_demand_replicas": np.array([w.spot.min_on_demand_replicas for w in units], dtype=float),
         "survive_region_loss": np.array([w.survive_region_loss for w in units], dtype=bool),
     }

@@ -144,6 +144,12 @@ def test_a_budget_that_is_missed_leaves_a_proof_beside_what_runs() -> None:
     assert made.proof.gap_share <= 0.01
 
 
+def test_a_plan_is_explained_where_every_workload_has_max_replicas() -> None:
+    made = plan(world([workload(max_replicas=3)], catalogue(option("a")), [steady(18.0)]))
+    assert {row.replicas for row in made.placements} == {2}
+    assert made.explanation is not None
+
+
 def two_that_share(**keys: object) -> Inputs:
     """Two workloads that need two replicas each of a cheap option of which there are three."""
     rows = catalogue(option("a", 1.0, quota=3.0), option("b", 2.0, instance_type="slow"))
