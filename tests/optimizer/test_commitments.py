@@ -54,8 +54,20 @@ def only(plan: PlacementPlan) -> CommitmentAdvice:
     return item
 
 
-def test_an_item_says_what_it_means() -> None:
-    item = only(planned(shop(sold(1.2))))
+@pytest.fixture(scope="module")
+def usual() -> PlacementPlan:
+    """One commitment on sale, at a usual weight of the worst."""
+    return planned(shop(sold(1.2)))
+
+
+@pytest.fixture(scope="module")
+def bold() -> PlacementPlan:
+    """The same where the worst has no weight."""
+    return planned(shop(sold(1.2)), commitments={"risk_weight": 0.0})
+
+
+def test_an_item_says_what_it_means(usual: PlacementPlan) -> None:
+    item = only(usual)
     assert item.commitment == "aws 1-year commitment"
     assert (item.provider, item.term_years, item.payment) == ("aws", 1, "no upfront")
     assert item.usd_per_hour > 0
@@ -69,16 +81,16 @@ def test_an_item_says_what_it_means() -> None:
     assert [len(ladder.tranches) for ladder in item.ladders] == [1, 2, 4]
 
 
-def test_the_saving_is_use_less_the_fee() -> None:
-    item = only(planned(shop(sold(1.2))))
+def test_the_saving_is_use_less_the_fee(usual: PlacementPlan) -> None:
+    item = only(usual)
     use_at_saving = (
         item.saving_usd_per_day / (24 * item.usd_per_hour) + 1.0
     )  # list price covered per USD paid
     assert item.utilization.p10 / 0.6 < use_at_saving < item.utilization.p90 / 0.6
 
 
-def test_the_curve_rises_to_the_advised_amount_and_falls_after() -> None:
-    item = only(planned(shop(sold(1.2)), commitments={"risk_weight": 0.0}))
+def test_the_curve_rises_to_the_advised_amount_and_falls_after(bold: PlacementPlan) -> None:
+    item = only(bold)
     savings = [point.saving_usd_per_day for point in item.curve]
     at = [point.usd_per_hour for point in item.curve].index(pytest.approx(item.usd_per_hour))
     assert savings[at] == pytest.approx(item.saving_usd_per_day)
@@ -87,10 +99,9 @@ def test_the_curve_rises_to_the_advised_amount_and_falls_after() -> None:
     assert savings[at:] == sorted(savings[at:], reverse=True)
 
 
-def test_it_is_less_than_the_plan_runs() -> None:
-    plan = planned(shop(sold(1.2)))
-    running = max(row.replicas for row in plan.placements) * 1.2
-    assert 0 < only(plan).usd_per_hour < running
+def test_it_is_less_than_the_plan_runs(usual: PlacementPlan) -> None:
+    running = max(row.replicas for row in usual.placements) * 1.2
+    assert 0 < only(usual).usd_per_hour < running
 
 
 @pytest.mark.parametrize("price", [2.0, 2.4])
@@ -98,21 +109,18 @@ def test_what_does_not_pay_is_not_advised(price: float) -> None:
     assert planned(shop(sold(price))).commitments == ()
 
 
-def test_a_dearer_price_or_more_weight_on_the_worst_buys_less() -> None:
+def test_a_dearer_price_or_more_weight_on_the_worst_buys_less(bold: PlacementPlan) -> None:
     cheap, dear = (only(planned(shop(sold(price)))) for price in (1.0, 1.4))
     assert dear.usd_per_hour / 1.4 < cheap.usd_per_hour / 1.0
-    bold, careful = (
-        only(planned(shop(sold(1.2)), commitments={"risk_weight": weight})) for weight in (0.0, 0.3)
-    )
-    assert careful.usd_per_hour < bold.usd_per_hour
-    assert careful.saving_usd_per_day_tail > bold.saving_usd_per_day_tail
+    careful = only(planned(shop(sold(1.2)), commitments={"risk_weight": 0.3}))
+    assert careful.usd_per_hour < only(bold).usd_per_hour
+    assert careful.saving_usd_per_day_tail > only(bold).saving_usd_per_day_tail
 
 
-def test_existing_commitments_are_not_bought_again() -> None:
-    free = only(planned(shop(sold(1.2))))
+def test_existing_commitments_are_not_bought_again(usual: PlacementPlan) -> None:
     running = Offer("old", 3.6, 0.0, {PLACE: 1.2})
     beside = only(planned(shop(sold(1.2), commitments=(running,))))
-    assert beside.usd_per_hour == pytest.approx(free.usd_per_hour - 3.6, rel=0.02)
+    assert beside.usd_per_hour == pytest.approx(only(usual).usd_per_hour - 3.6, rel=0.02)
 
 
 def test_one_that_ends_inside_the_term_is_bought_again_in_part() -> None:
@@ -181,14 +189,13 @@ def test_the_same_inputs_give_the_same_plan() -> None:
     assert document(planned(inputs)) == document(planned(inputs))
 
 
-def test_advice_is_no_action() -> None:
-    plan = planned(shop(sold(1.2)))
-    assert plan.commitments
-    assert not [action for action in plan.actions if "commitment" in action.target.option_id]
-    assert {row.purchase for row in plan.placements} == {"on_demand"}
+def test_advice_is_no_action(usual: PlacementPlan) -> None:
+    assert usual.commitments
+    assert not [action for action in usual.actions if "commitment" in action.target.option_id]
+    assert {row.purchase for row in usual.placements} == {"on_demand"}
     bare = planned(shop(sold(1.2)), offer_commitments=False)
     assert bare.commitments == ()
-    assert (bare.expected_cost_usd, bare.actions) == (plan.expected_cost_usd, plan.actions)
+    assert (bare.expected_cost_usd, bare.actions) == (usual.expected_cost_usd, usual.actions)
 
 
 # -- one line by hand ------------------------------------------------------------------------------------
