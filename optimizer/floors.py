@@ -13,6 +13,7 @@ from optimizer.formulate import Need, Offer
 from optimizer.minute_load import MINUTE
 from optimizer.minute_plan import Loop
 from optimizer.problem import Bools, Floats
+from optimizer.rows import rows_of
 
 MOST_CUTS = 200  # intervals more than there would be; beyond, capacity is there for whole intervals
 BEFORE_EVENTS = pd.Timedelta(minutes=15)  # capacity is there before an event begins
@@ -72,10 +73,13 @@ def with_floor(need: Need, loop: Loop | None, times: Timeline, offers: Sequence[
 
 def reachable(need: Need, loop: Loop) -> float:
     """What the loop's options can serve within quotas and max_replicas, in the unit of the need."""
-    capacity = need.pairs.set_index("option_id")["capacity"]
-    limits = loop.limits
-    counts = pd.Series(limits, dtype=float).clip(upper=need.workload.max_replicas or np.inf)
-    return float((counts * capacity.reindex(counts.index)).sum())
+    capacity = dict(rows_of(need.pairs, "option_id", "capacity"))
+    left, reached = need.workload.max_replicas, 0.0
+    for option_id, limit in loop.limits.items():  # in the order in which the loop takes them
+        count = limit if left is None else min(limit, left)
+        reached += count * capacity.get(option_id, 0.0)
+        left = None if left is None else left - count
+    return reached
 
 
 def worth_it(pairs: pd.DataFrame, loop: Loop, offers: Sequence[Offer]) -> pd.DataFrame:

@@ -46,13 +46,18 @@ class HandOver:
     kept: Mapping[str, int]
     pods: Mapping[str, int]
     usd: float
+    lost_share: float = 0.0
 
     @property
     def text(self) -> str:
         """What stays, as a sentence."""
         counts = " and ".join(f"{count} of {option_id}" for option_id, count in self.kept.items())
         verb, its = ("stay", "their") if sum(self.kept.values()) > 1 else ("stays", "its")
-        return f"{counts} {verb} for {self.minutes} minutes, until what takes {its} place serves"
+        text = f"{counts} {verb} for {self.minutes} minutes, until what takes {its} place serves"
+        if not self.lost_share > NEAR:
+            return text
+        text = text if self.kept else f"for {self.minutes} minutes nothing stays of what runs"
+        return f"{text}; max_replicas or a quota leaves no room for {self.lost_share:.0%} of what is needed"
 
 
 @dataclass(frozen=True)
@@ -136,13 +141,22 @@ class Move:
         """None where nothing has to boot, or nothing else runs."""
         boot_s = float(self.pairs["boot_seconds"].reindex(self.launched).max())
         kept = self.kept(left) if boot_s > 0 else {}
-        if not kept:
+        lost = self.lost(kept) if boot_s > 0 else 0.0
+        if not kept and not lost > NEAR:
             return None
         minutes = int(np.ceil(boot_s / MINUTE.total_seconds())) + MARGIN_MINUTES
         hours = min(minutes / 60, horizon_hours)
         usd = sum(count * float(self.pairs["price_hourly"][o]) for o, count in kept.items()) * hours
         pods = {} if self.c.workload.resources is None else {o: self.pods(o) for o in kept}
-        return HandOver(self.c.workload.name, minutes, kept, pods, usd)
+        return HandOver(self.c.workload.name, minutes, kept, pods, usd, lost)
+
+    def lost(self, kept: Mapping[str, int]) -> float:
+        """The share of the need that runs unplanned and is not kept."""
+        capacity = self.pairs["capacity"]
+        running, staying = (
+            sum(count * float(capacity[o]) for o, count in counts.items()) for counts in (self.spare, kept)
+        )
+        return max(0.0, min(self.missing, running) - staying) / self.need if self.need > 0 else 0.0
 
 
 def hand_overs(

@@ -93,6 +93,18 @@ def test_max_replicas_holds_while_a_workload_moves() -> None:
         most = replicas_at(made, AS_OF + timedelta(minutes=minutes), most=True)
         assert sum(most.values()) <= 8
     assert sum(replicas_at(made, AS_OF + timedelta(minutes=7), most=True).values()) == 8
+    (told,) = (r.text for r in made.reasons if "minutes" in r.text)
+    assert told == (
+        "3 of dear stay for 6 minutes, until what takes their place serves; max_replicas or a quota leaves "
+        "no room for 40% of what is needed"
+    )
+
+
+def test_a_move_for_which_there_is_no_room_is_told() -> None:
+    made = plan(moving({("web", "dear"): 5}, max_replicas=5))
+    assert "dear" not in at(made, 0)
+    (told,) = (r.text for r in made.reasons if "minutes" in r.text)
+    assert told.startswith("for 6 minutes nothing stays of what runs; max_replicas or a quota leaves no room")
 
 
 def test_an_option_that_may_not_serve_any_more_is_stopped() -> None:
