@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from data import lake as lake_module
@@ -33,6 +34,10 @@ LONGEST = (
     "optimizer/test_problem_files", "faults", "properties",
 )  # fmt: skip
 
+
+# An example may take long where others use the machine as well: that is no fault.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 if WORKER in os.environ:
     # As many workers as cores: more threads in each would only wait for each other.
