@@ -30,7 +30,8 @@ MOST_FIRM = 4.0  # times the need
 LEVELS = (0, 41, 25, 17, 12)  # of the first grid per pool, by number of pools
 AROUND = 3  # of finer ones
 MOST_POOLS = len(LEVELS) - 1
-GRANT_RATIO = 1.13  # what pools grant is told apart in steps of this ratio
+GRANT_RATIO = 1.05  # what pools grant is told apart in steps of this ratio
+MOST_GRANT = 1.5  # times the need: no pool is asked for more
 LEAST_GRANT = 1e-3
 NEAR = 1e-9
 
@@ -94,7 +95,7 @@ class SpotMix:
             granted: (p) requests/s that each pool grants.
         """
         steps = np.log(np.maximum(granted / moment.need, LEAST_GRANT)) / np.log(GRANT_RATIO)
-        steps = np.floor(np.minimum(steps, np.log(MOST_FIRM) / np.log(GRANT_RATIO)) + NEAR)
+        steps = np.floor(np.minimum(steps, np.log(MOST_GRANT) / np.log(GRANT_RATIO)) + NEAR)
         key = moment.pools, self.load.place(moment.full), tuple(steps.astype(int).tolist())
         if key not in self.known:
             lost = self.pattern(moment.pools)
