@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gamma, poisson
 
-from optimizer.pool_losses import PoolLosses
+from optimizer.pool_losses import DEPENDENT, SHAPE, USUAL_SHARE, PoolLosses, joint
 
 WINDOW = 6
 
@@ -56,6 +57,80 @@ def test_a_new_pool_is_taken_for_one_like_the_others() -> None:
     new = np.where(np.arange(20_000) >= 19_990, 10, 0)
     chance = PoolLosses.of(np.array([known, known, new]), WINDOW).chance
     assert chance[2] == pytest.approx(chance[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("seen", "watched", "apart", "single"),
+    [
+        (0, 0.0, 1e-3, 0.02),
+        (0, 600, 7e-4, 0.03),
+        (2, 600, 7e-4, 0.03),
+        (4, 900, 1e-3, 0.02),
+        (8, 600, 1e-6, 0.03),
+    ],
+)
+def test_joint_losses_are_the_mean_of_what_they_may_be(
+    seen: int, watched: float, apart: float, single: float
+) -> None:
+    """The oracle weighs every share of losses in common by how well it explains what was seen."""
+    share = np.geomspace(1e-9, 20.0, 200_000)
+    density = gamma.pdf(share, SHAPE, scale=USUAL_SHARE / SHAPE)
+    likely = poisson.pmf(seen, watched * share * single)
+    common = DEPENDENT * np.trapezoid(density * likely, share)
+    lost = DEPENDENT * np.trapezoid(density * likely * share * single, share)
+    chance = (1.0 - DEPENDENT) * poisson.pmf(seen, watched * apart)
+    expected = (chance * apart + lost) / (chance + common)
+    assert joint(seen, watched, apart, single) == pytest.approx(max(apart, expected), rel=0.01)
+
+
+def test_a_coincidence_of_independent_pools_is_not_taken_for_a_common_cause() -> None:
+    """A week of pools at random, many times: what is said of two at once is near the product of both."""
+    ratios, rng = [], np.random.default_rng(1)
+    for _ in range(40):
+        pools = np.array([at_random(rng, 7 * 1440) for _ in range(2)])
+        losses = PoolLosses.of(pools, WINDOW)
+        both = probability(losses.patterns((0, 1)), np.array([True, True]))
+        ratios.append(both / losses.chance.prod())
+    assert np.mean(ratios) < 1.5
+    assert np.quantile(ratios, 0.9) < 2.0
+
+
+def test_more_of_them_are_one() -> None:
+    """Half of the losses of one pool take the other along."""
+    rng = np.random.default_rng(2)
+    leader, pool = at_random(rng, 7 * 1440), at_random(rng, 7 * 1440)
+    for lost in np.flatnonzero((leader[:-1] > 0) & (leader[1:] == 0)) + 1:
+        if rng.random() < 1 / 2:
+            pool[lost : lost + 60] = 0
+    losses = PoolLosses.of(np.array([leader, pool]), WINDOW)
+    both = probability(losses.patterns((0, 1)), np.array([True, True]))
+    assert 0.2 * losses.chance.min() < both < losses.chance.min()
+
+
+def at_random(rng: np.random.Generator, minutes: int) -> np.ndarray:
+    """(t) ten replicas for four hours in the mean, then none for two."""
+    found, at, is_up = np.zeros(minutes, dtype=np.int64), 0, True
+    while at < minutes:
+        end = at + max(5, int(rng.exponential(240 if is_up else 120)))
+        found[at:end] = 10 if is_up else 0
+        at, is_up = end, not is_up
+    return found
+
+
+@given(
+    seen=st.floats(0, 50),
+    more=st.floats(0, 10),
+    watched=st.floats(0, 10_000),
+    single=st.floats(1e-6, 0.5),
+    share=st.floats(1e-9, 1.0),
+)
+def test_joint_losses_lie_between_independence_and_the_rarest_pool(
+    seen: float, more: float, watched: float, single: float, share: float
+) -> None:
+    apart = single * share
+    found = joint(seen, watched, apart, single)
+    assert apart <= found <= single * (1 + 1e-9)
+    assert joint(seen + more, watched, apart, single) >= found * (1 - 1e-9)
 
 
 @given(
