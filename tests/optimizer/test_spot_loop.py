@@ -12,7 +12,7 @@ from optimizer.forms import FORMS
 from optimizer.replay.case import Case
 from optimizer.replay.ours import minute_loop
 from optimizer.replay.results import Replayed
-from optimizer.replay.spot_loop import SpotLoop
+from optimizer.replay.spot_loop import SpotLoop, today
 from optimizer.replay.world import NONE
 from optimizer.simulate import simulate
 from tests.optimizer.test_rivals import OPTIONS, heard, two_workloads, with_another_future
@@ -99,6 +99,33 @@ def test_on_demand_stays_until_spot_serves() -> None:
     assert replayed.ready[0, 80] < replayed.ready[0, 30]
     assert replayed.ready.sum(axis=0)[30:90].min() > case.world.load[0, 30:90].max()
     assert replayed.late[0, 30:90].sum() == 0
+
+
+def test_a_queue_that_a_second_loss_leaves_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pools are up; the second is lost in the last minute before what replaces the first one serves."""
+    case = hedged(days=4, begin=3 * DAY)
+    lost = 3 * DAY + 600
+    granted = case.whole.pool_capacity.copy()
+    granted[:, 3 * DAY :] = 0
+    granted[0, 3 * DAY : lost] = granted[1, 3 * DAY : lost + 5] = 150
+    case = replace(case, whole=replace(case.whole, pool_capacity=granted))
+    waits = simulate(case.world, SpotLoop()(case), seed=1).late[0]
+    monkeypatch.setattr("optimizer.replay.spot_loop.DRAINING", 1.0)
+    waits_longer = simulate(case.world, SpotLoop()(case), seed=1).late[0]
+    assert waits[605] == pytest.approx(waits_longer[605], rel=0.05)  # nothing helps in that minute
+    assert waits[606:].sum() < 0.7 * waits_longer[606:].sum()
+
+
+def test_a_loss_is_one_for_as_long_as_what_replaces_it_may_boot() -> None:
+    """The oracle looks at every minute since: up in the first, next to nothing granted in a later one."""
+    case = hedged()
+    own = SpotLoop()(case).served[0]
+    own.today = today(case, 0, 0, own.chosen[0, case.begin])
+    granted, window = case.whole.pool_capacity, 5 + 2
+    for before in range(case.begin, case.begin + 2 * DAY - 1, 7):
+        since = granted[:, before + 1 - window : before + 1]
+        lost = any(pool[0] > 0 and min(pool) < pool[0] / 3 for pool in since.tolist())
+        assert own.lost_a_pool(before) == lost
 
 
 def test_what_may_not_be_spot_is_on_demand() -> None:
