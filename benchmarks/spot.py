@@ -91,7 +91,7 @@ def row(name: str, about: str, pools: Callable[[Trace, int], pd.DataFrame]) -> B
         judge=both_judged,
         losses=losses,
         most_repeats=1,
-        sizes={"small": 1, "medium": 3, "large": 3},
+        sizes={"small": 1, "medium": 3, "large": 12},
         peers=(
             Contender("trimtab, on demand", partial(ours, kind="terms")),
             Contender("SpotHedge", partial(usual, name="SpotHedge", knobs={})),

@@ -30,7 +30,7 @@ from optimizer.spot_mix import MOST_POOLS, Moment, Prices, SpotMix
 
 # All requests that may be late cost, being late, as much as serving this share of all requests. Chosen
 # on other draws of pools than those of the benchmark, where it keeps 99.895 % in the mean.
-LATE_SHARE = 0.45
+LATE_SHARE = 0.48
 DRAINING = 1.3  # times what is wanted otherwise: after a loss that another one would make a queue of
 LEAST_MISSABLE = 1e-5
 STOPPED_SHARES = (1.0, 0.75, 0.5, 0.25)  # of what is beyond the best mix that may stop at once

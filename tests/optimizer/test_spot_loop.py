@@ -109,6 +109,7 @@ def test_a_queue_that_a_second_loss_leaves_is_drained(monkeypatch: pytest.Monkey
     granted[:, 3 * DAY :] = 0
     granted[0, 3 * DAY : lost] = granted[1, 3 * DAY : lost + 5] = 150
     case = replace(case, whole=replace(case.whole, pool_capacity=granted))
+    monkeypatch.setattr("optimizer.replay.spot_loop.LATE_SHARE", 0.4)  # so that nothing covers both losses
     waits = simulate(case.world, SpotLoop()(case), seed=1).late[0]
     monkeypatch.setattr("optimizer.replay.spot_loop.DRAINING", 1.0)
     waits_longer = simulate(case.world, SpotLoop()(case), seed=1).late[0]
