@@ -160,6 +160,7 @@ def demo_under_way(
     if not any("demo" in getattr(item, "fixturenames", ()) for item in request.session.items):
         yield None
         return
+    tmp_path_factory.getbasetemp()  # made here: two threads that find none would both make it
     with ThreadPoolExecutor(max_workers=1) as pool:
         yield pool.submit(demo_runs, tmp_path_factory)
 
