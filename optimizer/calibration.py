@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.compiled import compiled
-from optimizer.forms import DAY, FORMS, HOUR, Form, Past, past_of
+from optimizer.forms import FORMS, Form, Past, past_of
 from optimizer.problem import Floats
+from optimizer.schedule import DAY, HOUR
 
 MARGIN = 0.10  # on a factor that a short history or few jumps decide
 FEW_EPISODES = 6  # hours with late requests: that many are few

@@ -10,12 +10,13 @@ from typing import TypeAlias
 import numpy as np
 
 from optimizer.calibration import Fitted, Service, fitted, judgeable, replayed
-from optimizer.forms import DAY, Form, Past, forms_for, past_of
+from optimizer.forms import Form, Past, forms_for, past_of
 from optimizer.problem import Floats, Ints
 from optimizer.promises import Judged, Promise, judged
 from optimizer.quota_shares import LEAST_CAPACITY, Claim, shares
 from optimizer.replay.standby_pool import empty_pool
 from optimizer.replay.world import MINUTE_S, NONE, UNLIMITED, World
+from optimizer.schedule import DAY
 from optimizer.standby import Pooled, with_pool
 
 HISTORY = 28 * DAY  # minutes that a fit looks back on

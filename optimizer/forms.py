@@ -23,9 +23,8 @@ import pandas as pd
 
 from optimizer.problem import Floats
 from optimizer.reactive import CONSTANT, LAST, Statistic, held, paths
-from optimizer.schedule import Clock
+from optimizer.schedule import DAY, HOUR, Clock
 
-HOUR, DAY = 60, 1440  # minutes
 YESTERDAY = DAY  # the floor looks at the same time of the day before
 AROUND = 30  # minutes before and after it
 SCATTER_AROUND = 31  # minutes whose mean the scatter of a count is measured from
@@ -261,7 +260,7 @@ class Past:
 
 def booting_in(past: Past, minutes: int) -> Past:
     """The same past, for launches that boot in another time: only surprises look so far ahead."""
-    surprises = rises(beside(past.load, past.clock), minutes + 1)
+    surprises = rises(without_spikes(past.load, past.clock), minutes + 1)
     changed = {f"surprise_{half}": fourth_power_mean(surprises, half)[::HOUR] for half in (30, 60)}
     return replace(past, hours=replace(past.hours, **changed))
 
@@ -274,7 +273,7 @@ def past_of(load: Floats, boot_minutes: int) -> Past:
         boot_minutes: from launch until it serves.
     """
     known, clock = paths(load, STATISTICS), Clock.of(load)
-    calm = beside(load, clock)
+    calm = without_spikes(load, clock)
     surprises = rises(calm, boot_minutes + 1)
     hours = slice(None, None, HOUR)
     return Past(
@@ -296,7 +295,7 @@ def past_of(load: Floats, boot_minutes: int) -> Past:
     )
 
 
-def beside(load: Floats, clock: Clock) -> Floats:
+def without_spikes(load: Floats, clock: Clock) -> Floats:
     """(t) the load without the minutes of scheduled spikes."""
     return np.where(clock.is_spike, np.nan, load)
 

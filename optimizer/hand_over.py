@@ -39,6 +39,7 @@ class HandOver:
         kept: instances that run on, by option.
         pods: on each of them; empty for workloads without `resources`.
         usd: what they cost until they end, or the plan does.
+        lost_share: of what has to be served now, what runs and may not stay for want of room.
     """
 
     workload: str

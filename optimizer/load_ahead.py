@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from optimizer.forms import DAY
 from optimizer.problem import Floats
+from optimizer.schedule import DAY
 
 FINE_STEP = 0.025  # shares of the need at which lateness is known
 MOST_LOAD = 4.0  # times the need: load beyond counts as much

@@ -30,7 +30,7 @@ from optimizer.control import (
     room,
 )
 from optimizer.faster_boot import faster_boots
-from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, Hours, Past, around_yesterday, forms_for, past_of
+from optimizer.forms import FORMS, TARGETS, Form, Hours, Past, around_yesterday, forms_for, past_of
 from optimizer.inputs import Inputs
 from optimizer.minute_load import MINUTE
 from optimizer.needs import Candidate
@@ -42,6 +42,7 @@ from optimizer.quota_shares import Claim, shares
 from optimizer.reactive import LAST
 from optimizer.replay.history import world_of
 from optimizer.replay.world import World
+from optimizer.schedule import DAY, HOUR
 
 HISTORY_DAYS = 28
 KINDS: dict[str, tuple[Form, ...]] = {"terms": FORMS, "target": TARGETS}

@@ -26,11 +26,12 @@ from optimizer.calibration import (
     safe_factor,
     smallest_factor,
 )
-from optimizer.forms import DAY, Form, Past
+from optimizer.forms import Form, Past
 from optimizer.minute_load import MINUTE
 from optimizer.problem import Bools, Floats
 from optimizer.promise_record import KEPT
 from optimizer.rows import rows_of
+from optimizer.schedule import DAY
 
 JUDGED = KEPT // MINUTE  # minutes that are looked back on
 REHEARSED = 2 * DAY  # minutes that a fit of the past is judged on: half the work of fitting anew each day

@@ -27,8 +27,9 @@ from optimizer.calibration import (
     rough_replay,
     trusted,
 )
-from optimizer.forms import HOUR, USUAL_BOOT, Past, booting_in, quick
+from optimizer.forms import USUAL_BOOT, Past, booting_in, quick
 from optimizer.problem import Floats
+from optimizer.schedule import HOUR
 
 WORTH_A_POOL = 0.02  # of the cost that it must save
 

@@ -22,7 +22,7 @@ LEAST_SECONDS = 1e-9  # of work a request brings
 
 
 @dataclass(frozen=True)
-class Part:
+class WorkloadPart:
     """A workload of a replay: its minutes and the options that may serve it.
 
     Attributes:
@@ -54,7 +54,7 @@ def world_of(inputs: Inputs, names: tuple[str, ...], begin: pd.Timestamp, end: p
     return world_for([served(w, inputs, begin, end) for w in chosen], inputs, begin, end)
 
 
-def served(workload: Workload, inputs: Inputs, begin: pd.Timestamp, end: pd.Timestamp) -> Part:
+def served(workload: Workload, inputs: Inputs, begin: pd.Timestamp, end: pd.Timestamp) -> WorkloadPart:
     """One workload's minutes and options; spot pools whose capacity nobody saw are left out."""
     history = inputs.history_of(workload.name)
     tokens = tokens_of(workload, history, inputs.demand)
@@ -63,7 +63,7 @@ def served(workload: Workload, inputs: Inputs, begin: pd.Timestamp, end: pd.Time
     pairs = admissible(workload, pairs, Context(inputs.context.country, inputs.context.rtt_ms, seen))
     load = minute_load(history, begin, end)
     capacity, processing_s = per_replica(workload, pairs, load)
-    return Part(workload, load, pairs, capacity, wait_s(workload, processing_s))
+    return WorkloadPart(workload, load, pairs, capacity, wait_s(workload, processing_s))
 
 
 def per_replica(workload: Workload, pairs: pd.DataFrame, load: MinuteLoad) -> tuple[Floats, Floats]:
@@ -81,7 +81,7 @@ def per_replica(workload: Workload, pairs: pd.DataFrame, load: MinuteLoad) -> tu
     return count / np.maximum(prompt / prefill + output / decode, LEAST_SECONDS), prompt / prefill
 
 
-def world_for(parts: Sequence[Part], inputs: Inputs, begin: pd.Timestamp, end: pd.Timestamp) -> World:
+def world_for(parts: Sequence[WorkloadPart], inputs: Inputs, begin: pd.Timestamp, end: pd.Timestamp) -> World:
     """Workloads beside each other, sharing quotas of options and spot pools."""
     pairs = pd.concat([part.pairs.assign(workload=w) for w, part in enumerate(parts)], ignore_index=True)
     if "max_concurrency" not in pairs:

@@ -12,10 +12,11 @@ from typing import TypeAlias
 import numpy as np
 
 from optimizer.control import Control, boot_minutes, choose, claim, reach_minutes, room, shared_room
-from optimizer.forms import DAY, FORMS, Form, past_of
+from optimizer.forms import FORMS, Form, past_of
 from optimizer.hand_over import MARGIN_MINUTES
 from optimizer.quota_shares import LEAST_CAPACITY, Claim
 from optimizer.replay.case import Case, Known, no_replicas
+from optimizer.schedule import DAY
 from optimizer.simulate import Orders
 
 # Of a workload, at a minute of history and replay, with the option that it ran until then; "" = nothing yet.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimizer.control import HISTORY, Control, boot_minutes, choose
-from optimizer.forms import DAY, FORMS, past_of
+from optimizer.forms import FORMS, past_of
 from optimizer.load_ahead import LoadAhead
 from optimizer.pool_losses import PoolLosses
 from optimizer.problem import Floats, Ints
@@ -25,6 +25,7 @@ from optimizer.replay.case import Case
 from optimizer.replay.ours import followed
 from optimizer.replay.wishes import NEAR, Need, at_once, filled, firm_options, known_capacity
 from optimizer.replay.world import UNLIMITED, World
+from optimizer.schedule import DAY
 from optimizer.simulate import Orders, Policy, Seen
 from optimizer.spot_mix import MOST_POOLS, Moment, Prices, SpotMix
 

@@ -12,11 +12,11 @@ from data.errors import InputError
 from data.workloads_yaml import parse_workloads
 from optimizer.calibration import WINDOWS_S, fit
 from optimizer.capacity import plan_capacity
-from optimizer.forms import DAY
 from optimizer.replay.case import Case
 from optimizer.replay.ours import minute_loop
 from optimizer.replay.results import Replayed
 from optimizer.replay.world import World
+from optimizer.schedule import DAY
 from optimizer.simulate import simulate
 from tests.optimizer.test_calibration import service
 from tests.optimizer.test_simulate import Path, world_with

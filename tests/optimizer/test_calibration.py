@@ -23,8 +23,9 @@ from optimizer.calibration import (
     smallest_factor,
     trusted,
 )
-from optimizer.forms import DAY, FORMS, past_of
+from optimizer.forms import FORMS, past_of
 from optimizer.reactive import LAST
+from optimizer.schedule import DAY
 from optimizer.simulate import simulate
 from tests.optimizer.test_simulate import Path, world_with
 

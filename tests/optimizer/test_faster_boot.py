@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 from optimizer.capacity import plan_capacity
-from optimizer.forms import DAY, FORMS, TARGETS, USUAL_BOOT, booting_in, forms_for, past_of, quick
+from optimizer.forms import FORMS, TARGETS, USUAL_BOOT, booting_in, forms_for, past_of, quick
 from optimizer.inputs import Inputs
 from optimizer.minute_plan import Loop, loop_of
 from optimizer.needs import look_ahead
 from optimizer.reactive import LAST
 from optimizer.replay.case import Case
 from optimizer.replay.ours import minute_loop
+from optimizer.schedule import DAY
 from optimizer.simulate import simulate
 from tests.optimizer.test_calibration import ramps, scattered
 from tests.optimizer.test_simulate import world_with

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.forms import DAY, FORMS, HOUR, TARGETS, Form, around_yesterday, past_of, rises, scatter
+from optimizer.forms import FORMS, TARGETS, Form, around_yesterday, past_of, rises, scatter
+from optimizer.schedule import DAY, HOUR
 
 EVERY = (*FORMS, *TARGETS)
 

@@ -12,10 +12,11 @@ import pytest
 from optimizer.calibration import Service, allowed_share, fit
 from optimizer.capacity import UNFITTED, plan_capacity
 from optimizer.demand import standard_requests
-from optimizer.forms import DAY, around_yesterday
+from optimizer.forms import around_yesterday
 from optimizer.inputs import Inputs
 from optimizer.minute_load import minute_load
 from optimizer.plan import CapacityPlan
+from optimizer.schedule import DAY
 from tests.optimizer.worlds import AS_OF, catalogue, history, option, settings, workload, world
 
 END = pd.Timestamp(AS_OF)

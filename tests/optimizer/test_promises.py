@@ -13,11 +13,12 @@ from optimizer.calibration import Fitted, counted_days, fit, judgeable, rough_re
 from optimizer.capacity import judged_text, make
 from optimizer.capacity_plan_rows import promised_rows
 from optimizer.control import choose
-from optimizer.forms import DAY, FORMS, Past, past_of
+from optimizer.forms import FORMS, Past, past_of
 from optimizer.inputs import Inputs
 from optimizer.minute_plan import Loop, loop_of
 from optimizer.needs import candidate
 from optimizer.promises import MOST_MORE, REHEARSED, Judged, Promise, judged, rehearsed
+from optimizer.schedule import DAY
 from tests.optimizer import worlds
 from tests.optimizer.test_calibration import ramps, scattered, service
 from tests.optimizer.test_simulate import world_with

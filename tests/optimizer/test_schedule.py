@@ -10,10 +10,10 @@ import pytest
 from optimizer import schedule
 from optimizer.calibration import fit
 from optimizer.capacity import plan_capacity
-from optimizer.forms import DAY, past_of
+from optimizer.forms import past_of
 from optimizer.replay.case import Case
 from optimizer.replay.ours import minute_loop
-from optimizer.schedule import Clock, Jumps, regular, scheduled
+from optimizer.schedule import DAY, Clock, Jumps, regular, scheduled
 from optimizer.simulate import simulate
 from tests.optimizer import worlds
 from tests.optimizer.test_calibration import jumps, ramps, scattered, service

@@ -13,7 +13,7 @@ import pytest
 from optimizer.calibration import rough_replay
 from optimizer.capacity import plan_capacity
 from optimizer.control import call_minutes, choose
-from optimizer.forms import DAY, FORMS
+from optimizer.forms import FORMS
 from optimizer.inputs import Inputs
 from optimizer.plan import CapacityPlan, document, read_plan
 from optimizer.replay.case import Case
@@ -22,6 +22,7 @@ from optimizer.replay.of_plan import orders_of
 from optimizer.replay.ours import minute_loop
 from optimizer.replay.results import Replayed
 from optimizer.replay.world import World
+from optimizer.schedule import DAY
 from optimizer.simulate import simulate
 from optimizer.standby import Pooled
 from tests.optimizer.test_calibration import ramps, scattered, service
